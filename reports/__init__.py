@@ -1,0 +1,1 @@
+"""Findings in, a document out: one module a format."""

@@ -1,0 +1,1 @@
+"""What lkscan thinks of it: rules, their tables and pages, and the funnel."""

@@ -1,0 +1,272 @@
+"""The rule engine: what a rule, a finding and an outcome are, and how subjects meet the rules that asked for them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum, IntEnum
+from hashlib import sha256
+from typing import Any
+
+from ..scanner.subjects import Place, Subject
+
+
+class Severity(IntEnum):
+    """What an attacker gains, not how untidy it looks."""
+
+    NOTE = 0
+    """Information."""
+    LOW = 1
+    """Hardening worth having."""
+    MEDIUM = 2
+    """A defence that LinuxKit or KSPP promises is missing."""
+    HIGH = 3
+    """A container boundary is void."""
+    CRITICAL = 4
+    """Host root, or a secret disclosed."""
+
+    def __str__(self) -> str:
+        return self.name.lower()
+
+
+class Confidence(IntEnum):
+    """How sure the evidence is."""
+
+    LOW = 0
+    MEDIUM = 1
+    HIGH = 2
+
+    def __str__(self) -> str:
+        return self.name.lower()
+
+
+class Profile(IntEnum):
+    """Who wants to see it: everyone; who wants more hardening; who reviews what only a person can judge."""
+
+    REGULAR = 0
+    PEDANTIC = 1
+    AUDITOR = 2
+
+    def __str__(self) -> str:
+        return self.name.lower()
+
+
+class Outcome(Enum):
+    """What a rule can say of a subject; it never guesses FAIL."""
+
+    FAIL = "fail"
+    PASS = "pass"  # noqa: S105 - no password
+    NOT_APPLICABLE = "not applicable"
+    UNDECIDED = "undecided"
+    PARTIAL = "partial"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """A place and what is to be seen there ("label of linuxkit/getty:… grants it")."""
+
+    place: Place
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a rule's function yields: one outcome for one subject. `fail()` and its siblings make it.
+
+    `subject` names the subject in a way that survives moved lines and rebuilt images (`services/sshd`,
+    `etc/shadow`); `key` tells apart two verdicts of one rule on one subject (the bind's destination, the option).
+    `arguments` fill the placeholders of the rule's message `variant`; `reason` is the whole sentence for the other
+    outcomes. `evidence` are facts that a reader can check by hand. The primary location comes first.
+    """
+
+    outcome: Outcome
+    subject: str
+    locations: tuple[Location, ...]
+    arguments: tuple[str, ...] = ()
+    variant: str = "default"
+    reason: str = ""
+    key: str = ""
+    evidence: tuple[str, ...] = ()
+    severity: Severity | None = None
+    confidence: Confidence | None = None
+    profile: Profile | None = None
+
+
+def fail(
+    subject: str,
+    at: Place,
+    *arguments: str,
+    note: str = "",
+    related: Iterable[Location] = (),
+    variant: str = "default",
+    key: str = "",
+    evidence: Iterable[str] = (),
+    severity: Severity | None = None,
+    confidence: Confidence | None = None,
+    profile: Profile | None = None,
+) -> Verdict:
+    """The rule fires at `at`; severity, confidence and profile are the rule's own unless truer here."""
+    locations = (Location(at, note), *related)
+    return Verdict(
+        Outcome.FAIL,
+        subject,
+        locations,
+        arguments,
+        variant,
+        "",
+        key,
+        tuple(evidence),
+        severity,
+        confidence,
+        profile,
+    )
+
+
+def not_applicable(subject: str, at: Place, reason: str, *, key: str = "") -> Verdict:
+    """The question does not arise, and `reason` (a sentence) says why."""
+    return Verdict(Outcome.NOT_APPLICABLE, subject, (Location(at),), reason=reason, key=key)
+
+
+def undecided(subject: str, at: Place, reason: str, *, key: str = "") -> Verdict:
+    """The evidence to decide is not there, and `reason` (a sentence) says what is missing."""
+    return Verdict(Outcome.UNDECIDED, subject, (Location(at),), reason=reason, key=key)
+
+
+def partial(subject: str, at: Place, reason: str, *, key: str = "", evidence: Iterable[str] = ()) -> Verdict:
+    """True of a part of the subject, and `reason` (a sentence) says of which."""
+    return Verdict(Outcome.PARTIAL, subject, (Location(at),), reason=reason, key=key, evidence=tuple(evidence))
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A rule: identity, what it says, and the generator that judges one subject.
+
+    `id` (`LKP002`) and `name` (`host-root-equivalent`) are stable for ever. `messages` are templates by variant with
+    `'{0}'` placeholders, each ending in a full stop; `remedy` is what to do. `nist` are risk sections of NIST
+    SP 800-190 (`3.4.3`). `subject` is the type of the check's only parameter: its annotation is the subscription.
+    """
+
+    id: str
+    name: str
+    severity: Severity
+    messages: Mapping[str, str]
+    remedy: str
+    nist: tuple[str, ...]
+    profile: Profile
+    confidence: Confidence
+    subject: type
+    check: Check
+
+    @property
+    def summary(self) -> str:
+        """The first line of the check's docstring."""
+        return (self.check.__doc__ or "").strip().splitlines()[0]
+
+    def __call__(self, subject: Subject) -> list[Finding]:
+        """Judge one subject; an empty list is a pass."""
+        return [Finding.of(self, verdict) for verdict in self.check(subject)]
+
+
+Check = Callable[[Any], Iterator[Verdict]]
+
+
+def rule(
+    identity: str,
+    name: str,
+    severity: Severity,
+    message: str | Mapping[str, str],
+    *,
+    remedy: str,
+    nist: tuple[str, ...],
+    profile: Profile = Profile.REGULAR,
+    confidence: Confidence = Confidence.HIGH,
+) -> Callable[[Check], Rule]:
+    """Make a rule of a generator function whose only parameter is annotated with the subject it judges.
+
+    `message` is one template, or several by variant. The module must not postpone its annotations.
+    """
+
+    def decorate(check: Check) -> Rule:
+        subject = next(iter(check.__annotations__.values()))
+        messages = {"default": message} if isinstance(message, str) else message
+        return Rule(identity, name, severity, messages, remedy, nist, profile, confidence, subject, check)
+
+    return decorate
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A verdict with its rule and nothing left open: what reports are made of. Fields as in `Verdict`."""
+
+    rule: Rule
+    outcome: Outcome
+    subject: str
+    locations: tuple[Location, ...]
+    arguments: tuple[str, ...]
+    variant: str
+    reason: str
+    key: str
+    evidence: tuple[str, ...]
+    severity: Severity
+    confidence: Confidence
+    profile: Profile
+
+    @classmethod
+    def of(cls, rule: Rule, verdict: Verdict) -> Finding:
+        """Settle what the verdict leaves to its rule."""
+        return cls(
+            rule,
+            verdict.outcome,
+            verdict.subject,
+            verdict.locations,
+            verdict.arguments,
+            verdict.variant,
+            verdict.reason,
+            verdict.key,
+            verdict.evidence,
+            rule.severity if verdict.severity is None else verdict.severity,
+            rule.confidence if verdict.confidence is None else verdict.confidence,
+            rule.profile if verdict.profile is None else verdict.profile,
+        )
+
+    @property
+    def place(self) -> Place:
+        """The primary place."""
+        return self.locations[0].place
+
+    @property
+    def message(self) -> str:
+        """The sentence to print."""
+        return self.reason or self.rule.messages[self.variant].format(*self.arguments)
+
+    @property
+    def fingerprint(self) -> str:
+        """32 hexadecimal digits that survive moved lines, renamed images and rebuilds."""
+        identity = "\0".join((self.rule.id, self.subject, self.key, str(self.outcome)))
+        return sha256(identity.encode("utf-8", "surrogateescape")).hexdigest()[:32]
+
+
+class Engine:
+    """Judges a stream of subjects by the rules that asked for their type, and counts what came of it.
+
+    `tally` maps (rule id, outcome) to the number of subjects; a rule that yields nothing has passed the subject.
+    """
+
+    def __init__(self, rules: Iterable[Rule]) -> None:
+        self._by_subject: dict[type, list[Rule]] = {}
+        for one in rules:
+            self._by_subject.setdefault(one.subject, []).append(one)
+        self.tally: Counter[tuple[str, Outcome]] = Counter()
+
+    def judge(self, subject: Subject) -> Iterator[Finding]:
+        """All findings on one subject, passes left out (they are in `tally`)."""
+        for one in self._by_subject.get(type(subject), ()):
+            findings = one(subject)
+            outcomes = {finding.outcome for finding in findings} or {Outcome.PASS}
+            for outcome in outcomes:
+                self.tally[one.id, outcome] += 1
+            yield from findings

@@ -1,0 +1,1 @@
+"""What is there: opens specs and images and yields subjects; judges nothing."""

@@ -1,0 +1,82 @@
+"""Bytes to read from: random access (Source) and one-way streams (Stream), both bounded."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+
+class DamagedError(Exception):
+    """An input breaks off or contradicts itself; the message says what and where (a byte offset)."""
+
+
+class LimitError(DamagedError):
+    """An input exceeds a limit that keeps hostile bytes harmless; the message names the limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What an input may cost; what exceeds it is reported, never silently cut."""
+
+    entries: int = 1_000_000
+    """Entries of all file trees together."""
+    path: int = 4096
+    """Bytes of a path."""
+    depth: int = 256
+    """Components of a path."""
+    nesting: int = 8
+    """Layers peeled one inside the other."""
+    body: int = 256 << 20
+    """Bytes of one file that are handed to a reader or rule at once."""
+    total: int = 16 << 30
+    """Bytes delivered by all layers together."""
+    ratio: int = 250
+    """Bytes out per byte in, once `ratio_from` bytes came out."""
+    ratio_from: int = 256 << 20
+    memory: int = 128 << 20
+    """Bytes a decompressor's window may take."""
+
+
+class Source(Protocol):
+    """Bytes with random access."""
+
+    size: int
+
+    def pread(self, offset: int, length: int) -> bytes:
+        """Up to `length` bytes from `offset`; shorter only at the end of the source."""
+        ...
+
+
+class FileSource:
+    """A regular file, opened once, read with pread (a file that shrinks meanwhile yields short reads, no signal)."""
+
+    def __init__(self, path: str) -> None:
+        """Open `path`. Raises OSError."""
+        self._descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
+        self.size = os.fstat(self._descriptor).st_size
+
+    def pread(self, offset: int, length: int) -> bytes:
+        """See Source."""
+        return os.pread(self._descriptor, length, offset)
+
+    def close(self) -> None:
+        """Give the descriptor back."""
+        os.close(self._descriptor)
+
+
+class MemorySource:
+    """Bytes in memory."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self.size = len(data)
+
+    def pread(self, offset: int, length: int) -> bytes:
+        """See Source."""
+        return self._data[offset : offset + length]
+
+
+Chunks = Iterator[bytes]
+"""A stream's raw material: non-empty pieces in order."""

@@ -1,0 +1,410 @@
+"""The subjects: fact-bearing things, of the same type whether found in a spec or in an image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Yes = Literal["yes", "no", "na", "undecided"]
+"""A binary property: has it, lacks it, has no use for it, or the evidence is not there."""
+
+SECTIONS = ("onboot", "onshutdown", "services")
+"""The sections of a spec that hold containers, in the order in which LinuxKit numbers them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of text: lines and columns count from 1 in code points, the end is exclusive."""
+
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where something is: the chain of artifacts, outermost first, and the place in the innermost.
+
+    `artifacts` is `("image.iso", "boot/initrd.img", "containers/services/sshd/config.json")` or `("linuxkit.yml",)`;
+    the first is the path as the user gave it. `pointer` is a path of keys inside the innermost artifact
+    (`services[2].binds[0]`, `process.capabilities.bounding`); `span` is known in text only.
+    """
+
+    artifacts: tuple[str, ...]
+    span: Span | None = None
+    pointer: str = ""
+
+    def inside(self, artifact: str) -> Place:
+        """The place of `artifact`, found within this one."""
+        return Place((*self.artifacts, artifact))
+
+    def __str__(self) -> str:
+        """`linuxkit.yml:12:7`, or `image.iso / boot/initrd.img / etc/shadow`."""
+        text = " / ".join(self.artifacts)
+        return f"{text}:{self.span.line}:{self.span.column}" if self.span else text
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that could not be read: what, where and what to do. Never silently dropped.
+
+    `kind` is `unusable` (no spec or image at all: exit status 2) or `incomplete` (read in part: exit status 3).
+    """
+
+    place: Place
+    message: str
+    kind: Literal["unusable", "incomplete"] = "incomplete"
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a value of a container's configuration came from, and the place to point at for it.
+
+    `source`: `spec` (a line of it), `label` (the image's org.mobyproject.config), `default` (LinuxKit's own) or
+    `image` (read from a built config.json). `place` is the line that decides: the value's own, else the line of the
+    image reference whose label brings it, else the container's name.
+    """
+
+    source: Literal["spec", "label", "default", "image"]
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """How an image's default configuration (its org.mobyproject.config label) was found.
+
+    `exact`: of this very tag. `newest`: the tag is not in the table, the package's newest state stands in for it.
+    `unknown`: nobody knows this image: what the spec does not set is not known. `built`: read from a built image,
+    where nothing is left to guess. `detail` says which file or table it came from.
+    """
+
+    kind: Literal["exact", "newest", "unknown", "built"]
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """A reason why LinuxKit itself would refuse a spec, a package or one of its containers.
+
+    `kind`: `yaml` (cannot be parsed), `schema` (unknown key, wrong type), `build` (a build-time check) or
+    `capability` (an unknown capability). `hint` is a suggestion ("did you mean 'noNewPrivileges'?") or "".
+    """
+
+    kind: Literal["yaml", "schema", "build", "capability"]
+    message: str
+    place: Place
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """A LinuxKit spec, or a package's build.yml, as a whole.
+
+    `sections` maps each top-level key to the place of that key (`trust`, `services` …). `violations` holds every
+    reason to refuse it, its containers' included; `text` is the document itself, for snippets.
+    """
+
+    place: Place
+    kind: Literal["spec", "package"]
+    text: str
+    sections: Mapping[str, Place]
+    violations: tuple[Violation, ...] = ()
+
+
+ReferenceClass = Literal[
+    "digest", "content-tag", "dirty-tag", "version-tag", "latest", "untagged", "placeholder", "package"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class ImageReference:
+    """A reference to a container image, and what pins it.
+
+    `role` is the key that holds it: `kernel`, `init`, `onboot`, `onshutdown`, `services`, `volumes`. `name` is what
+    stands before the tag, as written. `kind`: `digest` (@sha256:…), `content-tag` (40 hexadecimal digits, a git tree
+    hash), `dirty-tag` (the same with -dirty), `version-tag` (any other), `latest`, `untagged`, `placeholder` (filled
+    in by somebody's template), `package` (@pkg:, built from a local folder).
+    """
+
+    text: str
+    name: str
+    tag: str
+    digest: str
+    kind: ReferenceClass
+    role: str
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """One mount of a container, as its config.json has it; `options` in their order."""
+
+    destination: str
+    type: str
+    source: str
+    options: tuple[str, ...]
+
+    @property
+    def is_bind(self) -> bool:
+        """Whether it exposes a path of the host."""
+        return self.type == "bind" or bool({"bind", "rbind"} & set(self.options))
+
+    @property
+    def writable(self) -> bool:
+        """Whether it can be written through: the last of `ro` and `rw` counts, and `rw` is the default."""
+        return next((o for o in reversed(self.options) if o in {"ro", "rw"}), "rw") == "rw"
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """A container with its effective configuration: what LinuxKit writes, or wrote, into its config.json.
+
+    `oci` and `runtime` are shaped as in the OCI runtime specification and LinuxKit's runtime.json; readers guarantee
+    the types of all that the accessors below touch. `origins` is keyed by the spec's key (`pid`, `capabilities`) and,
+    where items can differ, by key and item: `capabilities:CAP_SYS_ADMIN`, `binds:/run` and `mounts:/run` and
+    `tmpfs:/run` (by destination), `devices:0`, `env:0` (by index). `place` is its entry: the value of `name` in a
+    spec, config.json in an image. `error` is LinuxKit's reason not to build it.
+    """
+
+    name: str
+    section: str
+    index: int
+    place: Place
+    image: ImageReference | None
+    label: Label
+    oci: Mapping[str, Any]
+    runtime: Mapping[str, Any]
+    origins: Mapping[str, Origin]
+    error: str = ""
+
+    @property
+    def title(self) -> str:
+        """`services/sshd`: stable across rebuilds and moved lines."""
+        return f"{self.section}/{self.name}"
+
+    @property
+    def capabilities(self) -> frozenset[str]:
+        """The bounding set: all it can ever hold (LinuxKit gives the same to inheritable and permitted)."""
+        return frozenset(self._capability_set("bounding"))
+
+    @property
+    def ambient(self) -> frozenset[str]:
+        """The ambient set: kept across execve by a process that is not root."""
+        return frozenset(self._capability_set("ambient"))
+
+    @property
+    def mounts(self) -> tuple[Mount, ...]:
+        """Every mount, LinuxKit's own included, in the order in which they are made."""
+        return tuple(
+            Mount(
+                m.get("destination", ""),
+                m.get("type", ""),
+                m.get("source", ""),
+                tuple(m.get("options") or ()),
+            )
+            for m in self.oci.get("mounts") or ()
+        )
+
+    @property
+    def env(self) -> tuple[str, ...]:
+        """The environment, as NAME=value."""
+        return tuple(self._process.get("env") or ())
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        """The arguments of the process; empty when the spec leaves it to an image that was not read."""
+        return tuple(self._process.get("args") or ())
+
+    @property
+    def uid(self) -> int:
+        """The numeric user of the process."""
+        return int((self._process.get("user") or {}).get("uid") or 0)
+
+    @property
+    def readonly(self) -> bool:
+        """Whether its root filesystem is read-only."""
+        return bool((self.oci.get("root") or {}).get("readonly"))
+
+    @property
+    def no_new_privileges(self) -> bool:
+        """Whether execve can never grant it more."""
+        return bool(self._process.get("noNewPrivileges"))
+
+    @property
+    def devices(self) -> tuple[Mapping[str, Any], ...]:
+        """The device cgroup's allow list: type (a, b, c), major and minor (absent: any), access."""
+        return tuple((self._linux.get("resources") or {}).get("devices") or ())
+
+    def namespace(self, kind: str) -> str:
+        """`host`, `new`, or the path that is joined; `kind` as in OCI: network, ipc, uts, pid, user, mount, cgroup."""
+        found = next((n for n in self._linux.get("namespaces") or () if n.get("type") == kind), None)
+        return "host" if found is None else found.get("path") or "new"
+
+    def origin(self, key: str, item: str | None = None) -> Origin:
+        """Where `key` (or one item of it) came from; LinuxKit's default when nothing sets it."""
+        found = self.origins.get(f"{key}:{item}") if item is not None else None
+        return (
+            found or self.origins.get(key) or Origin("image" if self.label.kind == "built" else "default", self.place)
+        )
+
+    @property
+    def _process(self) -> Mapping[str, Any]:
+        return self.oci.get("process") or {}
+
+    @property
+    def _linux(self) -> Mapping[str, Any]:
+        return self.oci.get("linux") or {}
+
+    def _capability_set(self, name: str) -> tuple[str, ...]:
+        return tuple((self._process.get("capabilities") or {}).get(name) or ())
+
+
+FileKind = Literal["file", "dir", "symlink", "hardlink", "char", "block", "fifo", "socket"]
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """One entry of a file tree: a file of the image, or one that a spec's `files:` will write.
+
+    `path` has no leading slash; bytes that are not UTF-8 stand as surrogates (os.fsdecode). `mode` is the twelve
+    permission bits. `read(limit)` gives up to `limit` bytes of the content, and is None where the content is not
+    known (a spec's `source:`); it is valid only until the next subject is asked for. `source` and `location` are
+    LinuxKit's own provenance (the image it came from, `services[2]`), "" where the format drops it.
+    """
+
+    path: str
+    kind: FileKind
+    mode: int
+    uid: int
+    gid: int
+    size: int
+    place: Place
+    target: str = ""
+    xattrs: Mapping[str, bytes] = field(default_factory=dict)
+    source: str = ""
+    location: str = ""
+    read: Callable[[int], bytes] | None = None
+
+    @property
+    def container(self) -> str:
+        """`services/sshd` when it lies in a container's own tree, "" in the root filesystem."""
+        parts = self.path.split("/", 3)
+        return f"{parts[1]}/{parts[2]}" if parts[0] == "containers" and len(parts) == 4 else ""  # noqa: PLR2004
+
+
+@dataclass(frozen=True, slots=True)
+class Binary:
+    """An ELF file and what its program headers and dynamic section prove about its hardening.
+
+    `kind`: `exec` (not PIE), `pie`, `static-pie`, `static` (not PIE), `dso`, `object`, `debug` (symbols only).
+    `relro`: none, partial, full, static (no lazy binding to protect) or na. `rwx` names the segments that are both
+    writable and executable. `evidence` maps a property (`relro`, `nx`, `pie`, `rwx`, `textrel`) to the fact that
+    decides it, in readelf's words.
+    """
+
+    file: File
+    machine: str
+    bits: int
+    kind: Literal["exec", "pie", "static-pie", "static", "dso", "object", "debug"]
+    interpreter: str
+    needed: tuple[str, ...]
+    relro: Literal["none", "partial", "full", "static", "na"]
+    nx: Yes
+    rwx: tuple[str, ...]
+    textrel: bool
+    evidence: Mapping[str, str]
+
+    @property
+    def place(self) -> Place:
+        """The file's."""
+        return self.file.place
+
+
+@dataclass(frozen=True, slots=True)
+class KernelModule:
+    """A loadable kernel module: `info` holds the pairs of its .modinfo section (license, vermagic, intree …)."""
+
+    file: File
+    name: str
+    info: Mapping[str, str]
+    signed: bool
+
+    @property
+    def place(self) -> Place:
+        """The file's."""
+        return self.file.place
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """A kernel image.
+
+    `version` is the release (`6.12.59-linuxkit`), `banner` the line that starts with "Linux version". `config` maps
+    option names without CONFIG_ to `y`, `m`, `n` (is not set) or the value's text; it is None when no configuration
+    was found, and `config_source` says where it came from (`IKCONFIG`, a path) or why there is none. `config_text`
+    is the configuration byte for byte.
+    """
+
+    place: Place
+    version: str
+    banner: str
+    arch: str
+    format: str
+    compression: str
+    config: Mapping[str, str] | None = None
+    config_source: str = ""
+    config_text: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class KernelCommandLine:
+    """A kernel command line and the file it was found in (kernel.cmdline of a spec, boot/cmdline, isolinux.cfg …)."""
+
+    place: Place
+    text: str
+
+    @property
+    def arguments(self) -> tuple[tuple[str, str | None], ...]:
+        """Its arguments in order: (name, value), the value None where there is no `=`. Stops at `--` (init's own)."""
+        found: list[tuple[str, str | None]] = []
+        for word in self.text.split():
+            if word == "--":
+                break
+            name, equals, value = word.partition("=")
+            found.append((name, value if equals else None))
+        return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Sysctl:
+    """One file of kernel settings: (name with dots, value, line number) in file order."""
+
+    place: Place
+    settings: tuple[tuple[str, str, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """The whole of one input: what rules that need all of it look at; always the last subject of an input.
+
+    `kind`: `spec`, `package` or `image`; `is_linuxkit` whether an image bears LinuxKit's marks. `format` names the
+    layers that were peeled (`ISO 9660 (Rock Ridge) > gzip > cpio`). `files`, `binaries`: how many were seen.
+    """
+
+    place: Place
+    kind: Literal["spec", "package", "image"]
+    is_linuxkit: bool
+    format: str
+    containers: tuple[Container, ...] = ()
+    kernels: tuple[Kernel, ...] = ()
+    command_lines: tuple[KernelCommandLine, ...] = ()
+    files: int = 0
+    binaries: int = 0
+    modules: int = 0
+
+
+Subject = (
+    Spec | ImageReference | Container | File | Binary | KernelModule | Kernel | KernelCommandLine | Sysctl | System
+)
