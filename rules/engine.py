@@ -1,15 +1,11 @@
 """The rule engine: what a rule, a finding and an outcome are, and how subjects meet the rules that asked for them."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from enum import Enum, IntEnum
-from hashlib import sha256
-from typing import Any
+from typing import Any, NamedTuple
 
-from ..scanner.subjects import Place, Subject
+from ..scanner.subjects import Place, Problem, Subject
 
 
 class Severity(IntEnum):
@@ -65,16 +61,14 @@ class Outcome(Enum):
         return self.value
 
 
-@dataclass(frozen=True, slots=True)
-class Location:
+class Location(NamedTuple):
     """A place and what is to be seen there ("label of linuxkit/getty:… grants it")."""
 
     place: Place
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """What a rule's function yields: one outcome for one subject. `fail()` and its siblings make it.
 
     `subject` names the subject in a way that survives moved lines and rebuilt images (`services/sshd`,
@@ -141,8 +135,11 @@ def partial(subject: str, at: Place, reason: str, *, key: str = "", evidence: It
     return Verdict(Outcome.PARTIAL, subject, (Location(at),), reason=reason, key=key, evidence=tuple(evidence))
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+Check = Callable[[Any], Iterator[Verdict]]
+"""A rule's function: judges one subject."""
+
+
+class Rule(NamedTuple):
     """A rule: identity, what it says, and the generator that judges one subject.
 
     `id` (`LKP002`) and `name` (`host-root-equivalent`) are stable for ever. `messages` are templates by variant with
@@ -166,12 +163,9 @@ class Rule:
         """The first line of the check's docstring."""
         return (self.check.__doc__ or "").strip().splitlines()[0]
 
-    def __call__(self, subject: Subject) -> list[Finding]:
+    def __call__(self, subject: Subject) -> "list[Finding]":
         """Judge one subject; an empty list is a pass."""
         return [Finding.of(self, verdict) for verdict in self.check(subject)]
-
-
-Check = Callable[[Any], Iterator[Verdict]]
 
 
 def rule(
@@ -198,8 +192,7 @@ def rule(
     return decorate
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(NamedTuple):
     """A verdict with its rule and nothing left open: what reports are made of. Fields as in `Verdict`."""
 
     rule: Rule
@@ -216,7 +209,7 @@ class Finding:
     profile: Profile
 
     @classmethod
-    def of(cls, rule: Rule, verdict: Verdict) -> Finding:
+    def of(cls, rule: Rule, verdict: Verdict) -> "Finding":
         """Settle what the verdict leaves to its rule."""
         return cls(
             rule,
@@ -246,6 +239,8 @@ class Finding:
     @property
     def fingerprint(self) -> str:
         """32 hexadecimal digits that survive moved lines, renamed images and rebuilds."""
+        from hashlib import sha256
+
         identity = "\0".join((self.rule.id, self.subject, self.key, str(self.outcome)))
         return sha256(identity.encode("utf-8", "surrogateescape")).hexdigest()[:32]
 
@@ -254,6 +249,7 @@ class Engine:
     """Judges a stream of subjects by the rules that asked for their type, and counts what came of it.
 
     `tally` maps (rule id, outcome) to the number of subjects; a rule that yields nothing has passed the subject.
+    `broken` are the subjects that a rule could not cope with: a defect of lkscan, reported and not hidden.
     """
 
     def __init__(self, rules: Iterable[Rule]) -> None:
@@ -261,12 +257,18 @@ class Engine:
         for one in rules:
             self._by_subject.setdefault(one.subject, []).append(one)
         self.tally: Counter[tuple[str, Outcome]] = Counter()
+        self.broken: list[Problem] = []
 
     def judge(self, subject: Subject) -> Iterator[Finding]:
         """All findings on one subject, passes left out (they are in `tally`)."""
         for one in self._by_subject.get(type(subject), ()):
-            findings = one(subject)
-            outcomes = {finding.outcome for finding in findings} or {Outcome.PASS}
-            for outcome in outcomes:
+            try:
+                findings = one(subject)
+            except Exception as error:  # noqa: BLE001 - a rule's defect must not cost the other rules' findings
+                self.broken.append(
+                    Problem(subject.place, f"rule {one.id} failed: {type(error).__name__}; please report it")
+                )
+                continue
+            for outcome in {finding.outcome for finding in findings} or (Outcome.PASS,):
                 self.tally[one.id, outcome] += 1
             yield from findings

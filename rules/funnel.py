@@ -1,20 +1,17 @@
 """The funnel: the one place that filters, suppresses, orders and counts findings."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from typing import NamedTuple
 
-from ..scanner.subjects import Problem, Spec, System
+from ..scanner.subjects import File, Problem, Spec, System
 from .engine import Finding, Outcome, Profile, Rule, Severity
 
 _IGNORE = re.compile(r"#\s*lkscan:\s*ignore\[(?P<rules>[^\]]*)\]\s*(?P<reason>.*?)\s*$")
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(NamedTuple):
     """What the user wants to see. `select` and `ignore` hold rule ids or names, `*` and `?` allowed (`LKB*`)."""
 
     profile: Profile = Profile.REGULAR
@@ -22,16 +19,14 @@ class Options:
     ignore: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Suppressed:
+class Suppressed(NamedTuple):
     """A finding that somebody silenced, and the reason given."""
 
     finding: Finding
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(NamedTuple):
     """All that a report is made of; the same input gives the same result, in the same order.
 
     `findings` are to be shown: every FAIL that the options ask for. `others` are the outcomes UNDECIDED, PARTIAL and
@@ -45,10 +40,125 @@ class Result:
     hidden: int = 0
     problems: tuple[Problem, ...] = ()
     systems: tuple[System, ...] = ()
-    tally: Mapping[tuple[str, Outcome], int] = field(default_factory=dict)
-    texts: Mapping[str, str] = field(default_factory=dict)
+    tally: Mapping[tuple[str, Outcome], int] = {}
+    texts: Mapping[str, str] = {}
     rules: tuple[Rule, ...] = ()
 
     def count(self, severity: Severity) -> int:
         """How many findings to show have this severity."""
         return sum(finding.severity is severity for finding in self.findings)
+
+
+def choose(rules: Iterable[Rule], options: Options) -> tuple[Rule, ...]:
+    """The rules that the options leave switched on."""
+    return tuple(
+        rule
+        for rule in rules
+        if (not options.select or names(rule, options.select)) and not names(rule, options.ignore)
+    )
+
+
+def names(rule: Rule, patterns: Iterable[str]) -> bool:
+    """Whether one of the patterns names this rule, by id or by name."""
+    return any(fnmatchcase(rule.id, pattern.upper()) or fnmatchcase(rule.name, pattern) for pattern in patterns)
+
+
+def unknown(patterns: Iterable[str], rules: Iterable[Rule]) -> list[str]:
+    """The patterns that name no rule at all."""
+    known = tuple(rules)
+    return [pattern for pattern in patterns if not any(names(rule, (pattern,)) for rule in known)]
+
+
+class Funnel:
+    """Takes findings as they come and gives, in `result`, those to show, in order."""
+
+    def __init__(self, rules: Iterable[Rule], options: Options) -> None:
+        """`rules` are those that were run."""
+        self._rules = tuple(rules)
+        self._options = options
+        self._inputs: list[list[Finding]] = [[]]
+        self._problems: list[Problem] = []
+        self._systems: list[System] = []
+        self._texts: dict[str, str] = {}
+
+    def add(self, finding: Finding) -> None:
+        """Take a finding of the present input."""
+        self._inputs[-1].append(finding)
+
+    def problem(self, problem: Problem) -> None:
+        """Take note of what could not be read."""
+        self._problems.append(problem)
+
+    def document(self, spec: Spec) -> None:
+        """Keep a spec's text: its comments silence findings, its lines are snippets."""
+        self._texts[spec.place.artifacts[-1]] = spec.text
+
+    def void(self, file: File) -> None:
+        """Drop what was found in an earlier file of the same path: in an archive the last one wins."""
+        path = file.place.artifacts
+        self._inputs[-1] = [one for one in self._inputs[-1] if one.place.artifacts[: len(path)] != path]
+
+    def close(self, system: System) -> None:
+        """The present input ends."""
+        self._systems.append(system)
+        self._inputs.append([])
+
+    def result(self, tally: Mapping[tuple[str, Outcome], int]) -> Result:
+        """Filter, suppress, order."""
+        ignores = {name: _ignores(text) for name, text in self._texts.items()}
+        findings: list[Finding] = []
+        others: list[Finding] = []
+        suppressed: list[Suppressed] = []
+        hidden = 0
+        for finding in (one for batch in self._inputs for one in sorted(batch, key=_order)):
+            if finding.outcome is not Outcome.FAIL:
+                others.append(finding)
+            elif finding.profile > self._options.profile and not names(finding.rule, self._options.select):
+                hidden += 1
+            elif (reason := _suppression(finding, ignores)) is not None:
+                suppressed.append(Suppressed(finding, reason))
+            else:
+                findings.append(finding)
+        return Result(
+            tuple(findings),
+            tuple(others),
+            tuple(suppressed),
+            hidden,
+            tuple(self._problems),
+            tuple(self._systems),
+            dict(sorted(tally.items(), key=lambda item: (item[0][0], item[0][1].value))),
+            self._texts,
+            self._rules,
+        )
+
+
+def _order(finding: Finding) -> tuple[tuple[str, ...], int, int, str, str]:
+    span = finding.place.span
+    return (
+        finding.place.artifacts,
+        span.line if span else 0,
+        span.column if span else 0,
+        finding.rule.id,
+        finding.key,
+    )
+
+
+def _ignores(text: str) -> dict[int, tuple[tuple[str, ...], str]]:
+    """Line number -> (patterns, reason): a comment speaks for its own line, or alone on a line for the next one."""
+    found = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        if "lkscan:" in line and (match := _IGNORE.search(line)):
+            patterns = tuple(pattern.strip() for pattern in match["rules"].split(",") if pattern.strip())
+            alone = not line[: match.start()].strip()
+            found[number + alone] = (patterns, match["reason"])
+    return found
+
+
+def _suppression(finding: Finding, ignores: Mapping[str, dict[int, tuple[tuple[str, ...], str]]]) -> str | None:
+    """The reason given for silencing the finding at any of its places; None when it is not silenced."""
+    for location in finding.locations:
+        span = location.place.span
+        patterns, reason = ignores.get(location.place.artifacts[-1], {}).get(span.line if span else 0, ((), ""))
+        if names(finding.rule, patterns):
+            return reason
+    return None

@@ -1,11 +1,10 @@
 """Bytes to read from: random access (Source) and one-way streams (Stream), both bounded."""
 
-from __future__ import annotations
-
+import errno
 import os
+import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 
 class DamagedError(Exception):
@@ -16,8 +15,7 @@ class LimitError(DamagedError):
     """An input exceeds a limit that keeps hostile bytes harmless; the message names the limit."""
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(NamedTuple):
     """What an input may cost; what exceeds it is reported, never silently cut."""
 
     entries: int = 1_000_000
@@ -39,6 +37,27 @@ class Limits:
     """Bytes a decompressor's window may take."""
 
 
+class Budget:
+    """What one input has cost so far, over all its layers: entries met and bytes delivered."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.entries = 0
+        self.delivered = 0
+
+    def spend(self, length: int) -> None:
+        """Count bytes delivered. Raises LimitError."""
+        self.delivered += length
+        if self.delivered > self.limits.total:
+            raise LimitError(f"more than {self.limits.total} bytes were unpacked (limit: total)")
+
+    def entry(self) -> None:
+        """Count an entry. Raises LimitError."""
+        self.entries += 1
+        if self.entries > self.limits.entries:
+            raise LimitError(f"more than {self.limits.entries} entries (limit: entries)")
+
+
 class Source(Protocol):
     """Bytes with random access."""
 
@@ -53,9 +72,13 @@ class FileSource:
     """A regular file, opened once, read with pread (a file that shrinks meanwhile yields short reads, no signal)."""
 
     def __init__(self, path: str) -> None:
-        """Open `path`. Raises OSError."""
+        """Open `path` without blocking. Raises OSError, also for what is not a regular file."""
         self._descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
-        self.size = os.fstat(self._descriptor).st_size
+        self.status = os.fstat(self._descriptor)
+        self.size = self.status.st_size
+        if not stat.S_ISREG(self.status.st_mode):
+            self.close()
+            raise OSError(errno.EINVAL, "not a regular file", path)
 
     def pread(self, offset: int, length: int) -> bytes:
         """See Source."""

@@ -1,10 +1,8 @@
 """The subjects: fact-bearing things, of the same type whether found in a spec or in an image."""
 
-from __future__ import annotations
-
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 Yes = Literal["yes", "no", "na", "undecided"]
 """A binary property: has it, lacks it, has no use for it, or the evidence is not there."""
@@ -13,8 +11,7 @@ SECTIONS = ("onboot", "onshutdown", "services")
 """The sections of a spec that hold containers, in the order in which LinuxKit numbers them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(NamedTuple):
     """A stretch of text: lines and columns count from 1 in code points, the end is exclusive."""
 
     line: int
@@ -23,8 +20,7 @@ class Span:
     end_column: int
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """Where something is: the chain of artifacts, outermost first, and the place in the innermost.
 
     `artifacts` is `("image.iso", "boot/initrd.img", "containers/services/sshd/config.json")` or `("linuxkit.yml",)`;
@@ -36,7 +32,7 @@ class Place:
     span: Span | None = None
     pointer: str = ""
 
-    def inside(self, artifact: str) -> Place:
+    def inside(self, artifact: str) -> "Place":
         """The place of `artifact`, found within this one."""
         return Place((*self.artifacts, artifact))
 
@@ -46,8 +42,7 @@ class Place:
         return f"{text}:{self.span.line}:{self.span.column}" if self.span else text
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(NamedTuple):
     """Something that could not be read: what, where and what to do. Never silently dropped.
 
     `kind` is `unusable` (no spec or image at all: exit status 2) or `incomplete` (read in part: exit status 3).
@@ -58,8 +53,7 @@ class Problem:
     kind: Literal["unusable", "incomplete"] = "incomplete"
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(NamedTuple):
     """Where a value of a container's configuration came from, and the place to point at for it.
 
     `source`: `spec` (a line of it), `label` (the image's org.mobyproject.config), `default` (LinuxKit's own) or
@@ -71,8 +65,7 @@ class Origin:
     place: Place
 
 
-@dataclass(frozen=True, slots=True)
-class Label:
+class Label(NamedTuple):
     """How an image's default configuration (its org.mobyproject.config label) was found.
 
     `exact`: of this very tag. `newest`: the tag is not in the table, the package's newest state stands in for it.
@@ -84,22 +77,22 @@ class Label:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Violation:
+class Violation(NamedTuple):
     """A reason why LinuxKit itself would refuse a spec, a package or one of its containers.
 
     `kind`: `yaml` (cannot be parsed), `schema` (unknown key, wrong type), `build` (a build-time check) or
-    `capability` (an unknown capability). `hint` is a suggestion ("did you mean 'noNewPrivileges'?") or "".
+    `capability` (an unknown capability). `hint` is a suggestion ("did you mean 'noNewPrivileges'?") or "". `stops` says
+    whether LinuxKit refuses the spec as it reads it, or stops later, at the container or file that it concerns.
     """
 
     kind: Literal["yaml", "schema", "build", "capability"]
     message: str
     place: Place
     hint: str = ""
+    stops: Literal["spec", "build"] = "spec"
 
 
-@dataclass(frozen=True, slots=True)
-class Spec:
+class Spec(NamedTuple):
     """A LinuxKit spec, or a package's build.yml, as a whole.
 
     `sections` maps each top-level key to the place of that key (`trust`, `services` …). `violations` holds every
@@ -118,8 +111,7 @@ ReferenceClass = Literal[
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class ImageReference:
+class ImageReference(NamedTuple):
     """A reference to a container image, and what pins it.
 
     `role` is the key that holds it: `kernel`, `init`, `onboot`, `onshutdown`, `services`, `volumes`. `name` is what
@@ -137,8 +129,7 @@ class ImageReference:
     place: Place
 
 
-@dataclass(frozen=True, slots=True)
-class Mount:
+class Mount(NamedTuple):
     """One mount of a container, as its config.json has it; `options` in their order."""
 
     destination: str
@@ -157,8 +148,7 @@ class Mount:
         return next((o for o in reversed(self.options) if o in {"ro", "rw"}), "rw") == "rw"
 
 
-@dataclass(frozen=True, slots=True)
-class Container:
+class Container(NamedTuple):
     """A container with its effective configuration: what LinuxKit writes, or wrote, into its config.json.
 
     `oci` and `runtime` are shaped as in the OCI runtime specification and LinuxKit's runtime.json; readers guarantee
@@ -170,7 +160,7 @@ class Container:
 
     name: str
     section: str
-    index: int
+    index: int  # type: ignore[assignment]  # hides tuple.index, which has no meaning here
     place: Place
     image: ImageReference | None
     label: Label
@@ -264,14 +254,15 @@ class Container:
 FileKind = Literal["file", "dir", "symlink", "hardlink", "char", "block", "fifo", "socket"]
 
 
-@dataclass(frozen=True, slots=True)
-class File:
+class File(NamedTuple):
     """One entry of a file tree: a file of the image, or one that a spec's `files:` will write.
 
     `path` has no leading slash; bytes that are not UTF-8 stand as surrogates (os.fsdecode). `mode` is the twelve
     permission bits. `read(limit)` gives up to `limit` bytes of the content, and is None where the content is not
     known (a spec's `source:`); it is valid only until the next subject is asked for. `source` and `location` are
-    LinuxKit's own provenance (the image it came from, `services[2]`), "" where the format drops it.
+    LinuxKit's own provenance (the image it came from, `services[2]`), "" where the format drops it. `replaces`: the
+    same path was met before in the same tree; the last one counts, and what was found on the earlier one is void.
+    `parts` are the places of its keys in a spec (`mode`, `contents`, `source` …), None in an image.
     """
 
     path: str
@@ -282,10 +273,12 @@ class File:
     size: int
     place: Place
     target: str = ""
-    xattrs: Mapping[str, bytes] = field(default_factory=dict)
+    xattrs: Mapping[str, bytes] = {}
     source: str = ""
     location: str = ""
     read: Callable[[int], bytes] | None = None
+    replaces: bool = False
+    parts: Mapping[str, Place] | None = None
 
     @property
     def container(self) -> str:
@@ -294,8 +287,7 @@ class File:
         return f"{parts[1]}/{parts[2]}" if parts[0] == "containers" and len(parts) == 4 else ""  # noqa: PLR2004
 
 
-@dataclass(frozen=True, slots=True)
-class Binary:
+class Binary(NamedTuple):
     """An ELF file and what its program headers and dynamic section prove about its hardening.
 
     `kind`: `exec` (not PIE), `pie`, `static-pie`, `static` (not PIE), `dso`, `object`, `debug` (symbols only).
@@ -322,8 +314,7 @@ class Binary:
         return self.file.place
 
 
-@dataclass(frozen=True, slots=True)
-class KernelModule:
+class KernelModule(NamedTuple):
     """A loadable kernel module: `info` holds the pairs of its .modinfo section (license, vermagic, intree …)."""
 
     file: File
@@ -337,8 +328,7 @@ class KernelModule:
         return self.file.place
 
 
-@dataclass(frozen=True, slots=True)
-class Kernel:
+class Kernel(NamedTuple):
     """A kernel image.
 
     `version` is the release (`6.12.59-linuxkit`), `banner` the line that starts with "Linux version". `config` maps
@@ -358,8 +348,10 @@ class Kernel:
     config_text: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class KernelCommandLine:
+_ARGUMENT = re.compile(r'(?:[^\s"]|"[^"]*"?)+')
+
+
+class KernelCommandLine(NamedTuple):
     """A kernel command line and the file it was found in (kernel.cmdline of a spec, boot/cmdline, isolinux.cfg …)."""
 
     place: Place
@@ -367,26 +359,27 @@ class KernelCommandLine:
 
     @property
     def arguments(self) -> tuple[tuple[str, str | None], ...]:
-        """Its arguments in order: (name, value), the value None where there is no `=`. Stops at `--` (init's own)."""
+        """Its arguments in order: (name, value), the value None where there is no `=`. Stops at `--` (init's own).
+
+        As in the kernel, double quotes hold an argument together and are no part of it.
+        """
         found: list[tuple[str, str | None]] = []
-        for word in self.text.split():
+        for word in _ARGUMENT.findall(self.text):
             if word == "--":
                 break
-            name, equals, value = word.partition("=")
+            name, equals, value = word.replace('"', "").partition("=")
             found.append((name, value if equals else None))
         return tuple(found)
 
 
-@dataclass(frozen=True, slots=True)
-class Sysctl:
+class Sysctl(NamedTuple):
     """One file of kernel settings: (name with dots, value, line number) in file order."""
 
     place: Place
     settings: tuple[tuple[str, str, int], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class System:
+class System(NamedTuple):
     """The whole of one input: what rules that need all of it look at; always the last subject of an input.
 
     `kind`: `spec`, `package` or `image`; `is_linuxkit` whether an image bears LinuxKit's marks. `format` names the
