@@ -1,0 +1,196 @@
+"""One-way streams: bytes in order, with a view ahead, honest about where they break off."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from .source import Budget, Chunks, DamagedError, LimitError, Limits, MemorySource, Source
+
+PIECE = 1 << 18
+"""Bytes asked of a source at once."""
+HEAD = 1 << 12
+"""Bytes of a file that are fetched to see what it is."""
+
+
+class Stream:
+    """Bytes in order, with a view ahead; `offset` counts what was consumed, `source` gives random access if there is.
+
+    Looking ahead (`peek`) never raises: it gives what there is, and `failure` tells why it is less. Consuming raises
+    that failure (DamagedError) at the byte where it happened.
+    """
+
+    __slots__ = ("_chunks", "_closed", "_held", "_position", "failure", "offset", "source")
+
+    def __init__(self, chunks: Chunks, source: Source | None = None) -> None:
+        self._chunks = chunks
+        self._held = b""
+        self._position = 0
+        self._closed = False
+        self.offset = 0
+        self.source = source
+        self.failure: DamagedError | None = None
+
+    def peek(self, length: int) -> bytes:
+        """The next `length` bytes without consuming them; fewer at the end or at damage."""
+        if len(self._held) - self._position < length:
+            self._gather(length)
+        if not self._position and len(self._held) <= length:
+            return self._held
+        return self._held[self._position : self._position + length]
+
+    def read(self, length: int) -> bytes:
+        """The next `length` bytes; fewer at the end only. Raises DamagedError."""
+        data = self.peek(length)
+        if len(data) < length and self.failure:
+            raise self.failure
+        self._advance(len(data))
+        return data
+
+    def exactly(self, length: int, what: str) -> bytes:
+        """The next `length` bytes. Raises DamagedError, naming `what`, if they are not all there."""
+        data = self.peek(length)
+        if len(data) < length:
+            raise self.failure or self._broken(what)
+        self._advance(length)
+        return data
+
+    def skip(self, length: int, what: str) -> None:
+        """Consume `length` bytes. Raises DamagedError, naming `what`, if they are not all there."""
+        while length > 0:
+            step = min(length, len(self._held) - self._position)
+            self._advance(step)
+            length -= step
+            if length and not self._fill():
+                raise self.failure or self._broken(what)
+
+    def take(self) -> bytes:
+        """Whatever comes next, in the size in which it comes; empty at the end. Raises DamagedError."""
+        if self._position == len(self._held) and not self._fill():
+            if self.failure:
+                raise self.failure
+            return b""
+        data = self._held[self._position :] if self._position else self._held
+        self._advance(len(data))
+        return data
+
+    def unread(self, data: bytes) -> None:
+        """Give back the last bytes that were consumed."""
+        self._held = data + self._held[self._position :]
+        self._position = 0
+        self.offset -= len(data)
+
+    def skip_zeros(self) -> None:
+        """Consume the zero bytes that come next. Raises DamagedError."""
+        while data := self.take():
+            if rest := data.lstrip(b"\0"):
+                self.unread(rest)
+                return
+
+    def window(self, length: int, what: str) -> Stream:
+        """The next `length` bytes as a stream of its own; this one moves as that one is read."""
+        return Stream(self._pieces(length, what))
+
+    def close(self) -> None:
+        """Drop what is held; to look at it afterwards is a mistake and raises ValueError."""
+        self._held = b""
+        self._position = 0
+        self._closed = True
+
+    def _pieces(self, length: int, what: str) -> Chunks:
+        step = HEAD
+        while length:
+            if not self.peek(1):
+                raise self.failure or self._broken(what)
+            piece = self.peek(min(length, step, len(self._held) - self._position))
+            self._advance(len(piece))
+            length -= len(piece)
+            step = PIECE
+            yield piece
+
+    def _advance(self, length: int) -> None:
+        self._position += length
+        self.offset += length
+
+    def _broken(self, what: str) -> DamagedError:
+        return DamagedError(f"{what} breaks off at byte {self.offset + len(self._held) - self._position}")
+
+    def _next(self) -> bytes:
+        if self._closed:
+            raise ValueError("content was asked for after the next subject")
+        if self.failure is None:
+            try:
+                return next(self._chunks, b"")
+            except DamagedError as error:
+                self.failure = error
+        return b""
+
+    def _fill(self) -> bool:
+        """Replace what is used up by the next piece."""
+        self._held = self._next()
+        self._position = 0
+        return bool(self._held)
+
+    def _gather(self, length: int) -> None:
+        """Hold at least `length` bytes, as far as they are there."""
+        pieces = [self._held[self._position :]]
+        missing = length - len(pieces[0])
+        while missing > 0 and (piece := self._next()):
+            pieces.append(piece)
+            missing -= len(piece)
+        self._held = b"".join(pieces)
+        self._position = 0
+
+
+class Part:
+    """Stretches of a source, joined: a Source again, such as the content of a file in a filesystem image."""
+
+    def __init__(self, source: Source, extents: tuple[tuple[int, int], ...]) -> None:
+        """`extents` are (offset, length) in bytes, in the order of the content."""
+        self._source = source
+        self._extents = extents
+        self.size = sum(length for _, length in extents)
+
+    def pread(self, offset: int, length: int) -> bytes:
+        """See Source."""
+        pieces: list[bytes] = []
+        for start, size in self._extents:
+            if length > 0 and offset < size:
+                wanted = min(length, size - offset)
+                pieces.append(self._source.pread(start + offset, wanted))
+                length -= wanted
+                if len(pieces[-1]) < wanted:
+                    break
+            offset = max(0, offset - size)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+def over(source: Source, budget: Budget, what: str) -> Stream:
+    """A stream over the whole of `source`, which stays at hand for random access; `what` names it in messages."""
+    return Stream(_preads(source, budget, what), source)
+
+
+def _preads(source: Source, budget: Budget, what: str) -> Iterator[bytes]:
+    offset, step = 0, HEAD
+    while offset < source.size:
+        try:
+            piece = source.pread(offset, min(step, source.size - offset))
+        except OSError as error:
+            raise DamagedError(f"{what} cannot be read at byte {offset}: {error.strerror}") from error
+        if not piece:
+            raise DamagedError(f"{what} breaks off at byte {offset}, {source.size - offset} bytes too early")
+        budget.spend(len(piece))
+        offset += len(piece)
+        step = PIECE
+        yield piece
+
+
+def held(stream: Stream, limits: Limits) -> Source:
+    """Random access to the rest of a stream: its own source, or all of it in memory. Raises DamagedError."""
+    if stream.source is not None:
+        return stream.source
+    data = stream.peek(limits.body + 1)
+    if len(data) > limits.body:
+        raise LimitError(f"needs random access and is larger than {limits.body} bytes (limit: body)")
+    if stream.failure:
+        raise stream.failure
+    return MemorySource(data)

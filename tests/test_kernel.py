@@ -1,0 +1,238 @@
+"""Kernel images of every format and compression, made by hand: what is read, and what is said when nothing can be."""
+
+import gzip
+import struct
+
+import pytest
+from elflab import (
+    ARM64,
+    BANNER,
+    CONFIG,
+    PACKERS,
+    STAND_IN,
+    X86,
+    Lab,
+    bzimage,
+    core,
+    image,
+    packed,
+    s390,
+    vmlinux,
+    zboot,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lkscan.scanner import kconfig, kernel
+from lkscan.scanner.source import DamagedError, LimitError
+from lkscan.scanner.subjects import Kernel, Place
+
+HERE = Place(("boot/kernel",))
+LZO = b"\x89LZO\0\r\n\x1a\n" + bytes(40)
+
+
+def read(content: bytes) -> Kernel:
+    return kernel.read(content, HERE)
+
+
+@pytest.mark.parametrize("kind", PACKERS)
+def test_a_bzimage_gives_its_configuration_byte_for_byte_whatever_compressed_it(kind):
+    found = read(bzimage(packed(vmlinux(), kind)))
+    assert found.config_text == CONFIG
+    assert (found.config, found.config_source) == ({"A": "y"}, "IKCONFIG")
+    assert (found.version, found.arch, found.format, found.compression) == ("6.12.1-lab", "x86_64", "bzImage", kind)
+    assert found.banner == BANNER.decode()
+    assert found.place == HERE
+
+
+@pytest.mark.parametrize("kind", ["gzip", "zstd", "lz4-legacy", "xz"])
+def test_an_efi_zboot_kernel_is_read_by_its_header(kind):
+    found = read(zboot(image(), kind))
+    assert (found.version, found.arch, found.format) == ("6.12.1-lab", "arm64", "EFI zboot")
+    assert (found.compression, found.config_text) == (kind, CONFIG)
+
+
+@pytest.mark.parametrize(("machine", "arch"), [(0x5064, "riscv64"), (0x6264, "loongarch64"), (1, "PE machine 0x1")])
+def test_an_efi_zboot_kernel_has_the_architecture_of_its_pe_header(machine, arch):
+    assert read(zboot(core(), "gzip", machine)).arch == arch
+
+
+@pytest.mark.parametrize(
+    ("content", "form", "arch", "compression"),
+    [
+        (image(), "Image", "arm64", ""),
+        (gzip.compress(image()), "Image.gz", "arm64", "gzip"),
+        (PACKERS["zstd"](image()), "Image.zst", "arm64", "zstd"),
+        (image(b"RISCV\0\0\0", 0x30), "Image", "riscv64", ""),
+        (image(b"RISCV\0\0\0", 0x30, b"CONFIG_32BIT=y\n"), "Image", "riscv32", ""),
+        (vmlinux(), "vmlinux", "x86_64", ""),
+        (vmlinux(machine=ARM64), "vmlinux", "arm64", ""),
+        (gzip.compress(vmlinux()), "vmlinux.gz", "x86_64", "gzip"),
+        (PACKERS["xz"](vmlinux()), "vmlinux.xz", "x86_64", "xz"),
+    ],
+)
+def test_other_formats_are_read_too(content, form, arch, compression):
+    found = read(content)
+    assert (found.format, found.arch, found.compression) == (form, arch, compression)
+    assert (found.version, found.banner, found.config_source) == ("6.12.1-lab", BANNER.decode(), "IKCONFIG")
+
+
+def test_s390_gives_what_its_header_tells():
+    found = read(s390())
+    assert (found.version, found.arch, found.config, found.config_source) == (
+        "6.12.1-lab",
+        "s390x",
+        None,
+        "s390 payload is not read",
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "source", "compression"),
+    [
+        (bzimage(packed(vmlinux(config=None), "gzip")), "no IKCONFIG in the kernel", "gzip"),
+        (bzimage(LZO), "LZO payload is not read", "lzo"),
+        (bzimage(b"?" * 40), "payload of an unknown compression", ""),
+        (bzimage(LZO, protocol=0x207), "boot protocol before 2.08 hides the payload", ""),
+    ],
+)
+def test_a_missing_configuration_is_explained(content, source, compression):
+    found = read(content)
+    assert (found.config, found.config_text, found.config_source) == (None, b"", source)
+    assert (found.compression, found.version) == (compression, "6.12.1-lab")
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        b"IKCFG_ST\x1f\x8b\x08garbage",
+        b"IKCFG_ST" + gzip.compress(CONFIG),
+        b"IKCFG_ST" + gzip.compress(CONFIG) + b"!IKCFG_ED",
+    ],
+)
+def test_a_damaged_configuration_is_not_taken_for_one(config):
+    found = read(image(config=None) + config)
+    assert found.config is None
+    assert "is damaged" in found.config_source
+
+
+def test_a_look_alike_before_the_configuration_does_not_hide_it():
+    decoy = b"IKCFG_ST\x1f\x8b\x08 is what to look for"
+    assert read(image(config=None) + decoy + core()).config == {"A": "y"}
+
+
+def test_only_so_many_look_alikes_are_looked_at():
+    assert read(image(config=None) + b"IKCFG_ST\x1f\x8b\x08 " * 100 + core()).config is None
+
+
+def test_the_release_comes_from_the_banner_when_the_header_has_none():
+    assert read(bzimage(packed(vmlinux(), "gzip"), release=b"")).version == "6.12.1-lab"
+
+
+def test_a_debian_kernel_keeps_its_release_and_the_true_version_in_the_banner():
+    banner = b"Linux version 6.1.0-56-amd64 (a@b) (gcc) #1 SMP Debian 6.1.192-2 (2026-11-16)"
+    found = read(bzimage(packed(vmlinux(None, banner), "gzip"), release=b"6.1.0-56-amd64 (a@b) #1"))
+    assert (found.version, found.banner) == ("6.1.0-56-amd64", banner.decode())
+
+
+def test_the_stand_in_banner_is_used_only_when_there_is_no_better_one():
+    assert read(image()).banner == BANNER.decode()
+    assert read(bytes(0x38) + b"ARM\x64" + STAND_IN).banner == STAND_IN.decode().strip("\n")
+    assert read(bytes(0x38) + b"ARM\x64").banner == ""
+
+
+@pytest.mark.parametrize(("machine", "flags", "arch"), [(X86, 1, "x86"), (62, 0, "x86_64")])
+def test_the_unpacked_kernel_tells_the_architecture_best(machine, flags, arch):
+    inner = Lab(2, machine, bits=32 if machine == X86 else 64).build() + core()
+    assert read(bzimage(packed(inner, "gzip"), flags=flags)).arch == arch
+
+
+@pytest.mark.parametrize(("protocol", "flags", "arch"), [(0x20C, 1, "x86_64"), (0x20C, 0, "x86"), (0x20B, 1, "x86")])
+def test_the_header_tells_the_architecture_when_the_payload_cannot(protocol, flags, arch):
+    assert read(bzimage(LZO, protocol=protocol, flags=flags)).arch == arch
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"no kernel", b"MZ", Lab().build(), gzip.compress(b"no kernel"), bytes(70_000)]
+)
+def test_what_is_no_kernel_is_refused(content):
+    with pytest.raises(DamagedError, match="no kernel image of a known format"):
+        read(content)
+
+
+def test_a_kernel_in_two_layers_of_compression_is_not_followed():
+    with pytest.raises(DamagedError, match="no kernel image"):
+        read(gzip.compress(gzip.compress(image())))
+
+
+def test_a_size_that_lies_is_damage():
+    payload = PACKERS["zstd"](vmlinux())
+    with pytest.raises(DamagedError):
+        read(bzimage(payload + struct.pack("<I", 100)))
+    with pytest.raises(LimitError, match="a kernel that unpacks to 4294967295 bytes"):
+        read(bzimage(payload + b"\xff" * 4))
+
+
+@pytest.mark.parametrize(
+    ("content", "known"),
+    [
+        (bzimage(packed(vmlinux(), "gzip")), True),
+        (zboot(image(), "gzip"), True),
+        (image(), True),
+        (image(b"RISCV\0\0\0", 0x30), True),
+        (s390(), True),
+        (gzip.compress(image()), True),
+        (gzip.compress(b"070701 an initrd"), False),
+        (gzip.compress(b"")[:10] + b"\x07 damaged", False),
+        (vmlinux(), False),
+        (b"MZ\0\0 some other PE file", False),
+        (b"", False),
+    ],
+)
+def test_sniffing_knows_kernels_by_their_first_bytes(content, known):
+    assert kernel.sniff(content[: kernel.HEAD]) is known
+
+
+def test_a_vmlinux_is_known_by_its_banner():
+    assert kernel.has_banner(vmlinux())
+    assert not kernel.has_banner(Lab().build())
+    assert not kernel.has_banner(b"prints 'Linux version %s' and Linux version 6.1 (x@y) without a build")
+
+
+WHOLE = bzimage(packed(vmlinux(), "gzip"))
+
+
+@pytest.mark.parametrize(
+    "content", [WHOLE, bzimage(packed(vmlinux(), "zstd")), zboot(image(), "gzip"), zboot(core(), "zstd")]
+)
+def test_a_kernel_cut_at_any_byte_is_damaged(content):
+    for end in range(len(content)):
+        with pytest.raises(DamagedError):
+            read(content[:end])
+
+
+def test_an_s390_kernel_cut_in_its_header_is_damaged():
+    with pytest.raises(DamagedError, match="header reaches to byte"):
+        read(s390()[:0x10010])
+
+
+SAMPLES = [WHOLE, zboot(image(), "zstd"), image(), vmlinux(), s390(), bzimage(packed(vmlinux(), "lz4-legacy"))]
+
+
+@given(st.sampled_from(SAMPLES), st.lists(st.tuples(st.integers(0, 1800), st.binary(min_size=1, max_size=6))))
+def test_mutated_kernels_are_read_or_damaged_and_nothing_else(content, patches):
+    for offset, value in patches:
+        content = content[:offset] + value + content[offset + len(value) :]
+    try:
+        found = read(content)
+    except DamagedError:
+        return
+    assert found.config_source
+    assert (found.config is None) == (not found.config_text)
+
+
+def test_an_oversized_configuration_is_not_read(monkeypatch):
+    monkeypatch.setattr(kconfig, "LIMIT", 64)
+    found = read(image(config=b"CONFIG_A=y\n" * 1000))
+    assert found.config is None
+    assert "is damaged" in found.config_source

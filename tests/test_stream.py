@@ -1,0 +1,138 @@
+"""Streams: looking ahead, taking in order, windows, and what is said where they break off."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from imagelab import stream
+
+from lkscan.scanner.source import Budget, DamagedError, FileSource, LimitError, Limits, MemorySource
+from lkscan.scanner.stream import Part, Stream, held, over
+
+
+def failing(*pieces):
+    yield from pieces
+    raise DamagedError("the medium is damaged")
+
+
+@given(st.binary(max_size=60), st.integers(1, 7), st.lists(st.integers(0, 9), max_size=20))
+def test_reading_and_looking_ahead_agree_with_the_bytes(data, step, lengths):
+    subject = stream(data, step)
+    at = 0
+    for length in lengths:
+        assert subject.peek(length) == data[at : at + length]
+        assert subject.read(length) == data[at : at + length]
+        at = min(len(data), at + length)
+        assert subject.offset == at
+
+
+def test_what_was_taken_can_be_given_back():
+    subject = stream(b"abcdef", 4)
+    assert subject.take() == b"abcd"
+    subject.unread(b"cd")
+    assert subject.offset == 2
+    assert subject.exactly(4, "it") == b"cdef"
+    assert subject.take() == b""
+
+
+def test_the_end_is_named_with_its_byte():
+    subject = stream(b"abcdef", 4)
+    with pytest.raises(DamagedError, match="the thing breaks off at byte 6"):
+        subject.exactly(7, "the thing")
+    with pytest.raises(DamagedError, match="the thing breaks off at byte 6"):
+        subject.skip(7, "the thing")
+
+
+def test_looking_ahead_never_raises_and_consuming_does():
+    subject = Stream(failing(b"abc"))
+    assert subject.peek(10) == b"abc"
+    assert isinstance(subject.failure, DamagedError)
+    assert subject.read(3) == b"abc"
+    for consume in (lambda: subject.read(1), subject.take, lambda: subject.exactly(1, ""), lambda: subject.skip(1, "")):
+        with pytest.raises(DamagedError, match="medium"):
+            consume()
+    window = Stream(failing(b"abc")).window(5, "content")
+    assert window.peek(5) == b"abc"
+    with pytest.raises(DamagedError, match="medium"):
+        window.read(5)
+
+
+def test_zeros_are_skipped_over_the_borders_of_pieces():
+    subject = stream(bytes(10) + b"x" + bytes(3), 3)
+    subject.skip_zeros()
+    assert subject.offset == 10
+    assert subject.read(1) == b"x"
+    subject.skip_zeros()
+    assert subject.peek(1) == b""
+
+
+def test_a_window_moves_its_parent_and_ends_where_it_must():
+    parent = stream(b"0123456789", 3)
+    window = parent.window(6, "content")
+    assert window.read(10) == b"012345"
+    assert parent.offset == 6
+    with pytest.raises(DamagedError, match="content breaks off at byte 10"):
+        parent.window(5, "content").read(5)
+
+
+def test_content_is_gone_once_the_window_is_closed():
+    window = stream(b"0123").window(4, "content")
+    window.close()
+    with pytest.raises(ValueError, match="after the next subject"):
+        window.peek(1)
+
+
+@given(st.binary(max_size=40), st.lists(st.tuples(st.integers(0, 40), st.integers(0, 9))), st.integers(0, 50))
+def test_parts_of_a_source_join_into_one(data, extents, at):
+    data = data.ljust(50, b"-")
+    whole = b"".join(data[start : start + length] for start, length in extents)
+    part = Part(MemorySource(data), tuple(extents))
+    assert part.size == len(whole)
+    assert part.pread(at, 7) == whole[at : at + 7]
+
+
+def test_a_part_behind_the_end_breaks_off():
+    part = Part(MemorySource(b"abc"), ((1, 5), (0, 2)))
+    assert part.pread(0, 7) == b"bc"
+    with pytest.raises(DamagedError, match="it breaks off at byte 2, 5 bytes too early"):
+        over(part, Budget(Limits()), "it").read(7)
+
+
+def test_a_source_that_fails_is_damage():
+    class Failing:
+        size = 10
+
+        def pread(self, offset, length):
+            raise OSError(5, "Input/output error")
+
+    with pytest.raises(DamagedError, match="it cannot be read at byte 0: Input/output error"):
+        over(Failing(), Budget(Limits()), "it").read(1)
+
+
+def test_random_access_to_a_stream_is_bounded_by_what_may_be_held():
+    source = MemorySource(b"abc")
+    assert held(over(source, Budget(Limits()), "it"), Limits()) is source
+    assert held(stream(b"abcdef", 2), Limits()).pread(2, 2) == b"cd"
+    with pytest.raises(LimitError, match="limit: body"):
+        held(stream(b"abcdef", 2), Limits(body=5))
+    with pytest.raises(DamagedError, match="medium"):
+        held(Stream(failing(b"abc")), Limits())
+
+
+def test_delivered_bytes_and_entries_are_counted():
+    budget = Budget(Limits(total=5, entries=1))
+    budget.spend(5)
+    with pytest.raises(LimitError, match="limit: total"):
+        budget.spend(1)
+    budget.entry()
+    with pytest.raises(LimitError, match="limit: entries"):
+        budget.entry()
+
+
+def test_only_regular_files_are_opened_as_a_source(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"0123")
+    source = FileSource(str(path))
+    assert source.pread(1, 2) == b"12"
+    source.close()
+    with pytest.raises(OSError, match="not a regular file"):
+        FileSource(str(tmp_path))
