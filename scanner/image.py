@@ -1,0 +1,410 @@
+"""Images: the files that make up a system, read in one pass, and the subjects that are found in them."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from . import bootconf, elf, kconfig, kernel, module, sysctl
+from .built import from_built
+from .peel import Peeler, inside
+from .source import DamagedError, FileSource, LimitError, Limits
+from .stream import over
+from .subjects import (
+    SECTIONS,
+    Container,
+    File,
+    Kernel,
+    KernelCommandLine,
+    Place,
+    Problem,
+    Subject,
+    System,
+)
+
+_Read = Callable[[File, bytes], Iterator[Subject]]
+
+_PROBLEMS = 100
+"""Problems of one input that are listed one by one."""
+_KEPT = 64 << 20
+"""Bytes of configurations and command lines that are held until the end: real images have less than one MiB."""
+_SHOWN = 8
+"""Ways through the layers that System names."""
+_LARGE = 1 << 20
+"""Bytes from which a file may be a kernel whatever its name, and is looked at further than its first bytes."""
+_HEAD = 1024
+"""Bytes that tell what a file is: the kernels' marks stand in the first 600."""
+
+_CONTAINER = re.compile(r"containers/(onboot|onshutdown|services)/([^/]+)/(config|runtime)\.json")
+_NUMBERED = re.compile(r"(\d{1,9})-(.+)")
+_MODULE = re.compile(r"(?:.*/)?lib/modules/.+\.ko(?:\.gz|\.xz|\.zst)?")
+_KERNEL_CONFIG = re.compile(r"(?:.*/)?(?:boot/config-[^/]+|lib/modules/[^/]+/config|boot/config|kernel[.-]config)")
+_KERNEL_NAME = re.compile(r"(?:.*/)?(?:[^/]*-)?(?:vmlinu[xz]|bzImage|zImage|Image|kernel)(?:[.-][^/]*)?")
+
+_ROLE = re.compile(
+    r"(?P<name>.*?)(?P<role>vmlinu[xz]|bzImage|kernel|initrd|initramfs|cmdline)"
+    r"(?P<version>-.+?)?(?P<suffix>\.img|\.gz|\.xz|\.zst|\.lz4|\.cpio|\.cpio\.gz|\.txt)?(?P<late>-.+)?"
+)
+_ROLES = {"initrd": 1, "initramfs": 1, "cmdline": 2}
+_OUTPUTS = ("-kernel", "-initrd.img", "-cmdline")
+"""What `linuxkit build` appends to the name of its kernel+initrd output."""
+
+
+def group(paths: Sequence[str]) -> list[tuple[str, ...]]:
+    """The inputs that belong to one system, in the order in which they were named: the kernel first, then its initrd.
+
+    A kernel, an initrd and a command line form one system when they lie in one folder and are named alike
+    (`NAME-kernel`, `NAME-initrd.img`, `NAME-cmdline`; `vmlinuz-6.1`, `initrd.img-6.1`). `NAME` stands for all three
+    when there is no such file and `NAME-kernel` exists.
+    """
+    groups: dict[tuple[object, ...], dict[int, str]] = {}
+    for path in (found for named in paths for found in _outputs(named)):
+        key, role = _role(path)
+        members = groups.setdefault(key, {})
+        if role in members:
+            members = groups.setdefault((path, len(groups)), {})
+        members[role] = path
+    return [tuple(path for _, path in sorted(members.items())) for members in groups.values()]
+
+
+def _outputs(named: str) -> list[str]:
+    if not os.path.lexists(named) and os.path.lexists(named + _OUTPUTS[0]):
+        return [named + suffix for suffix in _OUTPUTS if os.path.lexists(named + suffix)]
+    return [named]
+
+
+def _role(path: str) -> tuple[tuple[object, ...], int]:
+    """What a path shares with its system's other files, and its part: 0 kernel, 1 initrd, 2 command line."""
+    folder, name = os.path.split(path)
+    for role, suffix in enumerate(_OUTPUTS):
+        if name.endswith(suffix):
+            return (folder, name[: -len(suffix)] + "-", ""), role
+    match = _ROLE.fullmatch(name)
+    if match is None:
+        return (path, None), 0
+    version = (match["version"] or "") + (match["late"] or "")
+    return (folder, match["name"], version), _ROLES.get(match["role"], 0)
+
+
+def read(paths: tuple[str, ...], limits: Limits | None = None) -> Iterator[Subject | Problem]:
+    """The subjects of one system, made of all `paths`, as they are met; System comes last.
+
+    Raises nothing: what cannot be read is a Problem. When nothing at all was found, its kind is `unusable` and there
+    is no System. An earlier File of the same place in the same tree counts no more, and what was found on it:
+    `File.replaces` tells.
+    """
+    return _Reader(paths, limits or Limits()).subjects()
+
+
+@dataclass(slots=True)
+class _Built:
+    """The two files of a container, as they come."""
+
+    index: int
+    place: Place | None = None
+    config: bytes | None = None
+    runtime: bytes | None = None
+
+
+@dataclass(slots=True)
+class _Found:
+    """What System tells in the end."""
+
+    files: int = 0
+    binaries: int = 0
+    modules: int = 0
+    is_linuxkit: bool = False
+    containers: dict[tuple[str, ...], Container] = field(default_factory=dict)
+    kernels: list[Kernel] = field(default_factory=list)
+    command_lines: list[KernelCommandLine] = field(default_factory=list)
+    formats: list[str] = field(default_factory=list)
+
+
+class _Reader:
+    """Reads one system; every method yields what it found."""
+
+    def __init__(self, paths: tuple[str, ...], limits: Limits) -> None:
+        self._paths = paths
+        self._limits = limits
+        self._peeler = Peeler(limits)
+        self._found = _Found()
+        self._kept = 0
+        self._seen: set[int] = set()
+        self._built: dict[tuple[str, ...], _Built] = {}
+        self._bare: list[Kernel] = []
+        self._configs: list[tuple[File, bytes]] = []
+
+    def subjects(self) -> Iterator[Subject | Problem]:
+        """All subjects; problems wait until something was found, as without anything they mean another thing."""
+        waiting: list[Problem] = []
+        count = 0
+        for item in self._all():
+            if isinstance(item, Problem):
+                count += 1
+                waiting += (item,) if count <= _PROBLEMS else ()
+            if self._anything:
+                yield from waiting
+                waiting = []
+            if not isinstance(item, Problem):
+                yield item
+        place = Place((self._paths[0],))
+        if count > _PROBLEMS:
+            waiting.append(Problem(place, f"{count - _PROBLEMS} more problems are not listed"))
+        if self._anything:
+            yield from waiting
+            yield self._system(place)
+        else:
+            yield from (problem._replace(kind="unusable") for problem in waiting)
+
+    @property
+    def _anything(self) -> bool:
+        found = self._found
+        return bool(found.files or found.kernels or found.command_lines or self._bare)
+
+    def _all(self) -> Iterator[Subject | Problem]:
+        for path in self._paths:
+            yield from self._input(path)
+        yield from self._unpaired()
+        yield from self._join_configs()
+        if not (self._found.kernels and self._found.command_lines):
+            yield from self._peeler.deferred
+
+    def _input(self, path: str) -> Iterator[Subject | Problem]:
+        """One of the files that were named."""
+        place = Place((path,))
+        try:
+            if not stat.S_ISREG(os.stat(path).st_mode):
+                yield Problem(place, f"{_kind_of(path)}, not an image: name a regular file")
+                return
+            source = FileSource(path)
+        except (OSError, ValueError) as error:
+            yield Problem(place, f"cannot be read: {getattr(error, 'strerror', None) or error}")
+            return
+        try:
+            if source.size:
+                yield from self._top(source, place)
+            else:
+                yield Problem(place, "the file is empty")
+        finally:
+            source.close()
+
+    def _top(self, source: FileSource, place: Place) -> Iterator[Subject | Problem]:
+        """A file that was named: a kernel, a layer, an ELF file, a command line, or nothing that is known."""
+        stream = over(source, self._peeler.budget, "the file")
+        name, status = os.path.basename(place.artifacts[0]), source.status
+        mode, owner = status.st_mode & 0o7777, (status.st_uid, status.st_gid)
+        file = File(name, "file", mode, *owner, source.size, place, read=stream.peek)
+        head = stream.peek(kernel.HEAD)
+        try:
+            found = self._peeler.find(stream)
+            inner = b"" if found else inside(stream)
+        except DamagedError as error:
+            yield Problem(place, str(error))
+            return
+        if kernel.sniff(head) or kernel.sniff(inner) or inner.startswith(elf.MAGIC):
+            yield from self._facts(file, self._kernel)
+        elif found and found[0].is_read:
+            for item in self._peeler.peel(stream, place):
+                yield from self._file(item) if isinstance(item, File) else (item,)
+        elif head.startswith(elf.MAGIC):
+            yield from self._file(file)
+        elif bootconf.kind(file.path):
+            yield from self._facts(file, self._command_lines)
+        elif found:
+            yield Problem(place, f"{found[1]} are not read yet")
+        else:
+            yield Problem(place, "not a LinuxKit spec or image")
+
+    def _file(self, file: File) -> Iterator[Subject | Problem]:
+        """One file of a tree, and what is to be read from it."""
+        identity = hash(file.place.artifacts)
+        if identity in self._seen:
+            file = file._replace(replaces=True)
+        else:
+            self._seen.add(identity)
+            self._found.files += 1
+        if file.location:
+            self._found.is_linuxkit = True
+        yield file
+        if file.kind == "file" and file.size:
+            reader = self._by_place(file.path) or self._by_content(file)
+            if reader:
+                yield from self._facts(file, reader)
+
+    def _by_place(self, path: str) -> _Read | None:
+        if _CONTAINER.fullmatch(path):
+            return self._container_file
+        if sysctl.is_mine(path):
+            return self._sysctl
+        if bootconf.kind(path):
+            return self._command_lines
+        if _MODULE.fullmatch(path):
+            return self._module
+        return self._kernel_config if _KERNEL_CONFIG.fullmatch(path) else None
+
+    def _by_content(self, file: File) -> _Read | None:
+        if file.read is None:
+            return None
+        named = _KERNEL_NAME.fullmatch(file.path) is not None
+        head = file.read(kernel.HEAD if named or file.size >= _LARGE else _HEAD)
+        if head.startswith(elf.MAGIC):
+            return self._vmlinux if named else self._binary
+        return self._kernel if kernel.sniff(head) else None
+
+    def _facts(self, file: File, reader: _Read) -> Iterator[Subject | Problem]:
+        """What `reader` makes of a file's whole content."""
+        if file.read is None:
+            return
+        limit = self._limits.body
+        if file.size > limit:
+            yield Problem(file.place, f"it has {file.size} bytes, more than {limit} (limit: body); it is not examined")
+            return
+        data = file.read(limit)
+        if len(data) < file.size:
+            return  # it breaks off, which the layer that holds it reports
+        try:
+            yield from reader(file, data)
+        except DamagedError as error:
+            yield Problem(file.place, f"{error}; it is not examined")
+        except (MemoryError, RecursionError):
+            yield Problem(file.place, "it does not fit into memory; it is not examined")
+
+    def _binary(self, file: File, data: bytes) -> Iterator[Subject]:
+        found = elf.read(file, data)
+        if found:
+            self._found.binaries += 1
+            yield found
+
+    def _vmlinux(self, file: File, data: bytes) -> Iterator[Subject]:
+        yield from self._kernel(file, data) if kernel.has_banner(data) else self._binary(file, data)
+
+    def _module(self, file: File, data: bytes) -> Iterator[Subject]:
+        found = module.read(file, data)
+        self._found.modules += 1
+        yield found
+
+    def _kernel(self, file: File, data: bytes) -> Iterator[Subject]:
+        """A kernel without its configuration waits for one that may come later."""
+        found = kernel.read(data, file.place)
+        self._keep(len(found.config_text))
+        if len(file.place.artifacts) == 1:
+            self._found.formats.append(found.format)
+        if found.config is None:
+            self._bare.append(found)
+        else:
+            self._found.kernels.append(found)
+            yield found
+
+    def _kernel_config(self, file: File, data: bytes) -> Iterator[Subject]:
+        kconfig.parse(data)
+        self._keep(len(data))
+        self._configs.append((file, data))
+        yield from ()
+
+    def _join_configs(self) -> Iterator[Subject]:
+        """Kernels without IKCONFIG, each with the first configuration that names its release, if there is one."""
+        for bare in self._bare:
+            found = self._configured(bare)
+            self._found.kernels.append(found)
+            yield found
+        self._bare = []
+
+    def _configured(self, bare: Kernel) -> Kernel:
+        for file, data in self._configs:
+            if bare.version and bare.version in {kconfig.version(data), _release_in(file.path)}:
+                return bare._replace(config=kconfig.parse(data), config_source=str(file.place), config_text=data)
+        return bare
+
+    def _keep(self, length: int) -> None:
+        """Count what is held until the end. Raises LimitError: no image needs much, and many files add up."""
+        self._kept += length
+        if self._kept > _KEPT:
+            raise LimitError(f"configurations of more than {_KEPT} bytes in all")
+
+    def _command_lines(self, file: File, data: bytes) -> Iterator[Subject]:
+        text = data.decode("utf-8", "surrogateescape")
+        found = bootconf.read(file.path, text, file.place)
+        self._keep(sum(len(one.text) for one in found))
+        self._found.command_lines += found
+        yield from found
+
+    def _sysctl(self, file: File, data: bytes) -> Iterator[Subject]:
+        yield sysctl.read(data.decode("utf-8", "surrogateescape"), file.place)
+
+    def _container_file(self, file: File, data: bytes) -> Iterator[Subject]:
+        """config.json and runtime.json of a container make one subject, whichever comes first."""
+        match = _CONTAINER.fullmatch(file.path)
+        if match is None:
+            return
+        self._keep(len(data))
+        section, folder, which = match.groups()
+        key = (*file.place.artifacts[:-1], section, folder)
+        services = sum(one[-2] == section and one[:-2] == key[:-2] for one in self._built)
+        built = self._built.setdefault(key, _Built(services))
+        if which == "config":
+            built.place, built.config = file.place, data
+        else:
+            built.runtime = data
+        if built.config is not None and built.runtime is not None:
+            yield from self._container(key)
+
+    def _unpaired(self) -> Iterator[Subject | Problem]:
+        """Containers of which only one file was there."""
+        for key, built in self._built.items():
+            if built.place is None:
+                yield Problem(Place((*key[:-2], f"containers/{key[-2]}/{key[-1]}")), "runtime.json without config.json")
+            elif built.runtime is None:
+                try:
+                    yield from self._container(key)
+                except DamagedError as error:
+                    yield Problem(built.place, f"{error}; it is not examined")
+
+    def _container(self, key: tuple[str, ...]) -> Iterator[Subject]:
+        built = self._built[key]
+        if built.place is None or built.config is None:
+            return
+        section, folder = key[-2:]
+        numbered = _NUMBERED.fullmatch(folder) if section != SECTIONS[-1] else None
+        name, index = (numbered[2], int(numbered[1])) if numbered else (folder, built.index)
+        found = from_built(section, name, index, built.config, built.runtime, built.place)
+        self._found.containers[key] = found
+        self._found.is_linuxkit |= built.runtime is not None
+        yield found
+
+    def _system(self, place: Place) -> System:
+        found = self._found
+        return System(
+            place,
+            "image",
+            found.is_linuxkit,
+            " + ".join([*dict.fromkeys(found.formats), *_chains(self._peeler.chains)]) or "file",
+            tuple(sorted(found.containers.values(), key=lambda one: (SECTIONS.index(one.section), one.index))),
+            tuple(found.kernels),
+            tuple(found.command_lines),
+            found.files,
+            found.binaries,
+            found.modules,
+        )
+
+
+def _chains(chains: Iterable[tuple[str, ...]]) -> list[str]:
+    """The ways down, in words, those left out that another one continues."""
+    known = list(chains)
+    continued = {chain[:length] for chain in known for length in range(1, len(chain))}
+    ends = [" > ".join(chain) for chain in known if chain not in continued]
+    return ends if len(ends) <= _SHOWN else [*ends[:_SHOWN], "…"]
+
+
+def _release_in(path: str) -> str:
+    """The release in `boot/config-R` or `lib/modules/R/config`."""
+    folder, _, name = path.rpartition("/")
+    return folder.rpartition("/")[2] if name == "config" else name.removeprefix("config-")
+
+
+def _kind_of(path: str) -> str:
+    mode = os.stat(path).st_mode
+    kinds = ((stat.S_ISDIR, "a directory"), (stat.S_ISFIFO, "a FIFO"), (stat.S_ISSOCK, "a socket"))
+    return next((name for test, name in kinds if test(mode)), "a device")

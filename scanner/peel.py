@@ -1,0 +1,233 @@
+"""Layers, peeled one after another: which formats there are, in which order they are asked, and what is inside them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from . import compression, cpio, iso9660, tar
+from .compression import identify
+from .source import Budget, DamagedError, LimitError, Limits, MemorySource, Source
+from .stream import HEAD, Stream, held, over
+from .subjects import File, Place, Problem
+from .tree import Entry, Layer, Tree
+
+WINDOW = 1 << 16
+"""Bytes that are looked at to tell what an input is: formats are known by their first 64 KiB."""
+_FIRST_BLOCK = 9 << 20
+"""Bytes of a compressed file within which its first block ends: lz4's largest has 8 MiB and its header."""
+
+_INITRD = re.compile(
+    r"(?:.*/)?(?:[^/]*-)?init(?:rd|ramfs)(?:\.img)?(?:-\d[^/]*?)?(?:\.(?:img|cpio|gz|xz|zst|lz4|lzma|bz2))*"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A format that can hold a system, or a part of one.
+
+    `sniff` says its name when the bytes are its own, by content alone. `open` yields what is inside: out of a stream
+    that it consumes, or out of a source (`open_source`) when it needs random access; a format with neither is known
+    and not read. With `nested`, it counts as a layer also where it is met as a file in a tree.
+    """
+
+    sniff: Callable[[Source], str | None]
+    open: Callable[[Stream, Tree], Iterator[Entry]] | None = None
+    open_source: Callable[[Source, Tree], Iterator[Entry]] | None = None
+    nested: bool = False
+
+    @property
+    def is_read(self) -> bool:
+        """Whether there is a reader for it."""
+        return self.open is not None or self.open_source is not None
+
+
+def _unpack(stream: Stream, tree: Tree) -> Iterator[Entry]:
+    kind = identify(stream.peek(16)) or ""
+    yield Layer(Stream(compression.decompress(kind, stream, tree.budget)))
+
+
+def _magic(name: str, magic: bytes, offset: int = 0) -> Format:
+    """A format that is known by a magic number and not read."""
+    return Format(lambda source: name if source.pread(offset, len(magic)) == magic else None)
+
+
+def _disk(source: Source) -> str | None:
+    """A disk with partitions: GPT's own magic, or a boot sector's mark and a partition table that can be."""
+    if source.pread(512, 8) == b"EFI PART":
+        return "disk images (GPT)"
+    head = source.pread(0, 512)
+    entries = [head[at : at + 16] for at in range(446, 510, 16)]
+    plausible = all(len(entry) == 16 and entry[0] in {0, 0x80} for entry in entries)  # noqa: PLR2004 - its length
+    used = any(entry[4] and any(entry[12:]) for entry in entries if len(entry) == 16)  # noqa: PLR2004 - its length
+    return "disk images (MBR)" if head[510:] == b"\x55\xaa" and plausible and used else None
+
+
+def _fat(source: Source) -> str | None:
+    head = source.pread(0, 512)
+    return (
+        "FAT file systems" if head[510:] == b"\x55\xaa" and (head[54:57] == b"FAT" or head[82:85] == b"FAT") else None
+    )
+
+
+def _vhd(source: Source) -> str | None:
+    is_vhd = b"conectix" in {source.pread(0, 8), source.pread(max(0, source.size - 512), 8)}
+    return "VHD images" if is_vhd else None
+
+
+FORMATS = (
+    Format(iso9660.sniff, open_source=iso9660.entries),  # before MBR: images for both CD and disk bear both marks
+    Format(lambda source: "cpio" if cpio.sniff(source.pread(0, 6)) else None, cpio.entries, nested=True),
+    Format(lambda source: identify(source.pread(0, 16)), _unpack, nested=True),
+    Format(lambda source: "tar" if tar.sniff(source.pread(0, tar.BLOCK)) else None, tar.entries),
+    _magic("qcow2 images", b"QFI\xfb"),
+    _magic("VMDK images", b"KDMV"),
+    _magic("VMDK images", b"# Disk DescriptorFile"),
+    _magic("squashfs file systems", b"hsqs"),
+    _magic("squashfs file systems", b"sqsh"),
+    _magic("EROFS file systems", b"\xe2\xe1\xf5\xe0", 1024),
+    _magic("ext4 file systems", b"\x53\xef", 1080),
+    _magic("uImages", b"\x27\x05\x19\x56"),
+    _magic("cpio archives of the old kind", b"070707"),
+    _magic("cpio archives of the old kind", b"\xc7\x71"),
+    _magic("PE executables (UKI)", b"MZ"),
+    _magic("LZO files", b"\x89LZO\0\r\n\x1a\n"),
+    _magic("7z archives", b"7z\xbc\xaf\x27\x1c"),
+    _magic("ZIP archives", b"PK\x03\x04"),
+    Format(_vhd),
+    Format(_fat),
+    Format(_disk),
+)
+"""In the order in which they are asked."""
+
+
+def recognise(source: Source, *, nested: bool = False) -> tuple[Format, str] | None:
+    """The format of what starts with `source`, and its name; with `nested`, only formats that count inside a tree."""
+    for one in FORMATS:
+        if (one.nested or not nested) and (name := one.sniff(source)):
+            return one, name
+    return None
+
+
+def inside(stream: Stream, length: int = WINDOW) -> bytes:
+    """The first bytes inside a compressed file, without consuming any; empty when it is none. Raises DamagedError."""
+    kind = identify(stream.peek(16))
+    if kind is None:
+        return b""
+    try:
+        return compression.peek(stream.peek(WINDOW), kind, length)
+    except DamagedError:
+        return compression.peek(stream.peek(_FIRST_BLOCK), kind, length)
+
+
+class NotReadError(DamagedError):
+    """A format that is known, or that nobody knows, and that is not read."""
+
+
+@dataclass(slots=True)
+class Peeler:
+    """Peels one input. `chains` are the names of the layers met, outermost first, one tuple for each way down.
+
+    `deferred` are problems that matter only if nothing else told what the layer would have told.
+    """
+
+    limits: Limits
+    budget: Budget = field(init=False)
+    chains: dict[tuple[str, ...], None] = field(default_factory=dict)
+    deferred: list[Problem] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.budget = Budget(self.limits)
+
+    def find(self, stream: Stream, *, nested: bool = False) -> tuple[Format, str] | None:
+        """The layer that a file is, if it is one; a compressed file is one only if what is inside is one.
+
+        With `nested` the file is part of a tree, where only some formats count. Raises DamagedError when a
+        compressed file cannot be unpacked far enough to tell.
+        """
+        found = recognise(stream.source or MemorySource(stream.peek(HEAD if nested else WINDOW)), nested=nested)
+        one, head = found, stream
+        for _ in range(self.limits.nesting):
+            if one is None or one[0].open is not _unpack:
+                break
+            data = inside(head, HEAD if nested else WINDOW)
+            one = recognise(MemorySource(data), nested=nested)
+            head = Stream(iter((data,)))
+        return found if one else None
+
+    def peel(self, stream: Stream, place: Place, chain: tuple[str, ...] = ()) -> Iterator[File | Problem]:
+        """All files of all layers inside, in order; what breaks off becomes a Problem after what was read before it."""
+        try:
+            yield from self._parts(stream, place, chain)
+        except NotReadError as error:
+            yield Problem(place, str(error))
+        except LimitError as error:
+            yield Problem(place, f"{error}; it is not read further")
+        except DamagedError as error:
+            yield Problem(place, f"{error}; get a whole copy of it: only what stands before the damage was read")
+        except (MemoryError, RecursionError):
+            yield Problem(place, "it does not fit into memory; it is not read further")
+
+    def _parts(self, stream: Stream, place: Place, chain: tuple[str, ...]) -> Iterator[File | Problem]:
+        """A stream may hold several archives, one after another, with zeros between them: initrds often do."""
+        if len(chain) >= self.limits.nesting:
+            raise LimitError(f"more than {self.limits.nesting} layers one inside the other (limit: nesting)")
+        while True:
+            whole = stream.source if not stream.offset else None
+            found = recognise(whole or MemorySource(stream.peek(WINDOW)))
+            if found is None:
+                where = f" at byte {stream.offset}" if stream.offset else ""
+                raise stream.failure or NotReadError(f"what stands{where} in it is in no known format")
+            yield from self._open(found, stream, place, chain)
+            if found[0].open_source:
+                return
+            stream.skip_zeros()
+            if not stream.peek(1):
+                return
+
+    def _open(
+        self, found: tuple[Format, str], stream: Stream, place: Place, chain: tuple[str, ...]
+    ) -> Iterator[File | Problem]:
+        one, name = found
+        tree = Tree(place, self.budget)
+        if one.open_source:
+            source = held(stream, self.limits)
+            name = one.sniff(source) or name
+            items = one.open_source(source, tree)
+        elif one.open:
+            items = one.open(stream, tree)
+        else:
+            raise NotReadError(f"{name} are not read yet")
+        chain = (*chain, name)
+        self.chains[chain] = None
+        for item in items:
+            if isinstance(item, Problem):
+                yield item
+            elif isinstance(item, Layer):
+                yield from self._layer(item, place, chain)
+            else:
+                file, content = item
+                yield file
+                if content is not None and self._is_layer(file, content):
+                    yield from self.peel(content, file.place, chain)
+
+    def _layer(self, layer: Layer, place: Place, chain: tuple[str, ...]) -> Iterator[File | Problem]:
+        content = layer.content
+        stream = content if isinstance(content, Stream) else over(content, self.budget, layer.label)
+        if not layer.label:
+            yield from self._parts(stream, place, chain)
+            return
+        for item in self.peel(stream, place.inside(layer.label), chain):
+            if layer.optional and isinstance(item, Problem):
+                self.deferred.append(item)
+            else:
+                yield item
+
+    def _is_layer(self, file: File, content: Stream) -> bool:
+        """Compressed files that hold nothing known are anybody's; one named as an initrd is a layer, and damaged."""
+        try:
+            found = self.find(content, nested=True) is not None
+        except DamagedError:
+            found = False
+        return found or bool(_INITRD.fullmatch(file.path) and identify(content.peek(16)))
