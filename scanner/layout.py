@@ -1,0 +1,100 @@
+"""OCI image layouts, LinuxKit's cache among them: the configuration and labels of an image, by its reference."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from .references import full_name, split
+
+ReadFile = Callable[[str, int], bytes]
+"""Reads a local file whole, up to a number of bytes; raises OSError."""
+
+LIMIT = 8 << 20
+"""Bytes of an index, manifest or image configuration."""
+_NESTING = 3
+"""Indexes inside one another."""
+_MANIFESTS = 10_000
+"""Entries of an index."""
+_DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
+_NAMES = ("org.opencontainers.image.ref.name", "io.containerd.image.name")
+
+
+class LayoutError(Exception):
+    """A folder is no OCI layout, or its index cannot be read; one clear line."""
+
+
+class Layout:
+    """An OCI image layout in a folder. Raises LayoutError when its index.json cannot be read."""
+
+    def __init__(self, folder: str, read: ReadFile) -> None:
+        self._folder = folder
+        self._read = read
+        self._by_name: dict[str, Mapping[str, Any]] = {}
+        self._by_digest: dict[str, Mapping[str, Any]] = {}
+        index = self._json("index.json")
+        if index is None:
+            raise LayoutError(f"{folder}: no OCI image layout or LinuxKit cache (no readable index.json)")
+        for entry in _entries(index):
+            self._by_digest[str(entry.get("digest"))] = entry
+            annotations = entry.get("annotations")
+            names = annotations if isinstance(annotations, dict) else {}
+            for key in _NAMES:
+                if isinstance(names.get(key), str):
+                    self._by_name[_canonical(names[key])] = entry
+
+    def find(self, reference: str) -> Mapping[str, Any] | None:
+        """The image's `config` (Labels, Entrypoint, Cmd, Env, WorkingDir), or None when it is not here whole."""
+        digest = split(reference)[2]
+        entry = self._by_digest.get(digest) if digest else self._by_name.get(_canonical(reference))
+        return None if entry is None else self._config(entry, _NESTING)
+
+    def _config(self, entry: Mapping[str, Any], depth: int) -> Mapping[str, Any] | None:
+        """Follow an index to a manifest and a manifest to its configuration; the first one found for Linux."""
+        blob = self._blob(entry)
+        if blob is None:
+            return None
+        if "manifests" in blob:
+            children = sorted(_entries(blob), key=_preference) if depth else []
+            return next(filter(None, (self._config(child, depth - 1) for child in children)), None)
+        image = self._blob(blob.get("config"))
+        found = image.get("config", {}) if image else None
+        return found if isinstance(found, dict) else None
+
+    def _blob(self, descriptor: Any) -> Mapping[str, Any] | None:  # noqa: ANN401 - JSON holds anything
+        digest = descriptor.get("digest") if isinstance(descriptor, dict) else None
+        found = _DIGEST.fullmatch(digest) if isinstance(digest, str) else None
+        return self._json(os.path.join("blobs", "sha256", found[1])) if found else None
+
+    def _json(self, path: str) -> Mapping[str, Any] | None:
+        import json
+
+        try:
+            value = json.loads(self._read(os.path.join(self._folder, path), LIMIT))
+        except (OSError, ValueError, RecursionError, MemoryError):
+            return None
+        return value if isinstance(value, dict) else None
+
+
+def _entries(index: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    manifests = index.get("manifests")
+    for entry in manifests[:_MANIFESTS] if isinstance(manifests, list) else ():
+        if isinstance(entry, dict):
+            yield entry
+
+
+def _preference(entry: Mapping[str, Any]) -> int:
+    """Linux on x86-64 first, then other Linux, attestations last: labels do not differ between architectures."""
+    platform = entry.get("platform")
+    system = platform if isinstance(platform, dict) else {}
+    if system.get("os") != "linux":
+        return 2
+    return 0 if system.get("architecture") == "amd64" else 1
+
+
+def _canonical(reference: str) -> str:
+    """The full name with its tag, `latest` when there is none."""
+    name, tag, _ = split(reference)
+    return f"{full_name(name)}:{tag or 'latest'}"
