@@ -1,0 +1,25 @@
+"""Every rule there is, listed explicitly, in the order of the documentation."""
+
+from __future__ import annotations
+
+from . import access, binaries, cmdline, files, images, kernel, mounts, namespaces, privileges, secrets, spec
+from .engine import Rule
+
+RULES: tuple[Rule, ...] = (
+    *spec.RULES,
+    *images.RULES,
+    *privileges.RULES,
+    *namespaces.RULES,
+    *mounts.RULES,
+    *access.RULES,
+    *secrets.RULES,
+    *files.RULES,
+    *binaries.RULES,
+    *kernel.RULES,
+    *cmdline.RULES,
+)
+
+
+def find(text: str) -> Rule | None:
+    """The rule with this id (in any case) or name."""
+    return next((rule for rule in RULES if text.upper() == rule.id or text == rule.name), None)

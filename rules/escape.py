@@ -1,0 +1,244 @@
+"""What leads from inside a container to root on a LinuxKit host: the ways that several rules speak of."""
+
+import posixpath
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from typing import Any, Literal, NamedTuple
+
+from ..scanner.subjects import Container, Mount
+from .provenance import Key
+from .tables import load
+
+_NO_DISKS = frozenset({1, 2, 7, 11, 43})
+"""Major numbers of block devices that hold nothing of the host: RAM disk, floppy, loop, CD-ROM, network block."""
+
+_MEMORY = (1, 1)
+"""Major and minor number of /dev/mem."""
+
+
+class Way(NamedTuple):
+    """One way to root on the host, as steps that an attacker inside would take.
+
+    `kind`: `direct` (what the container was given, put together), `told` (one grant is enough, and a rule of its own
+    tells of it) or `detour` (possible, but by undoing LinuxKit's confinement step by step, or on some kernels only).
+    `keys` are the values that make it possible, the deciding one first.
+    """
+
+    kind: Literal["direct", "told", "detour"]
+    text: str
+    keys: tuple[Key, ...]
+
+
+class HostPath(NamedTuple):
+    """A sensitive path of the host: an entry of host_paths.toml."""
+
+    path: str
+    reason: str = ""
+    severity: str = ""
+    profile: str = "regular"
+    below: bool = False
+    root: bool = False
+    takeover: bool = False
+    submounts: tuple[str, ...] = ()
+
+
+def effective(container: Container) -> frozenset[str]:
+    """The capabilities that a process of it holds towards the host.
+
+    Root gains the whole bounding set when it executes a program; any other user keeps the ambient set only. In a user
+    namespace of its own, capabilities count for nothing outside.
+    """
+    if container.namespace("user") != "host":
+        return frozenset()
+    return container.capabilities if container.uid == 0 else container.ambient
+
+
+def is_host_root(container: Container) -> bool:
+    """Whether its user is root in the eyes of the host's files and sockets."""
+    return container.uid == 0 and container.namespace("user") == "host"
+
+
+def has_all_capabilities(container: Container) -> bool:
+    """Whether its bounding set is complete: all that Linux 5.7 knew, whether or not those that came later."""
+    return container.capabilities.issuperset(load("capabilities")["first"])
+
+
+def runs_once(container: Container) -> bool:
+    """Whether it is over before the first service starts, or starts when the last is over."""
+    return container.section in {"onboot", "onshutdown"}
+
+
+def host_path(source: str) -> str:
+    """The path on a running LinuxKit host that a bind's source names, its links of old resolved."""
+    path = posixpath.normpath(f"/{source.lstrip('/')}") if source else ""
+    return f"/run{path[len('/var/run') :]}" if f"{path}/".startswith("/var/run/") else path
+
+
+def bind_key(container: Container, mount: Mount) -> Key:
+    """Under which key the origin of a bind is found: `binds`, or `mounts` for one of that list."""
+    key = "mounts" if f"mounts:{mount.destination}" in container.origins else "binds"
+    return key, mount.destination
+
+
+def sensitive(source: str) -> HostPath | None:
+    """The most specific entry of host_paths.toml for a bind's source; None when there is none."""
+    path = host_path(source)
+    above = [entry for entry in _paths() if _within(path, entry.path)]
+    entry = max(above, key=lambda one: len(one.path), default=None)
+    if entry is None or not entry.severity or not (entry.below or entry.path == path):
+        return None
+    return entry
+
+
+def sockets(container: Container) -> Iterator[tuple[Mount, str, str]]:
+    """Every bind through which a container runtime's socket is reached: the bind, the socket's path, the runtime.
+
+    A directory above the socket is as good as the socket. One socket is named per bind, the likeliest.
+    """
+    for mount in container.mounts:
+        if mount.is_bind:
+            path = host_path(mount.source)
+            deep = "rbind" in mount.options
+            found = next((s for s in load("host_paths")["socket"] if _exposes(path, s["path"], deep=deep)), None)
+            if found is not None:
+                yield mount, found["path"], found["runtime"]
+
+
+def ways(container: Container) -> list[Way]:
+    """The ways to root on the host that its configuration opens, direct ones first."""
+    order = {"direct": 0, "told": 1, "detour": 2}
+    return sorted(_ways(container), key=lambda way: order[way.kind])
+
+
+def is_told_once(container: Container) -> bool:
+    """Whether the combination speaks for its parts: `host-root-equivalent` fires in the regular profile."""
+    return any(way.kind == "direct" for way in ways(container)) and not is_setup(container)
+
+
+def is_setup(container: Container) -> bool:
+    """Whether it does a narrow job once, as LinuxKit's packages that format, mount or load modules do."""
+    return runs_once(container) and not has_all_capabilities(container)
+
+
+def _ways(container: Container) -> Iterator[Way]:
+    held = effective(container)
+    if "CAP_SYS_MODULE" in held:
+        yield Way("direct", "load a kernel module of its choice (CAP_SYS_MODULE)", (_capability("CAP_SYS_MODULE"),))
+    if "CAP_SYS_PTRACE" in held and container.namespace("pid") == "host":
+        keys = (("pid", None), _capability("CAP_SYS_PTRACE"))
+        yield Way("direct", "take over init, which it sees (pid: host) and may trace (CAP_SYS_PTRACE)", keys)
+    if is_host_root(container):
+        yield from _root_ways(container, held)
+
+
+def _root_ways(container: Container, held: frozenset[str]) -> Iterator[Way]:
+    yield from _path_ways(container, held)
+    yield from _socket_ways(container)
+    if disk := _device(container, held, _is_disk):
+        yield Way("direct", f"rewrite the disks of the host, whose nodes it gets by {disk[0]}", disk[1])
+    elif "CAP_SYS_ADMIN" in held:
+        text = "mount the cgroup hierarchy, leave its device filter and open any disk (CAP_SYS_ADMIN)"
+        yield Way("detour", text, (_capability("CAP_SYS_ADMIN"),))
+    if "CAP_SYS_RAWIO" in held and (memory := _device(container, held, _is_memory)):
+        text = "write to physical memory through /dev/mem, on a kernel without CONFIG_STRICT_DEVMEM (CAP_SYS_RAWIO)"
+        yield Way("detour", text, (_capability("CAP_SYS_RAWIO"), *memory[1]))
+
+
+def _path_ways(container: Container, held: frozenset[str]) -> Iterator[Way]:
+    exposed = [(mount, sensitive(mount.source)) for mount in container.mounts if mount.is_bind and mount.writable]
+    for mount, entry in exposed:
+        if entry is not None and entry.takeover:
+            yield Way("told", f"write to '{mount.source}' of the host", (bind_key(container, mount),))
+    rooted = [mount for mount, entry in exposed if entry is not None and entry.root]
+    if rooted and "CAP_SYS_ADMIN" in held:
+        paths = ", ".join(f"'{mount.source}'" for mount in rooted)
+        keys = (_capability("CAP_SYS_ADMIN"), *(bind_key(container, mount) for mount in rooted))
+        yield Way(
+            "direct", f"remount the root filesystem of the host writable (CAP_SYS_ADMIN) and change {paths}", keys
+        )
+
+
+def _socket_ways(container: Container) -> Iterator[Way]:
+    if container.section != "onboot":
+        for mount, socket, runtime in sockets(container):
+            text = f"ask {runtime} for a container that is root on the host, through '{socket}'"
+            yield Way("told", text, (bind_key(container, mount),))
+
+
+def _capability(name: str) -> Key:
+    return "capabilities", name
+
+
+def _device(
+    container: Container, held: frozenset[str], test: Callable[[Mapping[str, Any]], bool]
+) -> tuple[str, tuple[Key, ...]] | None:
+    """How it gets the node of a device that its cgroup allows and that passes a test, and which values let it."""
+    if (allowed := _first(container, test)) and (nodes := _nodes(container, held)):
+        return nodes[0], (allowed, nodes[1])
+    named = _first(container, lambda rule: _is_named(rule) and test(rule))
+    return ("its list of devices", (named,)) if named else None
+
+
+def _nodes(container: Container, held: frozenset[str]) -> tuple[str, Key] | None:
+    """How it comes by any device node: what lets it, and the key of that."""
+    for mount in container.mounts:
+        if mount.is_bind and host_path(mount.source) in {"/", "/dev"}:
+            return f"the bind of '{mount.source}'", bind_key(container, mount)
+    found = next((name for name in ("CAP_MKNOD", "CAP_SYS_ADMIN") if name in held), None)
+    return (found, _capability(found)) if found else None
+
+
+def _first(container: Container, test: Callable[[Mapping[str, Any]], bool]) -> Key | None:
+    """The first rule of the device cgroup that passes a test and allows writing, as a key of the configuration."""
+    return next((("devices", str(index)) for index, rule in _allowed(container) if test(rule)), None)
+
+
+def _allowed(container: Container) -> list[tuple[int, Mapping[str, Any]]]:
+    """The rules of the device cgroup that allow writing; one that denies takes back those of its type before it."""
+    allowed: list[tuple[int, Mapping[str, Any]]] = []
+    for index, rule in enumerate(container.devices):
+        if not rule.get("allow"):
+            allowed = [one for one in allowed if _type(rule) not in {"a", _type(one[1])}]
+        elif "w" in (rule.get("access") or "rwm"):
+            allowed.append((index, rule))
+    return allowed
+
+
+def _is_named(rule: Mapping[str, Any]) -> bool:
+    """Whether it is for one device: LinuxKit has the runtime make the node of such."""
+    return _number(rule, "major") is not None and _number(rule, "minor") is not None
+
+
+def _is_disk(rule: Mapping[str, Any]) -> bool:
+    return _type(rule) in {"a", "b"} and _number(rule, "major") not in _NO_DISKS
+
+
+def _is_memory(rule: Mapping[str, Any]) -> bool:
+    numbers = _number(rule, "major"), _number(rule, "minor")
+    return _type(rule) in {"a", "c"} and all(n in {None, m} for n, m in zip(numbers, _MEMORY, strict=True))
+
+
+def _type(rule: Mapping[str, Any]) -> str:
+    return str(rule.get("type") or "a")
+
+
+def _number(rule: Mapping[str, Any], name: str) -> int | None:
+    """A major or minor number; None stands for any."""
+    value = rule.get(name)
+    return value if isinstance(value, int) and value >= 0 else None
+
+
+def _within(path: str, folder: str) -> bool:
+    """Whether a path is a folder or lies below it."""
+    return path == folder or path.startswith(f"{folder.rstrip('/')}/")
+
+
+def _exposes(path: str, socket: str, *, deep: bool) -> bool:
+    """Whether a bind of `path` holds `socket`; /run is a filesystem of its own, so `/` has it only with `rbind`."""
+    return bool(path) and _within(socket, path) and (deep or path != "/")
+
+
+@cache
+def _paths() -> tuple[HostPath, ...]:
+    entries = load("host_paths")["path"]
+    return tuple(HostPath(**{**entry, "submounts": tuple(entry.get("submounts", ()))}) for entry in entries)

@@ -1,0 +1,149 @@
+"""Family M: what of the host a container can reach or write through its mounts."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from ..scanner.subjects import Container, Mount
+from .engine import Location, Profile, Severity, Verdict, fail, not_applicable, partial, rule, undecided
+from .escape import HostPath, bind_key, effective, host_path, is_host_root, is_setup, is_told_once, sensitive, sockets
+from .provenance import Key, confidence, open_question, stand_in, where
+
+
+@rule(
+    "LKM001",
+    "runtime-socket-reachable",
+    Severity.CRITICAL,
+    "Container '{0}' can reach the socket of '{1}' through the bind of '{2}'.",
+    remedy="Bind the one file or directory below it that the program needs, or drop the bind.",
+    nist=("3.4.3", "3.4.5"),
+)
+def runtime_socket_reachable(container: Container) -> Iterator[Verdict]:
+    """A container can reach the socket of a container runtime, and so start containers that are root on the host."""
+    if container.section == "onboot":
+        reason = "No container runtime runs yet while the containers of onboot do."
+        yield not_applicable(container.title, container.place, reason)
+        return
+    holder = _Holder.of(container)
+    found = [_reachable(holder, mount, socket, runtime) for mount, socket, runtime in sockets(container)]
+    yield from found or _open(container)
+
+
+@rule(
+    "LKM002",
+    "writable-host-path",
+    Severity.MEDIUM,
+    "Container '{0}' can write to '{1}' of the host: '{2}'.",
+    remedy="Add ':ro' to the bind, or bind only the file or directory that must be written.",
+    nist=("3.5.5",),
+)
+def writable_host_path(container: Container) -> Iterator[Verdict]:
+    """A container can write to a path of the host that decides what the host runs, trusts or boots."""
+    holder = _Holder.of(container)
+    exposed = [(mount, sensitive(mount.source)) for mount in container.mounts if mount.is_bind]
+    verdicts = [_exposed(holder, mount, entry) for mount, entry in exposed if entry is not None]
+    found = [verdict for verdict in verdicts if verdict is not None]
+    yield from found or _open(container)
+
+
+class _Holder(NamedTuple):
+    """A container and what it takes to judge each of its binds, found out once: an image may hold many."""
+
+    container: Container
+    root: bool
+    administers: bool
+    quiet: bool
+
+    @classmethod
+    def of(cls, container: Container) -> "_Holder":
+        quiet = is_told_once(container) or is_setup(container)
+        return cls(container, is_host_root(container), "CAP_SYS_ADMIN" in effective(container), quiet)
+
+
+def _reachable(holder: _Holder, mount: Mount, socket: str, runtime: str) -> Verdict:
+    evidence = [f"'{socket}' lies at or below '{host_path(mount.source)}'."]
+    if not mount.writable:
+        evidence.append("A read-only bind does not keep anyone from connecting to a socket.")
+    if not holder.root:
+        uid = holder.container.uid
+        evidence.append(f"Its user is not root on the host (uid {uid}): the mode of the socket decides.")
+    return _bind(
+        holder.container,
+        mount,
+        runtime,
+        mount.source,
+        evidence=evidence,
+        severity=None if holder.root else Severity.MEDIUM,
+        profile=Profile.PEDANTIC if holder.quiet or not holder.root else None,
+    )
+
+
+def _exposed(holder: _Holder, mount: Mount, entry: HostPath) -> Verdict | None:
+    if mount.writable:
+        return _writable(holder, mount, entry)
+    if entry.submounts and "rbind" in mount.options and "rro" not in mount.options:
+        return _not_recursive(holder.container, mount, entry)
+    return None
+
+
+def _writable(holder: _Holder, mount: Mount, entry: HostPath) -> Verdict:
+    """The failure for one bind, less severe where LinuxKit's read-only root filesystem stands in the way."""
+    evidence = []
+    severity = Severity[entry.severity.upper()]
+    if entry.root and not entry.submounts and not holder.administers:
+        evidence.append("LinuxKit mounts its root filesystem read-only; without CAP_SYS_ADMIN that still holds.")
+        severity = Severity.LOW
+    if not holder.root:
+        uid = holder.container.uid
+        evidence.append(f"Its user is not root on the host (uid {uid}): the modes of the files decide.")
+        severity = Severity.LOW
+    return _bind(
+        holder.container,
+        mount,
+        mount.source,
+        entry.reason,
+        evidence=evidence,
+        severity=severity,
+        profile=Profile.PEDANTIC if holder.quiet or entry.profile == "pedantic" else None,
+    )
+
+
+def _not_recursive(container: Container, mount: Mount, entry: HostPath) -> Verdict:
+    below = ", ".join(f"'{path}'" for path in entry.submounts)
+    at = where(container, (bind_key(container, mount),))[0]
+    reason = (
+        f"Container '{container.name}' binds '{mount.source}' read-only, but not the filesystems mounted below it: "
+        f"LinuxKit adds 'rbind', and 'ro' is not recursive."
+    )
+    return partial(container.title, at.place, reason, key=mount.destination, evidence=(f"Still writable: {below}.",))
+
+
+def _bind(
+    container: Container,
+    mount: Mount,
+    *arguments: str,
+    evidence: list[str],
+    severity: Severity | None = None,
+    profile: Profile | None = None,
+) -> Verdict:
+    keys: tuple[Key, ...] = (bind_key(container, mount),)
+    at: Location = where(container, keys)[0]
+    return fail(
+        container.title,
+        at.place,
+        container.name,
+        *arguments,
+        note=at.note,
+        key=mount.destination,
+        evidence=(*evidence, *stand_in(container, keys)),
+        severity=severity,
+        profile=profile,
+        confidence=confidence(container, keys),
+    )
+
+
+def _open(container: Container) -> Iterator[Verdict]:
+    if question := open_question(container, "binds", "mounts"):
+        yield undecided(container.title, container.place, question)
+
+
+RULES = (runtime_socket_reachable, writable_host_path)

@@ -1,0 +1,38 @@
+"""Family N: namespaces that a container shares with the host."""
+
+from collections.abc import Iterator
+
+from ..scanner.subjects import Container
+from .engine import Profile, Severity, Verdict, fail, rule, undecided
+from .escape import is_setup, is_told_once
+from .provenance import confidence, open_question, stand_in, where
+
+
+@rule(
+    "LKN001",
+    "host-pid-namespace",
+    Severity.HIGH,
+    "Container '{0}' sees the processes of the host.",
+    remedy="Leave 'pid' out, or set 'pid: new' where the image's label asks for the host's.",
+    nist=("3.4.3",),
+)
+def host_pid_namespace(container: Container) -> Iterator[Verdict]:
+    """A container shares the host's pid namespace: it sees, and as root may signal, the processes of all others."""
+    keys = (("pid", None),)
+    if container.namespace("pid") == "host":
+        at, *related = where(container, keys)
+        yield fail(
+            container.title,
+            at.place,
+            container.name,
+            note=at.note,
+            related=related,
+            evidence=stand_in(container, keys),
+            confidence=confidence(container, keys),
+            profile=Profile.PEDANTIC if is_setup(container) or is_told_once(container) else None,
+        )
+    elif question := open_question(container, "pid"):
+        yield undecided(container.title, container.place, question)
+
+
+RULES = (host_pid_namespace,)

@@ -1,0 +1,68 @@
+"""Where a container's values come from, in words, and what is not known when its image's label is not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ..scanner.subjects import Container, Origin, Place
+from .engine import Confidence, Location
+
+Key = tuple[str, str | None]
+"""A key of a container's configuration and, where it has items, one of them: as `Container.origin` takes them."""
+
+
+def note(container: Container, origin: Origin) -> str:
+    """What to say at the place of a value: `from the label of linuxkit/getty:… (newest known state)`."""
+    if origin.source == "label":
+        image = container.image.text if container.image else container.name
+        return f"from the label of {image}{' (newest known state)' if container.label.kind == 'newest' else ''}"
+    return {"spec": "set here", "default": "LinuxKit's default", "image": "as built"}[origin.source]
+
+
+def where(container: Container, keys: Iterable[Key]) -> list[Location]:
+    """The places that decide, each once, with a note; never empty."""
+    found: dict[tuple[Place, str], None] = {}
+    for key, item in keys:
+        origin = container.origin(key, item)
+        found[origin.place, note(container, origin)] = None
+    return [Location(place, text) for place, text in found] or [Location(container.place)]
+
+
+def confidence(container: Container, keys: Iterable[Key]) -> Confidence:
+    """HIGH, but MEDIUM where a stand-in label brings a value, or an unknown one might give it another user."""
+    if container.label.kind == "unknown":
+        return Confidence.HIGH if is_set(container, "uid") else Confidence.MEDIUM
+    stand_in = container.label.kind == "newest" and any(container.origin(*key).source == "label" for key in keys)
+    return Confidence.MEDIUM if stand_in else Confidence.HIGH
+
+
+def stand_in(container: Container, keys: Iterable[Key]) -> tuple[str, ...]:
+    """Evidence for a value out of the label of another tag of the same package."""
+    if container.label.kind != "newest" or not any(container.origin(*key).source == "label" for key in keys):
+        return ()
+    return ("The label of this very tag is not known; that of the package's newest known state stands in for it.",)
+
+
+def is_set(container: Container, key: str) -> bool:
+    """Whether the spec itself sets `key`, so that no label can change it; `key.add` only adds to the label's."""
+    origin = container.origins.get(key)
+    return origin is not None and origin.source == "spec" and not origin.place.pointer.endswith(".add")
+
+
+def open_question(container: Container, *keys: str) -> str:
+    """Why nothing found is no pass, a sentence; or "".
+
+    Either LinuxKit refuses a value of the container, or its label is unknown and the spec leaves some of `keys` to it.
+    """
+    if container.error:
+        return f"LinuxKit does not build container '{container.name}': what it would be given is not settled."
+    left = [key for key in keys if not is_set(container, key)]
+    if container.label.kind != "unknown" or not left:
+        return ""
+    image = container.image.text if container.image else "its image"
+    return f"The label of '{image}' is not known, and the spec does not set {_listed(left)}."
+
+
+def _listed(words: list[str]) -> str:
+    quoted = [f"'{word}'" for word in words]
+    return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} or {quoted[-1]}"

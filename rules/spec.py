@@ -1,0 +1,79 @@
+"""Family S: whether LinuxKit itself would accept a spec, and what of it LinuxKit no longer heeds."""
+
+from collections.abc import Iterator
+from typing import Literal
+
+from ..scanner.subjects import Spec, Violation
+from .engine import Severity, Verdict, fail, rule
+
+_REFUSED = ("3.1.2",)
+
+
+def violations(spec: Spec, kind: Literal["yaml", "schema", "build", "capability"]) -> Iterator[Verdict]:
+    """One failure for each violation of a kind, told apart by what it says: lines and indices move."""
+    for violation in spec.violations:
+        if violation.kind == kind:
+            yield fail(spec.kind, violation.place, _phrase(violation), key=violation.message)
+
+
+def _phrase(violation: Violation) -> str:
+    """The reason and the hint, fit to stand in single quotes inside a sentence."""
+    text = f"{violation.message.rstrip('.')} ({violation.hint.rstrip('.')})" if violation.hint else violation.message
+    return text.rstrip(".").replace("'", '"')
+
+
+@rule(
+    "LKS001",
+    "unparsable-yaml",
+    Severity.MEDIUM,
+    "LinuxKit cannot read the file: '{0}'.",
+    remedy="Mend the YAML at the position named; nothing else in the file was checked.",
+    nist=_REFUSED,
+)
+def unparsable_yaml(spec: Spec) -> Iterator[Verdict]:
+    """The file is no YAML that LinuxKit can read."""
+    yield from violations(spec, "yaml")
+
+
+@rule(
+    "LKS002",
+    "schema-violation",
+    Severity.MEDIUM,
+    "LinuxKit refuses the file: '{0}'.",
+    remedy="Correct the key or the type of its value as LinuxKit's schema wants it.",
+    nist=_REFUSED,
+)
+def schema_violation(spec: Spec) -> Iterator[Verdict]:
+    """A key or a type is not what LinuxKit's schema allows."""
+    yield from violations(spec, "schema")
+
+
+@rule(
+    "LKS003",
+    "build-failure",
+    Severity.MEDIUM,
+    "The build stops: '{0}'.",
+    remedy="Correct the value; LinuxKit stops at it when it builds.",
+    nist=_REFUSED,
+)
+def build_failure(spec: Spec) -> Iterator[Verdict]:
+    """The schema is met, but LinuxKit's build stops at a value."""
+    yield from violations(spec, "build")
+
+
+@rule(
+    "LKS004",
+    "trust-section-ignored",
+    Severity.MEDIUM,
+    "The section '{0}' has no effect: LinuxKit no longer verifies signatures of images.",
+    remedy="Remove the section, and pin the images by digest.",
+    nist=("3.1.5",),
+)
+def trust_section_ignored(spec: Spec) -> Iterator[Verdict]:
+    """A `trust` section promises signed images, and LinuxKit ignores it."""
+    place = spec.sections.get("trust")
+    if place is not None:
+        yield fail(spec.kind, place, "trust", note="accepted by the schema, read by nothing")
+
+
+RULES = (unparsable_yaml, schema_violation, build_failure, trust_section_ignored)

@@ -1,0 +1,169 @@
+"""Subjects for rule tests: a container or a file in one line, and what a rule says of it."""
+
+from lkscan.rules.engine import Finding, Outcome, Rule
+from lkscan.scanner.subjects import (
+    Binary,
+    Container,
+    File,
+    ImageReference,
+    Label,
+    Origin,
+    Place,
+    Span,
+    Spec,
+    Subject,
+    Violation,
+)
+
+SPEC = Place(("linuxkit.yml",), Span(3, 5, 3, 9), "services[0]")
+"""Where the things made here are, unless told otherwise."""
+
+LINUXKIT_MOUNTS = (
+    {"destination": "/proc", "type": "proc", "source": "proc", "options": ["nosuid", "nodev", "noexec", "relatime"]},
+    {"destination": "/dev", "type": "tmpfs", "source": "tmpfs", "options": ["nosuid", "strictatime", "mode=755"]},
+    {"destination": "/sys", "type": "sysfs", "source": "sysfs", "options": ["nosuid", "noexec", "nodev"]},
+)
+"""What every container gets from LinuxKit and rules may look at."""
+
+
+def place(line: int, pointer: str = "") -> Place:
+    """A line of the spec."""
+    return Place(("linuxkit.yml",), Span(line, 1, line, 2), pointer)
+
+
+def bind(text: str) -> dict:
+    """A bind as LinuxKit reads it: `/run:/run` or `/etc:/etc:ro`."""
+    source, destination, *options = text.split(":")
+    given = [*options[0].split(","), "rbind"] if options else ["rw", "rbind", "rshared"]
+    return {"destination": destination, "type": "bind", "source": source, "options": given}
+
+
+def container(
+    *,
+    name: str = "app",
+    section: str = "services",
+    index: int = 0,
+    capabilities: tuple[str, ...] | list[str] = (),
+    effective: tuple[str, ...] | list[str] | None = None,
+    ambient: tuple[str, ...] | list[str] = (),
+    pid: str = "new",
+    net: str = "host",
+    user: str = "host",
+    binds: tuple[str, ...] | list[str] = (),
+    mounts: tuple[dict, ...] | list[dict] = (),
+    devices: tuple[dict, ...] | list[dict] = (),
+    nodes: tuple[dict, ...] | list[dict] = (),
+    env: tuple[str, ...] | list[str] = (),
+    command: tuple[str, ...] | list[str] = (),
+    uid: int = 0,
+    readonly: bool = False,
+    no_new_privileges: bool = False,
+    readonly_paths: tuple[str, ...] | list[str] = (),
+    masked_paths: tuple[str, ...] | list[str] = (),
+    runtime: dict | None = None,
+    image: ImageReference | None = None,
+    label: str | Label = "exact",
+    origins: dict[str, Origin] | None = None,
+    at: Place = SPEC,
+    error: str = "",
+) -> Container:
+    """A container as LinuxKit would configure it, its defaults included.
+
+    `binds` are texts as in a spec, `mounts` OCI mounts; `devices` is the device cgroup's allow list, `nodes` the
+    device nodes that the runtime makes. `pid`, `net`, `user` are `host`, `new` or a path.
+    """
+    namespaces = [
+        {"type": kind, **({"path": path} if path != "new" else {})}
+        for kind, path in (("pid", pid), ("network", net), ("user", user))
+        if path != "host"
+    ]
+    bounding = sorted({*capabilities, *ambient})
+    made = {m["destination"]: m for m in (*LINUXKIT_MOUNTS, *map(bind, binds), *mounts)}
+    oci = {
+        "process": {
+            "user": {"uid": uid, "gid": 0},
+            "args": list(command),
+            "env": list(env),
+            "capabilities": {
+                "bounding": bounding,
+                "inheritable": bounding,
+                "permitted": bounding,
+                "effective": list(capabilities if effective is None else effective),
+                "ambient": list(ambient),
+            },
+            "noNewPrivileges": no_new_privileges,
+        },
+        "root": {"path": "rootfs", "readonly": readonly},
+        "mounts": [made[destination] for destination in sorted(made)],
+        "linux": {
+            "namespaces": [*namespaces, {"type": "mount"}],
+            "resources": {"devices": list(devices)},
+            "devices": list(nodes),
+            "readonlyPaths": list(readonly_paths),
+            "maskedPaths": list(masked_paths),
+        },
+    }
+    known = Label(label) if isinstance(label, str) else label
+    return Container(name, section, index, at, image, known, oci, runtime or {}, origins or {}, error)
+
+
+def file(
+    path: str = "etc/motd",
+    content: bytes | None = b"",
+    *,
+    kind: str = "file",
+    mode: int = 0o644,
+    uid: int = 0,
+    gid: int = 0,
+    size: int | None = None,
+    at: Place | None = None,
+    target: str = "",
+    xattrs: dict[str, bytes] | None = None,
+    source: str = "",
+    location: str = "",
+) -> File:
+    """A file of an image, or with `at` one of a spec; `content` None stands for a content that is not known."""
+    read = None if content is None else (lambda limit: content[:limit])
+    length = len(content or b"") if size is None else size
+    where = at or Place(("image.iso", path))
+    return File(path, kind, mode, uid, gid, length, where, target, xattrs or {}, source, location, read)
+
+
+def binary(path: str = "bin/app", *, mode: int = 0o755, **facts) -> Binary:
+    """An ELF executable that lacks nothing; `facts` are the fields of Binary to set otherwise."""
+    hardened = {
+        "machine": "x86-64",
+        "bits": 64,
+        "kind": "pie",
+        "interpreter": "/lib/ld-musl-x86_64.so.1",
+        "needed": (),
+        "relro": "full",
+        "nx": "yes",
+        "rwx": (),
+        "textrel": False,
+        "evidence": {},
+    }
+    return Binary(file(path, b"\x7fELF", mode=mode), **{**hardened, **facts})
+
+
+def image(text: str, kind: str, *, role: str = "services", at: Place = SPEC) -> ImageReference:
+    """A reference to an image; `kind` as in ImageReference."""
+    rest, _, digest = text.partition("@")
+    head, _, last = rest.rpartition("/")
+    name, _, tag = last.partition(":")
+    return ImageReference(text, f"{head}/{name}" if head else name, tag, digest, kind, role, at)
+
+
+def spec(*violations: Violation, sections: dict[str, Place] | None = None, kind: str = "spec") -> Spec:
+    """A spec as a whole."""
+    return Spec(SPEC, kind, "", sections or {}, violations)
+
+
+def fires(rule: Rule, subject: Subject) -> list[Finding]:
+    """The findings FAIL of a rule on one subject; falsy when it stays silent or says anything else."""
+    return [finding for finding in rule(subject) if finding.outcome is Outcome.FAIL]
+
+
+def outcomes(rule: Rule, subject: Subject) -> set[Outcome]:
+    """All that a rule says of one subject; nothing said is a pass."""
+    return {finding.outcome for finding in rule(subject)} or {Outcome.PASS}

@@ -1,0 +1,275 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rulelab import bind, container, fires, image, outcomes, place
+
+from lkscan.rules import tables
+from lkscan.rules.engine import Confidence, Outcome, Profile, Severity
+from lkscan.rules.escape import host_path, sensitive, ways
+from lkscan.rules.privileges import all_capabilities, host_root_equivalent
+from lkscan.scanner.subjects import Origin
+
+FIRST = tables.load("capabilities")["first"]
+ALL = [*FIRST, *tables.load("capabilities")["since"]]
+BLOCK = {"allow": True, "type": "b", "access": "rwm"}
+CHARACTER = {**BLOCK, "type": "c"}
+DISK = {**BLOCK, "major": 8, "minor": 0}
+ADMIN = ["CAP_SYS_ADMIN"]
+
+DIRECT = {
+    "load a module": {"capabilities": ["CAP_SYS_MODULE"]},
+    "load a module, as another user": {"capabilities": [], "ambient": ["CAP_SYS_MODULE"], "uid": 100},
+    "trace init": {"capabilities": ["CAP_SYS_PTRACE"], "pid": "host"},
+    "trace init, as another user": {"ambient": ["CAP_SYS_PTRACE"], "pid": "host", "uid": 100},
+    "make a disk's node": {"capabilities": ["CAP_MKNOD"], "devices": [BLOCK]},
+    "mount the device nodes": {"capabilities": ADMIN, "devices": [BLOCK]},
+    "any device": {"capabilities": ["CAP_MKNOD"], "devices": [{"allow": True, "access": "rwm"}]},
+    "disks below /dev": {"binds": ["/dev:/dev"], "devices": [BLOCK]},
+    "read-only /dev": {"binds": ["/dev:/dev:ro"], "devices": [BLOCK]},
+    "one disk by name": {"devices": [DISK]},
+    "remount and write /etc": {"capabilities": ADMIN, "binds": ["/etc:/hostetc"]},
+    "remount and write /": {"capabilities": ADMIN, "binds": ["/:/hostroot"]},
+    "remount and write a program": {"capabilities": ADMIN, "binds": ["/usr/bin/ctr:/usr/bin/ctr"]},
+    "the list mounts": {
+        "capabilities": ADMIN,
+        "mounts": [{"destination": "/x", "type": "bind", "source": "/etc", "options": ["bind", "rw"]}],
+    },
+    "everything": {"capabilities": ALL},
+}
+
+TOLD = {
+    "the socket itself": {"binds": ["/run/containerd/containerd.sock:/c.sock"]},
+    "a directory above it": {"binds": ["/run:/run"]},
+    "binfmt_misc": {"binds": ["/proc/sys/fs/binfmt_misc:/binfmt_misc"]},
+}
+
+DETOUR = {
+    "CAP_SYS_ADMIN": {"capabilities": ADMIN},
+    "CAP_SYS_ADMIN with the host's pids": {"capabilities": ADMIN, "pid": "host"},
+    "CAP_SYS_ADMIN with a read-only bind": {"capabilities": ADMIN, "binds": ["/etc:/etc:ro"]},
+    "physical memory": {"capabilities": ["CAP_SYS_RAWIO"], "binds": ["/dev:/dev"], "devices": [CHARACTER]},
+    "/dev/mem by name": {"capabilities": ["CAP_SYS_RAWIO"], "devices": [{**CHARACTER, "major": 1, "minor": 1}]},
+}
+
+HARMLESS = {
+    "nothing": {},
+    "a low port": {"capabilities": ["CAP_NET_BIND_SERVICE"]},
+    "another user without ambient": {"capabilities": ALL, "uid": 100},
+    "a user namespace": {"capabilities": ALL, "user": "new", "pid": "host", "binds": ["/run:/run"]},
+    "trace in its own pids": {"capabilities": ["CAP_SYS_PTRACE"]},
+    "the host's pids": {"pid": "host"},
+    "nodes without leave": {"capabilities": ["CAP_MKNOD"], "binds": ["/dev:/dev"]},
+    "leave without nodes": {"devices": [BLOCK]},
+    "leave for all disks, the node of another device": {"devices": [BLOCK, {**CHARACTER, "major": 5, "minor": 1}]},
+    "reading disks": {"capabilities": ["CAP_MKNOD"], "devices": [{**BLOCK, "access": "r"}]},
+    "loop devices": {"capabilities": ["CAP_MKNOD"], "devices": [{**BLOCK, "major": 7}]},
+    "leave taken back": {"capabilities": ["CAP_MKNOD"], "devices": [BLOCK, {"allow": False, "type": "a"}]},
+    "a tty": {"capabilities": ["CAP_MKNOD"], "devices": [CHARACTER]},
+    "raw I/O without memory": {"capabilities": ["CAP_SYS_RAWIO", "CAP_MKNOD"], "devices": [{**CHARACTER, "major": 5}]},
+    "the root filesystem is read-only": {"binds": ["/etc:/etc", "/usr:/usr"]},
+    "the link /var/run leads nowhere": {"binds": ["/var:/var"]},
+    "its own files": {"capabilities": ["CAP_CHOWN"], "binds": ["/var/lib/app:/data", "/etc/resolv.conf:/r"]},
+    "only / without what is below": {
+        "mounts": [{"destination": "/h", "type": "bind", "source": "/", "options": ["bind", "ro"]}]
+    },
+    "an unnamed source": {"mounts": [{"destination": "/h", "type": "bind", "source": "", "options": []}]},
+}
+
+
+@pytest.mark.parametrize("facts", DIRECT.values(), ids=DIRECT)
+def test_a_combination_is_critical_in_the_regular_profile(facts):
+    (finding,) = fires(host_root_equivalent, container(**facts))
+    assert (finding.severity, finding.profile) == (Severity.CRITICAL, Profile.REGULAR)
+    assert finding.evidence
+
+
+@pytest.mark.parametrize("facts", TOLD.values(), ids=TOLD)
+def test_what_another_rule_tells_is_repeated_for_pedants_only(facts):
+    (finding,) = fires(host_root_equivalent, container(**facts))
+    assert (finding.severity, finding.profile) == (Severity.CRITICAL, Profile.PEDANTIC)
+
+
+@pytest.mark.parametrize("facts", DETOUR.values(), ids=DETOUR)
+def test_a_detour_is_for_pedants(facts):
+    (finding,) = fires(host_root_equivalent, container(**facts))
+    assert (finding.severity, finding.profile) == (Severity.HIGH, Profile.PEDANTIC)
+
+
+@pytest.mark.parametrize("facts", HARMLESS.values(), ids=HARMLESS)
+def test_parts_are_not_the_combination(facts):
+    assert outcomes(host_root_equivalent, container(**facts)) == {Outcome.PASS}
+
+
+@pytest.mark.parametrize("section", ["onboot", "onshutdown"])
+def test_a_narrow_job_done_once_is_for_pedants(section):
+    facts = {"capabilities": ["CAP_MKNOD"], "devices": [BLOCK], "section": section}
+    (finding,) = fires(host_root_equivalent, container(**facts))
+    assert finding.profile is Profile.PEDANTIC
+
+
+def test_all_capabilities_are_no_narrow_job():
+    (finding,) = fires(host_root_equivalent, container(capabilities=ALL, section="onboot"))
+    assert finding.profile is Profile.REGULAR
+
+
+def test_no_socket_is_there_while_onboot_runs():
+    assert not ways(container(binds=["/run:/run"], section="onboot"))
+
+
+def test_names_the_shortest_way_and_lists_all():
+    facts = {"capabilities": ALL, "pid": "host", "binds": ["/:/hostroot", "/dev:/dev"], "devices": [BLOCK]}
+    (finding,) = fires(host_root_equivalent, container(name="getty", **facts))
+    assert finding.message.startswith("Container 'getty' can become root on the host; the shortest way: 'load a kernel")
+    assert [line[:2] for line in finding.evidence] == ["1.", "2.", "3.", "4.", "5."]
+    assert "containerd" in finding.evidence[4]
+
+
+def test_points_at_the_lines_that_decide():
+    origins = {
+        "pid": Origin("spec", place(4)),
+        "capabilities:CAP_SYS_PTRACE": Origin("label", place(3)),
+    }
+    subject = container(
+        capabilities=["CAP_SYS_PTRACE"],
+        pid="host",
+        origins=origins,
+        image=image("linuxkit/getty:1", "version-tag"),
+        label="newest",
+    )
+    (finding,) = fires(host_root_equivalent, subject)
+    assert [(one.place.span.line, one.note) for one in finding.locations] == [
+        (4, "set here"),
+        (3, "from the label of linuxkit/getty:1 (newest known state)"),
+    ]
+    assert finding.confidence is Confidence.MEDIUM
+    assert finding.evidence[-1].startswith("The label of this very tag is not known")
+
+
+SET = {
+    key: Origin("spec", place(5))
+    for key in ("capabilities", "ambient", "pid", "devices", "resources", "binds", "mounts")
+}
+
+
+@pytest.mark.parametrize("rule", [all_capabilities, host_root_equivalent])
+def test_an_unknown_label_leaves_the_question_open(rule):
+    (finding,) = rule(container(label="unknown", image=image("example.org/web:1", "version-tag")))
+    assert finding.outcome is Outcome.UNDECIDED
+    assert finding.message.startswith("The label of 'example.org/web:1' is not known, and the spec does not set 'capab")
+
+
+@pytest.mark.parametrize("rule", [all_capabilities, host_root_equivalent])
+def test_an_unknown_label_matters_not_where_the_spec_sets_all(rule):
+    assert outcomes(rule, container(label="unknown", origins=SET)) == {Outcome.PASS}
+
+
+def test_adding_to_an_unknown_label_leaves_the_question_open():
+    added = {**SET, "capabilities": Origin("spec", place(5, "services[0].capabilities.add"))}
+    assert outcomes(all_capabilities, container(label="unknown", origins=added)) == {Outcome.UNDECIDED}
+
+
+def test_points_at_the_device_that_is_allowed():
+    origins = {"devices:1": Origin("spec", place(9))}
+    (finding,) = fires(host_root_equivalent, container(devices=[CHARACTER, DISK], origins=origins))
+    assert finding.place.span.line == 9
+
+
+@pytest.mark.parametrize("rule", [all_capabilities, host_root_equivalent])
+@pytest.mark.parametrize(
+    ("user", "sure"), [({}, Confidence.MEDIUM), ({"uid": Origin("spec", place(6))}, Confidence.HIGH)]
+)
+def test_an_unknown_label_does_not_hide_what_the_spec_sets(rule, user, sure):
+    origins = {"capabilities": Origin("spec", place(5)), **user}
+    (finding,) = fires(rule, container(label="unknown", capabilities=ALL, origins=origins))
+    assert (finding.place.span.line, finding.confidence) == (5, sure)
+
+
+@pytest.mark.parametrize(("held", "count"), [(ALL, "41"), (FIRST, "38")])
+def test_all_capabilities_are_those_that_every_kernel_knows(held, count):
+    (finding,) = fires(all_capabilities, container(capabilities=held))
+    assert f"('{count}' of them)" in finding.message
+
+
+def test_ambient_capabilities_count():
+    assert fires(all_capabilities, container(ambient=ALL, uid=100))
+
+
+@pytest.mark.parametrize("held", [[], FIRST[:-1], ["CAP_SYS_ADMIN"]])
+def test_some_capabilities_are_not_all(held):
+    assert outcomes(all_capabilities, container(capabilities=held)) == {Outcome.PASS}
+
+
+def test_all_capabilities_give_way_to_the_combination():
+    (finding,) = fires(all_capabilities, container(capabilities=ALL))
+    assert (finding.severity, finding.profile) == (Severity.HIGH, Profile.PEDANTIC)
+
+
+@pytest.mark.parametrize("facts", [{"uid": 100}, {"uid": 100, "ambient": ["CAP_KILL"]}, {"user": "new"}])
+def test_capabilities_without_effect_weigh_little(facts):
+    (finding,) = fires(all_capabilities, container(capabilities=ALL, **facts))
+    assert (finding.severity, finding.profile, finding.variant) == (Severity.LOW, Profile.PEDANTIC, "inert")
+
+
+@pytest.mark.parametrize(
+    ("source", "path"),
+    [
+        ("/var/run", "/run"),
+        ("/var/run/docker.sock", "/run/docker.sock"),
+        ("/var/runner", "/var/runner"),
+        ("//etc/", "/etc"),
+        ("/etc/../usr", "/usr"),
+        ("data", "/data"),
+        ("", ""),
+    ],
+)
+def test_host_path(source, path):
+    assert host_path(source) == path
+
+
+@pytest.mark.parametrize(
+    ("source", "entry"),
+    [
+        ("/etc", "/etc"),
+        ("/etc/resolv.conf", None),
+        ("/etc/init.d/010-onboot", "/etc/init.d"),
+        ("/usr/bin/runc", "/usr"),
+        ("/usr/share/zoneinfo", None),
+        ("/containers/volumes/data/merged", None),
+        ("/containers/services/web/rootfs", "/containers/services"),
+        ("/lib/modules", "/lib/modules"),
+        ("/srv", None),
+        ("", None),
+    ],
+)
+def test_the_most_specific_entry_counts(source, entry):
+    found = sensitive(source)
+    assert (found.path if found else None) == entry
+
+
+@given(
+    source=st.text(max_size=20) | st.sampled_from(["/", "/etc", "/var/run", "/dev"]),
+    options=st.lists(st.sampled_from(["ro", "rw", "bind", "rbind", "rro", ""]), max_size=3),
+    held=st.sets(st.sampled_from(ALL)),
+    devices=st.lists(
+        st.dictionaries(
+            st.sampled_from(["allow", "type", "major", "minor", "access"]),
+            st.none() | st.booleans() | st.integers(-2, 300) | st.sampled_from(["a", "b", "rwm"]),
+        ),
+        max_size=3,
+    ),
+)
+def test_whatever_a_container_holds_is_judged(source, options, held, devices):
+    mount = {"destination": "/x", "type": "bind", "source": source, "options": options}
+    clean = [{**one, "access": str(one.get("access") or ""), "type": str(one.get("type") or "")} for one in devices]
+    subject = container(mounts=[mount], capabilities=sorted(held), devices=clean)
+    found = ways(subject)
+    assert [finding.outcome for finding in host_root_equivalent(subject)] == [Outcome.FAIL] * bool(found)
+    assert ("CAP_SYS_MODULE" not in held) or found[0].kind == "direct"
+
+
+def test_every_host_path_says_why():
+    entries = tables.load("host_paths")["path"]
+    assert len({entry["path"] for entry in entries}) == len(entries)
+    assert all(entry["reason"] for entry in entries if "severity" in entry)
+    assert not any("'" in entry.get("reason", "") for entry in entries), "a reason stands in single quotes"
+    assert bind("/etc:/etc:ro")["options"] == ["ro", "rbind"]
