@@ -1,0 +1,36 @@
+"""What `lkscan rules` and `lkscan explain` print."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from ..rules.engine import Rule
+from .pages import body, facts
+
+
+def listing(rules: Iterable[Rule], *, markdown: bool = False) -> str:
+    """Every rule on a line: id, name, severity, profile, summary; as a table in columns or in Markdown."""
+    rows = [(one.id, one.name, str(one.severity), str(one.profile), one.summary) for one in rules]
+    heads = ("Id", "Name", "Severity", "Profile", "What it finds")
+    lines = _markdown(heads, rows) if markdown else _columns(heads, rows)
+    return "".join(f"{line.rstrip()}\n" for line in lines)
+
+
+def page(rule: Rule) -> str:
+    """A rule in full: its facts, then its page."""
+    title = f"{rule.id} {rule.name}"
+    width = max(len(name) for name, _ in facts(rule))
+    lines = [title, "=" * len(title), "", rule.summary, ""]
+    lines += [f"{name.ljust(width)}  {value}" for name, value in facts(rule)]
+    return "\n".join([*lines, "", body(rule) or rule.remedy]) + "\n"
+
+
+def _columns(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
+    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+    for row in (heads, *rows):
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+
+
+def _markdown(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
+    for row in (heads, ("---",) * len(heads), *rows):
+        yield f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |"

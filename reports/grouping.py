@@ -1,0 +1,87 @@
+"""Which findings belong together: those of one container, of one part of a spec, of one file tree."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from ..rules.engine import Finding, Location, Severity
+from ..rules.funnel import Result
+from ..scanner.subjects import Binary, Container, File, KernelModule, Place, System
+
+_OBVIOUS = frozenset({"set here", "as built"})
+"""Notes that say no more than the place they stand at."""
+
+_TREE = (File, Binary, KernelModule)
+_CONTAINER_DEPTH = 3
+"""`containers/services/sshd`: the components that name a container's folder in an image."""
+
+
+class Group(NamedTuple):
+    """The findings of one container or part; `container` is None for a part."""
+
+    title: str
+    container: Container | None
+    findings: list[Finding]
+
+    @property
+    def worst(self) -> Severity:
+        """The highest severity among them."""
+        return max(finding.severity for finding in self.findings)
+
+
+class Input(NamedTuple):
+    """One input as the user named it, what was seen of it, and its findings in groups, worst first."""
+
+    name: str
+    system: System | None
+    groups: list[Group]
+
+
+def telling(location: Location) -> str:
+    """What a location's note adds to its place, "" when nothing."""
+    return "" if location.note in _OBVIOUS else location.note
+
+
+def within(place: Place) -> str:
+    """The place inside its input: `boot/initrd.img / etc/shadow:1:6`, "" for the input itself."""
+    return str(Place(place.artifacts[1:], place.span)) if len(place.artifacts) > 1 else ""
+
+
+def inputs(result: Result) -> list[Input]:
+    """The inputs in the order of their reading; one that broke before it could be summed up has no system."""
+    by_name: dict[str, list[Finding]] = {}
+    systems = {system.place.artifacts[0]: system for system in result.systems}
+    for name in systems:
+        by_name[name] = []
+    for finding in result.findings:
+        by_name.setdefault(finding.place.artifacts[0], []).append(finding)
+    return [Input(name, systems.get(name), groups(found, systems.get(name))) for name, found in by_name.items()]
+
+
+def groups(findings: Iterable[Finding], system: System | None) -> list[Group]:
+    """The findings of one input in groups: worst group first, worst finding first, else in the order given."""
+    containers = {_home(container.place): container for container in (system.containers if system else ())}
+    found: dict[str, Group] = {}
+    for finding in findings:
+        container = containers.get(_home(finding.place))
+        title = container.title if container else _part(finding)
+        found.setdefault(title, Group(title, container, [])).findings.append(finding)
+    for group in found.values():
+        group.findings.sort(key=lambda finding: -finding.severity)
+    return sorted(found.values(), key=lambda group: -group.worst)
+
+
+def _home(place: Place) -> tuple[str, ...]:
+    """What a container and all that is inside it have in common: its folder in an image, its entry in a spec."""
+    *outer, innermost = place.artifacts
+    steps = innermost.split("/")
+    if steps[0] == "containers" and len(steps) > _CONTAINER_DEPTH:
+        return (*outer, "/".join(steps[:_CONTAINER_DEPTH]))
+    return (*place.artifacts, place.pointer.partition("]")[0])
+
+
+def _part(finding: Finding) -> str:
+    """`kernel` of a spec, `root filesystem` or `boot/kernel` of an image."""
+    place = finding.place
+    if len(place.artifacts) == 1:
+        return place.pointer.partition(".")[0].partition("[")[0] or "the whole"
+    return "root filesystem" if issubclass(finding.rule.subject, _TREE) else " / ".join(place.artifacts[1:])

@@ -1,0 +1,162 @@
+r"""The JSON report: everything lkscan knows of a scan, in a shape that programs may rely on.
+
+One object, its keys in this order; a later version of lkscan may add keys, and changes or removes them only together
+with `version`. All text is escaped to ASCII; bytes of a name that are no UTF-8 stand as `\xNN`.
+
+- `version`: 1. `tool`: `{name, version}`.
+- `summary`: `{critical, high, medium, low, note, hidden, suppressed, undecided, partial, not_applicable, problems}`:
+  numbers; `hidden` are fails left out by the profile.
+- `findings`: the fails, ordered by input and place. Each: `{rule, name, outcome, severity, confidence, profile,
+  subject, key, message, locations, evidence, remedy, nist, fingerprint}`.
+- `others`: verdicts that are neither pass nor fail, in the same shape; `message` is the reason.
+- `suppressed`: as `findings`, with `reason` added.
+- `problems`: what could not be read: `{location, message, kind}`, kind `unusable` or `incomplete`.
+- `systems`: one an input: `{path, kind, linuxkit, format, files, binaries, modules, kernels, containers}`. A kernel is
+  `{location, version, arch, format, config_source}`, a container `{title, location, image, label, error, exposure}`.
+  An exposure is `{score, at_least, word, items}` (score null: unknown), an item `{label, weight, bad}` (bad null:
+  unknown).
+- `rules`: the rules that were run: `{id: {name, severity, summary, outcomes}}`, outcomes by name to the number of
+  subjects.
+
+A location is `{artifacts, line, column, end_line, end_column, pointer, note}`: the chain of artifacts, outermost
+first; lines and columns count from 1 in code points, the end is exclusive, all four null outside of text.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ..rules.engine import Finding, Outcome, Severity
+from ..rules.exposure import exposure
+from ..rules.funnel import Result
+from ..scanner.subjects import Container, Kernel, Place, Problem, System
+from .formats import Options
+from .printable import encodable
+
+VERSION = 1
+
+
+def render(result: Result, options: Options) -> str:
+    """The report; see `formats.render`."""
+    document = {
+        "version": VERSION,
+        "tool": {"name": "lkscan", "version": options.version},
+        "summary": _summary(result),
+        "findings": [_finding(one) for one in result.findings],
+        "others": [_finding(one) for one in result.others],
+        "suppressed": [{**_finding(one.finding), "reason": encodable(one.reason)} for one in result.suppressed],
+        "problems": [_problem(one) for one in result.problems],
+        "systems": [_system(one) for one in result.systems],
+        "rules": _rules(result),
+    }
+    return json.dumps(document, indent=2) + "\n"
+
+
+def _summary(result: Result) -> dict[str, int]:
+    others = [one.outcome for one in result.others]
+    return {
+        **{str(severity): result.count(severity) for severity in sorted(Severity, reverse=True)},
+        "hidden": result.hidden,
+        "suppressed": len(result.suppressed),
+        "undecided": others.count(Outcome.UNDECIDED),
+        "partial": others.count(Outcome.PARTIAL),
+        "not_applicable": others.count(Outcome.NOT_APPLICABLE),
+        "problems": len(result.problems),
+    }
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    return {
+        "rule": finding.rule.id,
+        "name": finding.rule.name,
+        "outcome": str(finding.outcome),
+        "severity": str(finding.severity),
+        "confidence": str(finding.confidence),
+        "profile": str(finding.profile),
+        "subject": encodable(finding.subject),
+        "key": encodable(finding.key),
+        "message": encodable(finding.message),
+        "locations": [_location(one.place, one.note) for one in finding.locations],
+        "evidence": [encodable(one) for one in finding.evidence],
+        "remedy": finding.rule.remedy,
+        "nist": list(finding.rule.nist),
+        "fingerprint": finding.fingerprint,
+    }
+
+
+def _location(place: Place, note: str = "") -> dict[str, Any]:
+    span = place.span
+    return {
+        "artifacts": [encodable(one) for one in place.artifacts],
+        "line": span and span.line,
+        "column": span and span.column,
+        "end_line": span and span.end_line,
+        "end_column": span and span.end_column,
+        "pointer": encodable(place.pointer),
+        "note": encodable(note),
+    }
+
+
+def _problem(problem: Problem) -> dict[str, Any]:
+    return {"location": _location(problem.place), "message": encodable(problem.message), "kind": problem.kind}
+
+
+def _system(system: System) -> dict[str, Any]:
+    return {
+        "path": encodable(system.place.artifacts[0]),
+        "kind": system.kind,
+        "linuxkit": system.is_linuxkit,
+        "format": encodable(system.format),
+        "files": system.files,
+        "binaries": system.binaries,
+        "modules": system.modules,
+        "kernels": [_kernel(one) for one in system.kernels],
+        "containers": [_container(one) for one in system.containers],
+    }
+
+
+def _kernel(kernel: Kernel) -> dict[str, Any]:
+    return {
+        "location": _location(kernel.place),
+        "version": encodable(kernel.version),
+        "arch": kernel.arch,
+        "format": kernel.format,
+        "config_source": encodable(kernel.config_source),
+    }
+
+
+def _container(container: Container) -> dict[str, Any]:
+    return {
+        "title": encodable(container.title),
+        "location": _location(container.place),
+        "image": encodable(container.image.text) if container.image else None,
+        "label": {"kind": container.label.kind, "detail": encodable(container.label.detail)},
+        "error": encodable(container.error),
+        "exposure": _exposure(container),
+    }
+
+
+def _exposure(container: Container) -> dict[str, Any]:
+    one = exposure(container)
+    return {
+        "score": one.score,
+        "at_least": one.at_least,
+        "word": one.word,
+        "items": [{"label": item.label, "weight": item.weight, "bad": item.bad} for item in one.items],
+    }
+
+
+def _rules(result: Result) -> dict[str, Any]:
+    counts: dict[str, dict[str, int]] = {}
+    for (rule, outcome), number in result.tally.items():
+        counts.setdefault(rule, {})[str(outcome)] = number
+    return {
+        rule.id: {
+            "name": rule.name,
+            "severity": str(rule.severity),
+            "summary": rule.summary,
+            "outcomes": dict(sorted(counts.get(rule.id, {}).items())),
+        }
+        for rule in sorted(result.rules, key=lambda rule: rule.id)
+    }

@@ -1,0 +1,38 @@
+"""The page of a rule: read from rules/pages, with the facts of the rule before it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from .. import rules
+from ..rules.engine import Rule
+from ..rules.nist import section
+
+
+def body(rule: Rule) -> str:
+    """The Markdown of its page, without the title; "" for a rule that has none (one of a user's own)."""
+    path = Path(next(iter(rules.__path__))) / "pages" / f"{rule.name}.md"
+    try:
+        text = path.read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        return ""
+    title, _, rest = text.partition("\n")
+    return rest.strip() if title.startswith("# ") else text
+
+
+def facts(rule: Rule) -> list[tuple[str, str]]:
+    """What the rule is, as pairs of a name and a value."""
+    looks_at = "".join(f" {c.lower()}" if c.isupper() else c for c in rule.subject.__name__).strip()
+    return [
+        ("severity", str(rule.severity)),
+        ("confidence", str(rule.confidence)),
+        ("profile", str(rule.profile)),
+        ("looks at", looks_at),
+        *(("NIST SP 800-190", risk(number)) for number in rule.nist),
+    ]
+
+
+def risk(number: str) -> str:
+    """`3.4.3 Insecure container runtime configurations (answered by 4.4.3)`."""
+    found = section(number)
+    return f"{found} (answered by {found.countermeasure})"

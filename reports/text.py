@@ -1,0 +1,247 @@
+"""The text report: what an engineer acts on at once, grouped by the place to mend."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
+from itertools import groupby
+
+from ..rules.engine import Finding, Outcome, Severity
+from ..rules.exposure import Exposure, exposure
+from ..rules.funnel import Result
+from ..scanner.subjects import Container, Place, System
+from .formats import Options
+from .grouping import Group, Input, inputs, telling, within
+from .printable import printable
+from .style import Style
+
+_MANY, _SHOWN = 6, 4
+"""Of more than `_MANY` rows of one rule in one group, `_SHOWN` are written out and the rest counted."""
+
+_FACTS = 3
+"""Lines of evidence under a finding."""
+
+_REASONS = 8
+"""Reasons for open verdicts that are written out."""
+
+_CONTAINERS = 25
+"""Containers in a table of exposure."""
+
+_POSITION, _MESSAGE = 12, 20
+"""Columns: of a finding's line:column, and of its message when it has one."""
+
+_BAR = 10
+_WORDS = {
+    "UNSAFE": Severity.CRITICAL,
+    "EXPOSED": Severity.HIGH,
+    "MEDIUM": Severity.MEDIUM,
+    "OK": Severity.LOW,
+    "TIGHT": Severity.LOW,
+    "UNKNOWN": Severity.NOTE,
+}
+
+
+def render(result: Result, options: Options) -> str:
+    """The report; see `formats.render`."""
+    style = Style(color=options.color, width=options.width)
+    read = inputs(result)
+    blocks = [list(_input(one, style)) for one in read if one.groups or len(read) == 1 or not _is_linuxkit(one)]
+    blocks += [list(part(result, style)) for part in (_remedies, _open, _problems, _summary)]
+    return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
+
+
+def _is_linuxkit(one: Input) -> bool:
+    return one.system is not None and one.system.is_linuxkit
+
+
+def _input(one: Input, style: Style) -> Iterator[str]:
+    facts = _facts(one.system) if one.system else "broke off"
+    yield f"{style.paint('1;4', printable(one.name))}  {style.dim(facts)}"
+    for group in one.groups:
+        yield ""
+        yield from _group(group, style)
+    if one.system and one.system.containers:
+        yield ""
+        yield from _exposures(one.system.containers, style)
+
+
+def _facts(system: System) -> str:
+    kind = "LinuxKit " if system.is_linuxkit else "not made by LinuxKit: "
+    numbers = (("container", len(system.containers)), ("file", system.files), ("binary", system.binaries))
+    kernels = [f"kernel {kernel.version}" for kernel in system.kernels if kernel.version]
+    layers = [system.format] if system.kind == "image" else []
+    counts = [_count(number, noun) for noun, number in numbers if number]
+    return printable(f"{kind}{', '.join([system.kind, *layers, *kernels, *counts])}")
+
+
+def _count(number: int, noun: str) -> str:
+    if number != 1:
+        noun = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    return f"{number:,} {noun}"
+
+
+def _group(group: Group, style: Style) -> Iterator[str]:
+    aside = _aside(group)
+    title = style.bold(printable(group.title))
+    yield f"{title}  {style.dim(printable(aside))}" if aside else title
+    for _, rows in groupby(group.findings, key=lambda one: (-one.severity, one.rule.id, one.variant)):
+        alike = list(rows)
+        shown = alike if len(alike) <= _MANY else alike[:_SHOWN]
+        for finding in shown:
+            yield from _finding(finding, {group.title, aside}, style)
+        if len(shown) < len(alike):
+            more = f"... and {len(alike) - len(shown)} more of {alike[0].rule.name} (--format json lists them all)"
+            yield f"{' ' * _POSITION}{style.dim(more)}"
+
+
+def _aside(group: Group) -> str:
+    """What a container is made of: its image, or its place in one."""
+    if group.container is None:
+        return ""
+    return group.container.image.text if group.container.image else within(group.container.place)
+
+
+def _finding(finding: Finding, told: AbstractSet[str], style: Style) -> Iterator[str]:
+    span = finding.place.span
+    indent = _MESSAGE if span else _POSITION
+    position = f"{span.line}:{span.column}".ljust(_MESSAGE - _POSITION) if span else ""
+    name = str(finding.severity)
+    pad = " " * (_POSITION - 2 - len(name))
+    lines = style.wrapped(printable(finding.message), indent)
+    tag = f"{finding.rule.id} {finding.rule.name}"
+    if style.width and indent + len(lines[-1]) + 2 + len(tag) > style.width:
+        lines.append(style.dim(tag))
+    else:
+        lines[-1] += f"  {style.dim(tag)}"
+    yield f"  {style.severity(finding.severity, name)}{pad}{style.dim(position)}{lines[0]}"
+    for line in lines[1:]:
+        yield f"{' ' * indent}{line}"
+    for detail in dict.fromkeys(_details(finding, told)):
+        for line in style.hanging(f"{' ' * indent}- ", printable(detail), indent + 2):
+            yield style.dim(line)
+
+
+def _details(finding: Finding, told: AbstractSet[str]) -> Iterator[str]:
+    """Where the value comes from, and what a reader can check by hand; `told` stands in the group's title."""
+    first, *related = finding.locations
+    if note := telling(first):
+        yield next((note.replace(text, "its image") for text in sorted(told) if f" {text}" in note), note)
+    inner = " / ".join(first.place.artifacts[1:])
+    if inner and inner not in told and first.place.artifacts[-1] not in finding.message:
+        yield f"in {inner}"
+    if first.place.pointer and not first.place.span:
+        yield f"at {first.place.pointer}"
+    yield from (f"{_position(one.place, first.place)}: {telling(one)}" for one in related if telling(one))
+    if silent := dict.fromkeys(_position(one.place, first.place) for one in related if not telling(one)):
+        yield f"with {', '.join(silent)}"
+    yield from finding.evidence[:_FACTS]
+    if len(finding.evidence) > _FACTS:
+        yield f"and {_count(len(finding.evidence) - _FACTS, 'more fact')} (--format json)"
+
+
+def _position(place: Place, beside: Place) -> str:
+    """`12:7`, or a path of keys, in the same artifact; else the whole place."""
+    if place.artifacts != beside.artifacts:
+        return str(place)
+    return f"{place.span.line}:{place.span.column}" if place.span else place.pointer or str(place)
+
+
+def _exposures(containers: Sequence[Container], style: Style) -> Iterator[str]:
+    scored = [(container, exposure(container)) for container in containers]
+    scored.sort(key=lambda pair: -pair[1].at_least)
+    yield f"{style.bold('Exposure')}  {style.dim('0 sealed off ... 10 the host itself')}"
+    width = max(len(printable(container.title)) for container, _ in scored[:_CONTAINERS])
+    for container, one in scored[:_CONTAINERS]:
+        yield _exposure(container, one, width, style)
+    if len(scored) > _CONTAINERS:
+        yield style.dim(f"  ... and {len(scored) - _CONTAINERS} less exposed (--format json lists them all)")
+
+
+def _exposure(container: Container, one: Exposure, width: int, style: Style) -> str:
+    severity = _WORDS[one.word]
+    full = round(one.at_least * _BAR / 10)
+    bar = style.severity(severity, "█" * full) if severity < Severity.CRITICAL else style.paint("31", "█" * full)
+    number = f"{one.at_least:4.1f}" if one.score is not None else f"≥{one.at_least:.1f}".rjust(4)
+    title = printable(container.title).ljust(width)
+    head = f"  {bar}{style.dim('░' * (_BAR - full))} {number} {style.severity(severity, one.word)}"
+    pad = " " * (max(map(len, _WORDS)) - len(one.word) + 1)
+    reasons = style.clipped(_reasons(container, one), _BAR + width + 20)
+    return f"{head}{pad}{title}  {style.dim(reasons)}" if reasons else f"{head}{pad}{title.rstrip()}"
+
+
+def _reasons(container: Container, one: Exposure) -> str:
+    if container.error:
+        return "LinuxKit would not build it"
+    reasons = ", ".join(item.label.partition(" (")[0] for item in one.items if item.bad)
+    return "; ".join(filter(None, ["label not known" if one.score is None else "", reasons]))
+
+
+def _remedies(result: Result, style: Style) -> Iterator[str]:
+    numbers = Counter(finding.rule.id for finding in result.findings)
+    worst: dict[str, Finding] = {}
+    for finding in sorted(result.findings, key=lambda one: (-one.severity, one.rule.id)):
+        worst.setdefault(finding.rule.id, finding)
+    if worst:
+        yield f"{style.bold('What to do')}  {style.dim('`lkscan explain RULE` says more')}"
+    for number, finding in worst.items():
+        head = f"  {style.severity(min(finding.severity, Severity.HIGH), number)}  "
+        times = f" ({numbers[number]} times)" if numbers[number] > 1 else ""
+        yield from style.hanging(head, f"{finding.rule.remedy}{times}", len(number) + 4)
+
+
+def _open(result: Result, style: Style) -> Iterator[str]:
+    reasons = Counter(_reasons_by_subject(result).values())
+    if reasons:
+        yield f"{style.bold('Not decided')}  {style.dim('neither good nor bad: the evidence is missing')}"
+    for (rules, reason), times in list(reasons.items())[:_REASONS]:
+        text = f"{printable(reason)}  {rules}{f' ({times} times)' if times > 1 else ''}"
+        yield from style.hanging("  ? ", text, 4)
+    if len(reasons) > _REASONS:
+        yield style.dim(f"  ... and {_count(len(reasons) - _REASONS, 'more reason')} (--format json lists them all)")
+
+
+def _reasons_by_subject(result: Result) -> dict[tuple[str, str], tuple[str, str]]:
+    """(Input, subject) -> the rules that are open for it, and the first one's reason: the others' are its kin."""
+    found: dict[tuple[str, str], list[Finding]] = {}
+    for one in result.others:
+        if one.outcome in {Outcome.UNDECIDED, Outcome.PARTIAL}:
+            found.setdefault((one.place.artifacts[0], one.subject), []).append(one)
+    return {
+        key: (" ".join(dict.fromkeys(one.rule.id for one in findings)), findings[0].reason)
+        for key, findings in found.items()
+    }
+
+
+def _problems(result: Result, style: Style) -> Iterator[str]:
+    if result.problems:
+        yield f"{style.bold('Not read')}  {style.dim('what is in there was not judged')}"
+    for problem in result.problems:
+        head = f"{printable(str(problem.place))}: {printable(problem.message)}"
+        yield from style.hanging(f"  {style.severity(Severity.HIGH, '!')} ", head, 4)
+
+
+def _summary(result: Result, style: Style) -> Iterator[str]:
+    counts = [(one, result.count(one)) for one in sorted(Severity, reverse=True)]
+    parts = [style.severity(one, f"{number} {one}") for one, number in counts if number]
+    total = _count(len(result.findings), "finding")
+    where = f" in {_count(len(result.systems), 'input')}" if len(result.systems) > 1 else ""
+    if not result.systems and not result.findings:
+        yield style.bold("Nothing could be scanned.")
+        return
+    yield f"{style.bold(total if parts else 'No findings')}{where}{': ' if parts else '.'}{', '.join(parts)}"
+    yield from (f"  {style.dim(line)}" for line in _tail(result))
+
+
+def _tail(result: Result) -> Iterator[str]:
+    """What the report leaves out, and how to see it."""
+    if result.hidden:
+        yield f"{result.hidden} hidden (--profile pedantic or auditor shows them)"
+    if result.suppressed:
+        yield f"{len(result.suppressed)} suppressed"
+    outcomes = Counter(one.outcome for one in result.others)
+    open_ones = [f"{outcomes[one]} {one}" for one in Outcome if outcomes[one]]
+    if open_ones:
+        yield f"{', '.join(open_ones)} (--format json gives the reasons)"
+    if result.problems:
+        yield f"{_count(len(result.problems), 'problem')}: this report is incomplete"

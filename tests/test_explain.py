@@ -1,0 +1,41 @@
+"""What `lkscan rules` and `lkscan explain` print."""
+
+from reportlab import RULES, host_root
+
+from lkscan.reports.explain import listing, page
+from lkscan.rules.catalogue import find
+
+
+def test_the_listing_has_a_line_for_every_rule_in_columns() -> None:
+    lines = listing(RULES).splitlines()
+    assert len(lines) == 1 + len(RULES)
+    assert lines[1] == (
+        "LKP902  test-host-root  critical  regular   A container holds what it takes to become root on the host."
+    )
+    assert len({line.index(rule.name) for line, rule in zip(lines[1:], RULES, strict=True)}) == 1
+
+
+def test_the_markdown_listing_is_a_table() -> None:
+    lines = listing([host_root._replace(name="a|b")], markdown=True).splitlines()
+    assert lines[:2] == ["| Id | Name | Severity | Profile | What it finds |", "| --- | --- | --- | --- | --- |"]
+    assert "| a\\|b |" in lines[2]
+
+
+def test_nothing_to_list_is_a_head_alone() -> None:
+    assert listing([]).splitlines() == ["Id  Name  Severity  Profile  What it finds"]
+
+
+def test_a_page_begins_with_the_facts_and_holds_the_text() -> None:
+    rule = find("host-root-equivalent")
+    assert rule is not None
+    text = page(rule)
+    assert text.startswith("LKP002 host-root-equivalent\n")
+    assert "NIST SP 800-190  3.4.3 Insecure container runtime configurations (answered by 4.4.3)" in text
+    assert "What it does" in text
+    assert text.count("# host-root-equivalent") == 0
+
+
+def test_a_rule_without_a_page_is_explained_by_its_remedy() -> None:
+    text = page(host_root._replace(name="of-my-own"))
+    assert "looks at         container" in text
+    assert text.endswith("\nGive it only the capabilities that it needs.\n")

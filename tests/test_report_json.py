@@ -1,0 +1,107 @@
+"""The JSON report: its shape is a contract."""
+
+import json
+
+from reportlab import GETTY, RULES, image_result, snapshot, spec_result
+
+from lkscan.reports import formats
+from lkscan.rules.funnel import Result
+
+
+def load(result: Result) -> dict:
+    return json.loads(formats.render("json", result, version="1.2.3"))
+
+
+def test_the_report_looks_as_reviewed() -> None:
+    text = formats.render("json", spec_result()._replace(rules=RULES), version="1.2.3")
+    assert text == snapshot("spec.json", text)
+
+
+def test_the_version_and_the_keys_are_a_contract() -> None:
+    document = load(spec_result())
+    assert document["version"] == 1
+    assert list(document) == [
+        "version",
+        "tool",
+        "summary",
+        "findings",
+        "others",
+        "suppressed",
+        "problems",
+        "systems",
+        "rules",
+    ]
+    assert list(load(Result())) == list(document)
+
+
+def test_a_finding_has_all_that_is_known_of_it() -> None:
+    one = load(spec_result())["findings"][0]
+    assert one["rule"] == "LKP902"
+    assert one["nist"] == ["3.4.3", "3.5.5"]
+    assert one["fingerprint"] == GETTY.fingerprint
+    assert one["locations"][0] == {
+        "artifacts": ["linuxkit.yml"],
+        "line": 5,
+        "column": 12,
+        "end_line": 5,
+        "end_column": 67,
+        "pointer": "services[0].image",
+        "note": "from the label of linuxkit/getty",
+    }
+
+
+def test_other_outcomes_carry_their_reason_and_suppressions_theirs() -> None:
+    document = load(spec_result())
+    assert [(one["outcome"], one["message"]) for one in document["others"]] == [
+        ("undecided", "Nobody knows the label of 'web'."),
+        ("not applicable", "It is not built."),
+    ]
+    assert document["suppressed"][0]["reason"] == "we know"
+    assert document["problems"][0]["kind"] == "incomplete"
+
+
+def test_the_summary_adds_up() -> None:
+    assert load(spec_result())["summary"] == {
+        "critical": 1,
+        "high": 0,
+        "medium": 1,
+        "low": 0,
+        "note": 0,
+        "hidden": 3,
+        "suppressed": 1,
+        "undecided": 1,
+        "partial": 0,
+        "not_applicable": 1,
+        "problems": 1,
+    }
+
+
+def test_every_container_has_its_exposure() -> None:
+    getty, web = load(spec_result())["systems"][0]["containers"]
+    assert getty["exposure"]["word"] == "UNSAFE"
+    assert (web["exposure"]["score"], web["exposure"]["word"]) == (None, "UNKNOWN")
+    assert web["label"] == {"kind": "unknown", "detail": ""}
+
+
+def test_an_image_lists_its_kernels_and_every_finding() -> None:
+    document = load(image_result(9))
+    assert len(document["findings"]) == 10
+    assert document["findings"][0]["locations"][0]["line"] is None
+    assert document["systems"][0]["kernels"][0]["version"] == "6.12.59-linuxkit"
+
+
+def test_the_rules_that_ran_are_there_with_their_outcomes() -> None:
+    rules = load(spec_result())["rules"]
+    assert rules["LKP902"]["outcomes"] == {"fail": 1, "pass": 7}
+    assert rules["LKF901"]["outcomes"] == {}
+
+
+def test_the_document_is_ascii_and_strict_json() -> None:
+    text = formats.render("json", image_result())
+    assert text.isascii()
+    assert "\\ud" not in text  # a lone surrogate is no character to most readers of JSON
+    assert "\\u001b" in text
+
+
+def test_the_same_result_gives_the_same_bytes() -> None:
+    assert formats.render("json", spec_result()) == formats.render("json", spec_result())
