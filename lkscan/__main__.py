@@ -1,0 +1,5 @@
+"""`python -m lkscan`."""
+
+from .cli import run
+
+run()

@@ -1,0 +1,134 @@
+"""What the user named: which paths are specs, which are images, and which belong together."""
+
+import os
+import stat
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Literal, NamedTuple
+
+from .scanner import spec
+from .scanner.subjects import Place, Problem
+
+STDIN = "-"
+_HEAD = 65536
+_KINDS = {stat.S_IFIFO: "a FIFO", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device", stat.S_IFSOCK: "a socket"}
+
+
+class Input(NamedTuple):
+    """One thing to scan: an image (one path, or those of kernel, initrd and command line), or one or more specs.
+
+    `documents` are (path, bytes) of the specs, joined when there are several.
+    """
+
+    kind: Literal["spec", "image"]
+    paths: tuple[str, ...]
+    documents: tuple[tuple[str, bytes], ...] = ()
+
+
+def gather(paths: Sequence[str], *, merge: bool = False, if_linuxkit: bool = False) -> Iterator[Input | Problem]:
+    """Sort the paths into inputs, in their order; a directory stands for the specs and packages below it.
+
+    With `merge`, all specs are one input, the last. With `if_linuxkit`, YAML files that are no LinuxKit spec or
+    package are left alone without a word, as they always are in directories.
+    """
+    found = _several(paths, if_linuxkit=if_linuxkit) if len(paths) > 1 else _named(paths[0], if_linuxkit=if_linuxkit)
+    if not merge:
+        yield from found
+        return
+    specs: list[tuple[str, bytes]] = []
+    for one in found:
+        if isinstance(one, Input) and one.kind == "spec":
+            specs += one.documents
+        else:
+            yield one
+    if specs:
+        yield Input("spec", tuple(path for path, _ in specs), tuple(specs))
+
+
+def _several(paths: Sequence[str], *, if_linuxkit: bool) -> Iterator[Input | Problem]:
+    from .scanner import image
+
+    for group in image.group(paths):
+        if len(group) > 1:
+            yield Input("image", group)
+        else:
+            yield from _named(group[0], if_linuxkit=if_linuxkit)
+
+
+def _named(path: str, *, if_linuxkit: bool) -> Iterator[Input | Problem]:
+    if path == STDIN:
+        yield Input("spec", (path,), ((path, sys.stdin.buffer.read(spec.SIZE_LIMIT + 1)),))
+        return
+    try:
+        mode = os.stat(path).st_mode
+        if stat.S_ISDIR(mode):
+            yield from _directory(path)
+        elif not stat.S_ISREG(mode):
+            kind = _KINDS.get(stat.S_IFMT(mode), "no regular file")
+            yield Problem(Place((path,)), f"is {kind}, not a file; give the path of a spec or image", "unusable")
+        else:
+            yield from _regular(path, if_linuxkit=if_linuxkit)
+    except FileNotFoundError:
+        yield from _missing(path)
+    except (OSError, ValueError) as error:
+        yield _unreadable(path, error)
+
+
+def _missing(path: str) -> Iterator[Input | Problem]:
+    """A path that is not there may be the NAME of kernel+initrd's NAME-kernel, NAME-initrd.img, NAME-cmdline."""
+    from .scanner import image
+
+    group = image.group([path])[0]
+    if group == (path,):
+        yield Problem(Place((path,)), "no such file or directory", "unusable")
+    else:
+        yield Input("image", group)
+
+
+def _unreadable(path: str, error: Exception) -> Problem:
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return Problem(Place((path,)), f"cannot be read: {reason}")
+
+
+def _regular(path: str, *, if_linuxkit: bool) -> Iterator[Input | Problem]:
+    with open(path, "rb") as file:
+        head = file.read(_HEAD)
+        if not _is_text(head):
+            yield Input("image", (path,))
+            return
+        data = head + file.read(spec.SIZE_LIMIT + 1 - len(head))
+    if if_linuxkit and spec.sniff(data, path) is None:
+        return
+    yield Input("spec", (path,), ((path, data),))
+
+
+def _is_text(head: bytes) -> bool:
+    """Images have a NUL in their first 64 KiB or a magic that is no text; YAML has neither, save in UTF-16."""
+    return head.startswith((b"\xff\xfe", b"\xfe\xff")) or (b"\0" not in head and not head.startswith(_MAGICS))
+
+
+_MAGICS = (b"\x1f\x8b", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd", b"\x04\x22\x4d\x18", b"\x02\x21\x4c\x18", b"BZh", b"0707")
+
+
+def _directory(top: str) -> Iterator[Input | Problem]:
+    empty = True
+    for path in _yaml_files(top):
+        try:
+            for one in _regular(path, if_linuxkit=True):
+                empty = False
+                yield one
+        except OSError as error:
+            empty = False
+            yield _unreadable(path, error)
+    if empty:
+        yield Problem(Place((top,)), "holds no LinuxKit spec or package; give the path of a file", "unusable")
+
+
+def _yaml_files(top: str) -> Iterable[str]:
+    """Regular files named like YAML (or a template of it) below `top`, sorted; hidden folders and links left out."""
+    for folder, folders, names in os.walk(top):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            path = os.path.join(folder, name)
+            if name.endswith((".yml", ".yaml", ".yml.in", ".yaml.in")) and not os.path.islink(path):
+                yield path

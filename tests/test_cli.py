@@ -1,0 +1,216 @@
+"""The command line: exit status, what is printed where, and no traceback for anything."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import lkscan
+from lkscan.cli import FINDINGS, INCOMPLETE, OK, USAGE, main
+
+CLEAN = """kernel:
+  image: linuxkit/kernel@sha256:{0}
+init:
+  - linuxkit/init@sha256:{0}
+""".format("a" * 64)
+BAD = CLEAN + "services:\n  - name: web\n    image: nginx\n    capabilities: [all]\n"
+
+
+@pytest.fixture
+def spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Write a spec and give its name; the scan runs in its folder, with no LinuxKit cache."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LINUXKIT_CACHE", str(tmp_path / "none"))
+    monkeypatch.setenv("LKSCAN_DATE", "2026-11-23")
+
+    def write(text: str | bytes, name: str = "linuxkit.yml") -> str:
+        (tmp_path / name).write_bytes(text.encode() if isinstance(text, str) else text)
+        return name
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "status"),
+    [
+        (CLEAN, [], OK),
+        (BAD, [], FINDINGS),
+        (BAD, ["--fail-on", "critical"], FINDINGS),
+        (BAD, ["--fail-on", "never"], OK),
+        (BAD, ["--select", "LKI*", "--fail-on", "high"], OK),
+        (BAD, ["--ignore", "LKP*,LKM*,LKN*,unpinned-image"], OK),
+        (BAD, ["--select", "no-such-rule"], USAGE),
+        (BAD, ["--date", "yesterday"], USAGE),
+        (BAD, ["--date", "2020-01-01"], FINDINGS),
+        (BAD, ["-o", "report.pdf"], USAGE),
+        (BAD, ["-o", "missing/report.json"], USAGE),
+        (BAD, ["--packages", "missing"], USAGE),
+        (BAD, ["--cache", "missing"], USAGE),
+        ("jobs: {}\n", [], USAGE),
+        ("jobs: {}\n", ["--if-linuxkit"], OK),
+        ("services: [\n", [], INCOMPLETE),
+        ("", [], USAGE),
+    ],
+)
+def test_the_exit_status_tells(spec, text, options, status, capsys) -> None:
+    assert main([spec(text), *options]) == status
+    printed = capsys.readouterr()
+    assert "Traceback" not in printed.err
+    if status in {USAGE, INCOMPLETE}:
+        assert printed.err.startswith("lkscan: ")
+        assert len(printed.err.splitlines()) == 1
+
+
+def test_a_problem_does_not_stop_the_other_inputs(spec, capsys) -> None:
+    assert main(["gone.yml", spec(BAD)]) == USAGE
+    printed = capsys.readouterr()
+    assert printed.err == "lkscan: gone.yml: no such file or directory\n"
+    assert "LKP002" in printed.out
+
+
+def test_reports_are_written_by_suffix_beside_the_one_printed(spec, capsys) -> None:
+    assert main(["scan", spec(BAD), "-f", "json", "-o", "a.sarif", "-o", "b.txt"]) == FINDINGS
+    assert json.loads(capsys.readouterr().out)["version"] == 1
+    assert json.loads(Path("a.sarif").read_text())["version"] == "2.1.0"
+    assert "LKP002" in Path("b.txt").read_text()
+
+
+@pytest.mark.parametrize("style", ["text", "json", "sarif"])
+def test_the_same_input_gives_the_same_bytes(spec, capsys, style) -> None:
+    name = spec(BAD)
+    main([name, "-f", style])
+    first = capsys.readouterr().out
+    main([name, "-f", style])
+    assert capsys.readouterr().out == first
+
+
+def test_colour_is_for_terminals_or_on_request(spec, capsys, monkeypatch) -> None:
+    name = spec(BAD)
+    main([name])
+    assert "\033[" not in capsys.readouterr().out
+    main([name, "--color", "always"])
+    assert "\033[" in capsys.readouterr().out
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    monkeypatch.setenv("NO_COLOR", "1")
+    main([name])
+    assert "\033[" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("columns", "limit"), [("72", 72), ("9999", 160), ("20", 60)])
+def test_the_text_fits_the_terminal(spec, capsys, monkeypatch, columns, limit) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    main([spec(BAD)])
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= limit
+    monkeypatch.setenv("COLUMNS", "wide")
+    main([spec(BAD)])
+    assert max(map(len, capsys.readouterr().out.splitlines())) > limit
+
+
+def test_merged_specs_are_judged_as_one(spec, capsys) -> None:
+    one = spec("services:\n  - {name: web, image: 'a@sha256:%s'}\n" % ("b" * 64), "a.yml")
+    two = spec("services:\n  - {name: web, image: 'a@sha256:%s'}\n" % ("b" * 64), "b.yml")
+    assert main([one, two]) == OK
+    capsys.readouterr()
+    assert main([one, two, "--merge"]) == FINDINGS
+    assert "LKS003" in capsys.readouterr().out
+
+
+def test_inspect_prints_what_linuxkit_would_build(spec, capsys) -> None:
+    assert main(["inspect", "-f", "json", spec(BAD), "gone.yml"]) == USAGE
+    good, bad = json.loads(capsys.readouterr().out)
+    (container,) = good["containers"]
+    assert (container["section"], container["name"], container["image"]) == ("services", "web", "nginx")
+    assert len(container["oci"]["process"]["capabilities"]["bounding"]) == 41
+    assert (good["error"], bad["error"]) == (None, "no such file or directory")
+
+
+def test_inspect_says_why_linuxkit_would_refuse(spec, capsys) -> None:
+    assert main(["inspect", "-f", "json", spec("services:\n  - nmae: x\n")]) == OK
+    assert "nmae" in json.loads(capsys.readouterr().out)[0]["error"]
+
+
+def test_inspect_draws_a_tree_for_people(spec, capsys) -> None:
+    assert main(["inspect", spec(BAD)]) == OK
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "linuxkit.yml  (spec)"
+    assert "  services/web  nginx (label unknown)" in lines
+    assert "    capabilities: all 41" in lines
+
+
+def test_rules_and_explain_say_what_is_checked(capsys) -> None:
+    assert main(["rules"]) == OK
+    assert "LKP002" in capsys.readouterr().out
+    assert main(["rules", "-f", "markdown"]) == OK
+    assert "|" in capsys.readouterr().out
+    assert main(["explain", "lkp002", "host-pid-namespace"]) == OK
+    printed = capsys.readouterr().out
+    assert "host-root-equivalent" in printed
+    assert "LKN001" in printed
+    assert main(["explain", "LKZ999"]) == USAGE
+    assert "LKZ999" in capsys.readouterr().err
+
+
+def test_no_arguments_print_the_help_and_fail(capsys) -> None:
+    assert main([]) == USAGE
+    assert "usage: lkscan" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--version", "--help", "-h"])
+def test_version_and_help_succeed(option, capsys) -> None:
+    with pytest.raises(SystemExit) as end:
+        main([option])
+    assert end.value.code == 0
+    assert "lkscan" in capsys.readouterr().out
+
+
+def test_the_public_api_scans(spec) -> None:
+    result = lkscan.scan([spec(BAD)])
+    assert "LKP002" in {finding.rule.id for finding in result.findings}
+    with pytest.raises(AttributeError):
+        lkscan.no_such_name  # noqa: B018
+
+
+def run(*arguments: str, **options) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "lkscan", *arguments], capture_output=True, text=True, check=False, **options
+    )
+
+
+def test_it_runs_as_a_module_and_reads_standard_input(tmp_path: Path) -> None:
+    done = run("-", input=BAD, cwd=tmp_path)
+    assert done.returncode == FINDINGS, done.stderr
+    assert "LKP002" in done.stdout
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(spec) -> None:
+    name = spec(BAD)
+    command = [sys.executable, "-m", "lkscan", name, "-f", "json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        assert process.stderr
+        process.stdout.close()
+        assert process.stderr.read() == ""
+    assert process.returncode == OK
+
+
+def test_an_interrupt_ends_without_a_traceback(monkeypatch) -> None:
+    def interrupt() -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("lkscan.cli.main", interrupt)
+    from lkscan.cli import run as script
+
+    with pytest.raises(SystemExit) as end:
+        script()
+    assert end.value.code == 130
+
+
+def test_names_that_are_no_text_are_printed_escaped(spec, tmp_path: Path) -> None:
+    name = os.fsdecode(b"bad-\xff.yml")
+    spec(BAD, name)
+    done = run(name, cwd=tmp_path, env={**os.environ, "PYTHONIOENCODING": "ascii"})
+    assert done.returncode == FINDINGS, done.stderr
+    assert "bad-" in done.stdout
