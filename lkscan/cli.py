@@ -228,7 +228,7 @@ def _width() -> int:
         columns = int(os.environ["COLUMNS"]) if "COLUMNS" in os.environ else os.get_terminal_size().columns
     except (OSError, ValueError):
         return 0
-    return max(60, min(columns, 160))
+    return max(72, min(columns, 160))
 
 
 def _status(result: Result, least: int | None) -> int:

@@ -34,6 +34,9 @@ def scan_inputs(inputs: Iterable[Input | Problem], options: Options, labels: Lab
                 continue
             if isinstance(subject, Spec):
                 funnel.document(subject)
+                for violation in subject.violations:
+                    if violation.kind == "yaml":
+                        funnel.problem(Problem(violation.place, f"cannot be read as YAML: {violation.message}"))
             elif isinstance(subject, File) and subject.replaces:
                 funnel.void(subject)
             for finding in engine.judge(subject):

@@ -214,9 +214,11 @@ def _reasons_by_subject(result: Result) -> dict[tuple[str, str], tuple[str, str]
 
 
 def _problems(result: Result, style: Style) -> Iterator[str]:
-    if result.problems:
+    told = {finding.place for finding in result.findings}
+    problems = [problem for problem in result.problems if problem.place not in told]
+    if problems:
         yield f"{style.bold('Not read')}  {style.dim('what is in there was not judged')}"
-    for problem in result.problems:
+    for problem in problems:
         head = f"{printable(str(problem.place))}: {printable(problem.message)}"
         yield from style.hanging(f"  {style.severity(Severity.HIGH, '!')} ", head, 4)
 

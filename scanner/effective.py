@@ -92,7 +92,8 @@ def check_volumes(spec: Mapping[str, Any], volumes: Mapping[str, bool]) -> Itera
     for key in ("binds", "binds.add"):
         for i, bind in enumerate(spec.get(key, ())):
             name, *rest = bind.split(":")
-            yield from _check_volume(volumes, name, Source("spec", key, i), is_ro=rest[1:2] == ["ro"])
+            if rest:
+                yield from _check_volume(volumes, name, Source("spec", key, i), is_ro=rest[1:2] == ["ro"])
 
 
 def _check_volume(volumes: Mapping[str, bool], name: str, source: Source, *, is_ro: bool) -> Iterator[RefusedError]:

@@ -21,16 +21,22 @@ _PACKAGE = frozenset(
 _TELLING = _PACKAGE - frozenset((b"org", b"network", b"dockerfile", b"tag"))
 """Those that make a package of a file whatever its name."""
 _BELOW = rb"(?:[ \t]*(?:#.*)?\r?\n)+"
+_MAP = rb"(?:" + _BELOW + rb"[ \t]+|[ \t]*\{\s*)"
+_LIST = rb"(?:" + _BELOW + rb" *- +|[ \t]*\[\s*)"
+
+
+def _list_of(key: bytes) -> bytes:
+    """A list whose first item is a map with `key` among its first keys, in block or flow style."""
+    return _LIST + rb"(?:\{(?:[^\n]*[ ,{\"'])?|(?:[\w.]+ *: .*\r?\n +){0,9})" + key + rb"[\"']? *:"
+
+
 _SHAPES = {
-    key: _BELOW + shape
-    for key, shape in {
-        b"kernel": rb"[ \t]+(image|cmdline|binary|tar|ucode) *:",
-        b"init": rb" *- +[\"'$@{]*[\w./-]+[:/@][\w.$@{-]\S*\s*(\n|$)",
-        b"services": rb" *- +(?:[\w.]+ *: .*\r?\n +){0,3}image *:",
-        b"files": rb" *- +(?:[\w.]+ *: .*\r?\n +){0,9}path *:",
-        b"volumes": rb" *- +name *: .*\r?\n(?! +(?:hostPath|emptyDir|secret|configMap|persistent\w+|host|path))",
-        b"trust": rb"[ \t]+(?:org|image) *:\s+- ",
-    }.items()
+    b"kernel": _MAP + rb"[\"']?(?:image|cmdline|binary|tar|ucode)[\"']? *:",
+    b"init": _LIST + rb"[\"'$@{]*[\w./-]+[:/@][\w.$@{-]\S*\s*(\n|$)",
+    b"files": _list_of(b"path"),
+    b"volumes": _list_of(b"name") + rb"[^\n]*(?!\s+(?:hostPath|emptyDir|secret|configMap|persistent\w+|host) *:)(\n|$)",
+    b"trust": _MAP + rb"[\"']?(?:org|image)[\"']? *:\s+[\[-]",
+    **dict.fromkeys((b"services", b"system", b"daemon"), _list_of(b"image")),
 }
 """What stands below a key in a LinuxKit spec, and in no compose file, pipeline or pod."""
 
@@ -49,6 +55,23 @@ def sniff(data: bytes, name: str = "") -> Kind | None:
     if keys.keys() & _FOREIGN:
         return None
     return "spec" if any(_looks(head, key, at) for key, at in keys.items()) else None
+
+
+_MAPS = frozenset((b"kernel", b"trust"))
+_LISTS = frozenset((b"init", b"services", b"files", b"volumes"))
+_LIST = rb"[ \t]*(?:\[|(?:#.*)?(?:\r?\n[ \t]*(?:#.*)?)*- )"
+
+
+def likely(data: bytes, name: str = "") -> Kind | None:
+    """The same of a file that somebody calls a spec: one with an error where `sniff` looks is still one."""
+    if found := sniff(data, name):
+        return found
+    head = _utf8(data)
+    keys = _block_keys(head) or _flow_keys(head)
+    if keys.keys() & (_FOREIGN | {b"image"}):
+        return None
+    lists = any(at < 0 or re.match(_LIST, head[at : at + 4096]) for key, at in keys.items() if key in _LISTS)
+    return "spec" if lists or keys.keys() & _MAPS else None
 
 
 def _is_package(keys: AbstractSet[bytes], name: str) -> bool:

@@ -14,7 +14,7 @@ from .effective import Source as Layer
 from .labels import Found, LabelFinder
 from .references import complaint, reference
 from .schema import decode, validate
-from .sniff import Kind, sniff
+from .sniff import Kind, likely, sniff
 from .source import LimitError
 from .subjects import (
     SECTIONS,
@@ -52,7 +52,7 @@ def read(
     """
     sources: list[Source] = []
     for path, data in documents:
-        found = kind or sniff(data, path)
+        found = kind or likely(data, path)
         loaded = (
             load(path, data, found) if found else Problem(Place((path,)), "not a LinuxKit spec or image", "unusable")
         )

@@ -7,7 +7,7 @@ import pytest
 from lkscan.rules import engine
 from lkscan.rules.engine import Engine, Profile, Severity, Verdict
 from lkscan.rules.funnel import Funnel, Options, Result, choose, unknown
-from lkscan.scanner.subjects import KernelCommandLine, Place, Problem, Span, Spec, System
+from lkscan.scanner.subjects import File, KernelCommandLine, Place, Problem, Span, Spec, System
 
 
 @engine.rule("LKT001", "loud-word", Severity.HIGH, "'{0}' is loud.", remedy="Hush.", nist=())
@@ -100,3 +100,14 @@ def test_problems_and_texts_reach_the_result() -> None:
     funnel.problem(Problem(Place(("x",)), "breaks off"))
     assert [str(one.place) for one in funnel.result({}).problems] == ["x"]
     assert pour("a: b", {}).texts == {"a.yml": "a: b"}
+
+
+def test_what_an_archive_replaces_is_forgotten() -> None:
+    """In a tar the last file of a name wins: what the first one was found guilty of is void."""
+    judge, funnel = Engine(RULES), Funnel(RULES, Options())
+    image = Place(("a.tar",))
+    for path in ("etc/shadow", "etc/passwd"):
+        for finding in judge.judge(KernelCommandLine(image.inside(path), "no")):
+            funnel.add(finding)
+    funnel.void(File("etc/shadow", "file", 0o600, 0, 0, 0, image.inside("etc/shadow"), replaces=True))
+    assert [str(one.place) for one in funnel.result(judge.tally).findings] == ["a.tar / etc/passwd"]

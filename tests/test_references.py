@@ -1,0 +1,109 @@
+"""References are classified by what pins them, and complained about where LinuxKit could not parse them."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lkscan.scanner.references import complaint, expand, full_name, reference, split
+from lkscan.scanner.subjects import Place
+
+HASH = "0123456789abcdef0123456789abcdef01234567"
+SHA256 = "sha256:" + "a" * 64
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        (f"a/b@{SHA256}", "digest"),
+        (f"a/b:1@{SHA256}", "digest"),
+        (f"a/b:{HASH}", "content-tag"),
+        (f"a/b:{HASH}-dirty", "dirty-tag"),
+        (f"a/b:{HASH}-dirty-1d75567", "dirty-tag"),
+        (f"a/b:{HASH}-amd64", "version-tag"),
+        ("a/b:v1.2", "version-tag"),
+        ("a/b:latest", "latest"),
+        ("a/b", "untagged"),
+        ("registry:5000/a/b", "untagged"),
+        ("a/b@sha256:short", "untagged"),
+        ("a/b:1@sha256:short", "version-tag"),
+        ("", "untagged"),
+        ("@pkg:./pkg/sshd", "package"),
+        ("${IMAGE}", "placeholder"),
+        ("a/b:$TAG", "placeholder"),
+        ("a/b:{{ tag }}", "placeholder"),
+        ("<image>", "placeholder"),
+        ("a/b:@@TAG@@", "placeholder"),
+        ("a/b:%TAG%", "placeholder"),
+        ("KERNEL_TAG", "placeholder"),
+        ("a/b:RC1", "version-tag"),
+    ],
+)
+def test_the_kind_says_what_pins_it(text, kind):
+    assert reference(text, "init", Place(("a",))).kind == kind
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("a/b:1", ("a/b", "1", "")),
+        (f"host:5000/a/b:1@{SHA256}", ("host:5000/a/b", "1", SHA256)),
+        ("host:5000/a/b", ("host:5000/a/b", "", "")),
+        ("@pkg:./a:b", ("@pkg:./a:b", "", "")),
+    ],
+)
+def test_name_tag_and_digest(text, parts):
+    assert split(text) == parts
+
+
+@pytest.mark.parametrize(
+    ("text", "full"),
+    [
+        ("redis", "docker.io/library/redis"),
+        ("a/b", "docker.io/a/b"),
+        ("localhost/b", "localhost/b"),
+        ("host:5000/b", "host:5000/b"),
+        ("quay.io/b", "quay.io/b"),
+        ("quay.io/a/b", "quay.io/a/b"),
+        ("a/b/c", "a/b/c"),
+    ],
+)
+def test_references_are_expanded_as_linuxkit_does(text, full):
+    assert expand(text) == full
+
+
+def test_docker_hub_has_one_name():
+    assert full_name("index.docker.io/linuxkit/getty") == full_name("linuxkit/getty") == "docker.io/linuxkit/getty"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "a", "a/b:1", f"a/b@{SHA256}", "h:5000/a/b", "[::1]:80/a/b", "[::1]/a/b", "u@h/a/b", "a/b c", "a/b%20c"],
+)
+def test_what_linuxkit_parses(text):
+    assert complaint(text) == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("https://h/a/b", "'://'"),
+        ("a/b\n", "control character"),
+        ("a/b%zz", "no escape"),
+        ("a/b#%z", "no escape"),
+        ("a:tag/b", "no port"),
+        ("/a/b", "no registry host"),
+        ("u@/a/b", "no registry host"),
+        ("[::1/a/b", "lacks a ']'"),
+        ("${X}/a/b", "holds '{'"),
+        ("u u@h/a/b", "user part"),
+    ],
+)
+def test_what_linuxkit_cannot_parse(text, reason):
+    assert reason in complaint(text)
+
+
+@given(st.text(max_size=80))
+def test_any_text_is_a_reference(text):
+    found = reference(text, "init", Place(("a",)))
+    assert found.text == text
+    assert isinstance(complaint(text), str)
