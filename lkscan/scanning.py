@@ -11,7 +11,7 @@ from .rules.funnel import Funnel, Options, Result, choose
 from .scanner import spec
 from .scanner.labels import LabelFinder
 from .scanner.source import Limits
-from .scanner.subjects import File, Problem, Spec, Subject, System
+from .scanner.subjects import Problem, Subject
 
 
 def scan(paths: Sequence[str], *, options: Options | None = None, merge: bool = False) -> Result:
@@ -29,22 +29,13 @@ def scan_inputs(inputs: Iterable[Input | Problem], options: Options, labels: Lab
     funnel = Funnel(rules, options)
     for one in inputs:
         for subject in (one,) if isinstance(one, Problem) else read(one, labels):
-            if isinstance(subject, Problem):
-                funnel.problem(subject)
-                continue
-            if isinstance(subject, Spec):
-                funnel.document(subject)
-                for violation in subject.violations:
-                    if violation.kind == "yaml":
-                        funnel.problem(Problem(violation.place, f"cannot be read as YAML: {violation.message}"))
-            elif isinstance(subject, File) and subject.replaces:
-                funnel.void(subject)
-            for finding in engine.judge(subject):
-                funnel.add(finding)
-            if isinstance(subject, System):
-                funnel.close(subject)
+            funnel.meet(subject)
+            if not isinstance(subject, Problem):
+                for finding in engine.judge(subject):
+                    funnel.add(finding)
+        funnel.close()
     for problem in engine.broken:
-        funnel.problem(problem)
+        funnel.meet(problem)
     return funnel.result(engine.tally)
 
 

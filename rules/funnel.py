@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
-from ..scanner.subjects import File, Problem, Spec, System
+from ..scanner.subjects import File, Problem, Spec, Subject, System
 from .engine import Finding, Outcome, Profile, Rule, Severity
 
 _IGNORE = re.compile(r"#\s*lkscan:\s*ignore\[(?P<rules>[^\]]*)\]\s*(?P<reason>.*?)\s*$")
@@ -85,23 +85,32 @@ class Funnel:
         """Take a finding of the present input."""
         self._inputs[-1].append(finding)
 
-    def problem(self, problem: Problem) -> None:
-        """Take note of what could not be read."""
-        self._problems.append(problem)
+    def meet(self, subject: Subject | Problem) -> None:
+        """Take note of what the result must tell besides findings, before the subject is judged."""
+        if isinstance(subject, Problem):
+            self._problems.append(subject)
+        elif isinstance(subject, Spec):
+            self._document(subject)
+        elif isinstance(subject, System):
+            self._systems.append(subject)
+        elif isinstance(subject, File) and subject.replaces:
+            self._void(subject)
 
-    def document(self, spec: Spec) -> None:
+    def close(self) -> None:
+        """The present input ends."""
+        self._inputs.append([])
+
+    def _document(self, spec: Spec) -> None:
         """Keep a spec's text: its comments silence findings, its lines are snippets."""
         self._texts[spec.place.artifacts[-1]] = spec.text
+        for violation in spec.violations:
+            if violation.kind == "yaml":
+                self._problems.append(Problem(violation.place, f"cannot be read as YAML: {violation.message}"))
 
-    def void(self, file: File) -> None:
+    def _void(self, file: File) -> None:
         """Drop what was found in an earlier file of the same path: in an archive the last one wins."""
         path = file.place.artifacts
         self._inputs[-1] = [one for one in self._inputs[-1] if one.place.artifacts[: len(path)] != path]
-
-    def close(self, system: System) -> None:
-        """The present input ends."""
-        self._systems.append(system)
-        self._inputs.append([])
 
     def result(self, tally: Mapping[tuple[str, Outcome], int]) -> Result:
         """Filter, suppress, order."""

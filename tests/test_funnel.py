@@ -33,11 +33,12 @@ def pour(text: str, lines: dict[int, str], options: Options = Options()) -> Resu
     rules = choose(RULES, options)
     judge, funnel = Engine(rules), Funnel(rules, options)
     place = Place(("a.yml",))
-    funnel.document(Spec(place, "spec", text, {}))
+    funnel.meet(Spec(place, "spec", text, {}))
     for number, word in lines.items():
         for finding in judge.judge(KernelCommandLine(Place(("a.yml",), Span(number, 1, number, 2)), word)):
             funnel.add(finding)
-    funnel.close(System(place, "spec", is_linuxkit=True, format="YAML"))
+    funnel.meet(System(place, "spec", is_linuxkit=True, format="YAML"))
+    funnel.close()
     return funnel.result(judge.tally)
 
 
@@ -97,7 +98,7 @@ def test_undecided_is_kept_apart_from_findings() -> None:
 
 def test_problems_and_texts_reach_the_result() -> None:
     funnel = Funnel(RULES, Options())
-    funnel.problem(Problem(Place(("x",)), "breaks off"))
+    funnel.meet(Problem(Place(("x",)), "breaks off"))
     assert [str(one.place) for one in funnel.result({}).problems] == ["x"]
     assert pour("a: b", {}).texts == {"a.yml": "a: b"}
 
@@ -109,5 +110,5 @@ def test_what_an_archive_replaces_is_forgotten() -> None:
     for path in ("etc/shadow", "etc/passwd"):
         for finding in judge.judge(KernelCommandLine(image.inside(path), "no")):
             funnel.add(finding)
-    funnel.void(File("etc/shadow", "file", 0o600, 0, 0, 0, image.inside("etc/shadow"), replaces=True))
+    funnel.meet(File("etc/shadow", "file", 0o600, 0, 0, 0, image.inside("etc/shadow"), replaces=True))
     assert [str(one.place) for one in funnel.result(judge.tally).findings] == ["a.tar / etc/passwd"]

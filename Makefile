@@ -1,0 +1,66 @@
+# Every target works in a fresh clone: it makes .venv with the newest Python it finds, and nothing outside this folder
+# is written. `make clean` takes it all away again.
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PY := .venv/bin/python
+export PIP_CACHE_DIR := $(CURDIR)/.venv/pip-cache
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_NO_INPUT := 1
+export PIP_ROOT_USER_ACTION := ignore
+
+# The first Python that is new enough and can make a virtual environment; PYTHON=... names another. The versions are
+# tried by running them: a version manager puts names on PATH that only print an error.
+CANDIDATES = $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11 python3.10
+FIND = for p in $(CANDIDATES); do \
+  "$$p" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 10))' 2>/dev/null && break; p=; done; \
+  [ -n "$$p" ] || { echo "Python 3.10 or later with the venv module is needed (on Debian: python3-venv)" >&2; exit 1; }
+
+# The development tools and the optional accelerators, out of pyproject.toml: older pips do not know --group.
+define DEV
+import tomli
+with open("pyproject.toml", "rb") as file:
+    project = tomli.load(file)
+print(*project["dependency-groups"]["dev"], *project["project"]["optional-dependencies"]["fast"], sep="\n")
+endef
+export DEV
+
+.PHONY: help demo test lint format bench clean
+
+help: ## what can be made
+	@sed -n 's/^\([a-z]*\):.*## /make \1	/p' Makefile
+
+.venv/core: pyproject.toml
+	@$(PY) -c 'import pip, sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || \
+	  { $(FIND); echo "making .venv with $$p" >&2; "$$p" -m venv --clear .venv; }
+	@$(PY) -m pip install --quiet --editable .
+	@touch $@
+
+# A tool without a wheel for this Python is left out by name, and the tests that need it skip by name.
+.venv/dev: .venv/core Makefile
+	@$(PY) -c "$$DEV" > .venv/dev.txt
+	@$(PY) -m pip install --quiet --prefer-binary --requirement .venv/dev.txt || while read -r tool; do \
+	  $(PY) -m pip install --quiet --only-binary :all: "$$tool" || echo "left out: $$tool" >&2; done < .venv/dev.txt
+	@touch $@
+
+demo: .venv/core ## lint the example specs, then build and audit a small ISO
+	@$(PY) examples/demo.py
+
+test: .venv/dev ## run the tests
+	@$(PY) -m pytest
+
+lint: .venv/dev ## ruff and mypy
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@$(PY) -m mypy
+	@$(PY) -m mypy --strict examples benchmarks
+
+format: .venv/dev ## format the code
+	@$(PY) -m ruff format .
+
+bench: .venv/core ## measure lkscan against plain tools
+	@$(PY) benchmarks/run.py
+
+clean: ## remove what make made
+	rm -rf .venv build .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
