@@ -96,7 +96,7 @@ def _results(findings: Sequence[Finding], rules: Sequence[Rule], result: Result,
             rule_index=index[finding.rule.id],
             level=LEVELS[finding.severity],
             message=_message(finding, related),
-            locations=[places.location(primary.place, finding.subject)],
+            locations=[places.location(finding)],
             related_locations=[places.related(number, one) for number, one in enumerate(related, 1)] or None,
             partial_fingerprints={
                 "lkscan/v1": f"{finding.fingerprint}:{seen[identity]}",

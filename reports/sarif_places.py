@@ -12,7 +12,7 @@ import sarif_om as om
 from ..rules import secrets
 from ..rules.engine import Finding, Location, Outcome
 from ..rules.funnel import Result
-from ..scanner.subjects import Place, Span
+from ..scanner.subjects import Place, Span, Spec
 from .grouping import within
 from .printable import encodable, printable
 
@@ -48,15 +48,19 @@ class Places:
         """The location to show first: one in a spec, which a reader can open and mend, before one in an image."""
         return next((one for one in finding.locations if _in_text(one.place)), finding.locations[0])
 
-    def location(self, place: Place, subject: str) -> om.Location:
-        """The location of a finding itself, with the lines it is about."""
-        region = self._region(place)
+    def location(self, finding: Finding) -> om.Location:
+        """The location of a finding itself, with the lines it is about.
+
+        What LinuxKit refuses is not quoted: a secret may stand there that no rule about secrets understood.
+        """
+        place = self.primary(finding).place
+        region = _bare(_span(place)) if finding.rule.subject is Spec else self._region(place)
         physical = om.PhysicalLocation(
             artifact_location=self.artifact(place.artifacts[0]),
             region=region,
             context_region=self._context(place) if region.snippet else None,
         )
-        return om.Location(physical_location=physical, logical_locations=[_logical(place, subject)])
+        return om.Location(physical_location=physical, logical_locations=[_logical(place, finding.subject)])
 
     def related(self, number: int, location: Location) -> om.Location:
         """Another location that plays a part, by a number that messages link to."""
@@ -106,7 +110,10 @@ class Places:
 
 
 def _free_of_secrets(result: Result) -> Mapping[str, str]:
-    """The texts of specs that every rule about secrets has searched in vain; of others, no line is for reports."""
+    """The texts of specs that every rule about secrets has searched in vain; of others, no line is for reports.
+
+    Nor of those where something in a place that no rule looks at, such as a command, may be a secret.
+    """
     if not {rule.id for rule in secrets.RULES} <= {rule.id for rule in result.rules}:
         return {}
     told = {
@@ -115,7 +122,7 @@ def _free_of_secrets(result: Result) -> Mapping[str, str]:
         if finding.rule.id.startswith(_SECRETS) and finding.outcome in {Outcome.FAIL, Outcome.PARTIAL}
         for location in finding.locations
     }
-    return {name: text for name, text in result.texts.items() if name not in told}
+    return {name: text for name, text in result.texts.items() if name not in told and not secrets.looks_secret(text)}
 
 
 def _in_text(place: Place) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from itertools import groupby
 
@@ -20,7 +20,7 @@ _MANY, _SHOWN = 6, 4
 """Of more than `_MANY` rows of one rule in one group, `_SHOWN` are written out and the rest counted."""
 
 _FACTS = 3
-"""Lines of evidence under a finding."""
+"""Lines of evidence under a finding; one more is written out, as it takes no more room than to say so."""
 
 _REASONS = 8
 """Reasons for open verdicts that are written out."""
@@ -85,11 +85,15 @@ def _group(group: Group, style: Style) -> Iterator[str]:
     aside = _aside(group)
     title = style.bold(printable(group.title))
     yield f"{title}  {style.dim(printable(aside))}" if aside else title
+    told: set[tuple[Place, str]] = set()
     for _, rows in groupby(group.findings, key=lambda one: (-one.severity, one.rule.id, one.variant)):
         alike = list(rows)
         shown = alike if len(alike) <= _MANY else alike[:_SHOWN]
         for finding in shown:
-            yield from _finding(finding, {group.title, aside}, style)
+            origin = _origin(finding, group)
+            heads = [origin] if origin and (finding.place, origin) not in told else []
+            told.add((finding.place, origin))
+            yield from _finding(finding, [*heads, *_details(finding, {group.title, aside})], style)
         if len(shown) < len(alike):
             more = f"... and {len(alike) - len(shown)} more of {alike[0].rule.name} (--format json lists them all)"
             yield f"{' ' * _POSITION}{style.dim(more)}"
@@ -102,7 +106,14 @@ def _aside(group: Group) -> str:
     return group.container.image.text if group.container.image else within(group.container.place)
 
 
-def _finding(finding: Finding, told: AbstractSet[str], style: Style) -> Iterator[str]:
+def _origin(finding: Finding, group: Group) -> str:
+    """What is to be seen at its place; the image that stands in the title of its group is not named again."""
+    note = telling(finding.locations[0])
+    image = group.container.image if group.container else None
+    return note.replace(f"label of {image.text}", "label of its image") if image else note
+
+
+def _finding(finding: Finding, details: Iterable[str], style: Style) -> Iterator[str]:
     span = finding.place.span
     indent = _MESSAGE if span else _POSITION
     position = f"{span.line}:{span.column}".ljust(_MESSAGE - _POSITION) if span else ""
@@ -117,16 +128,14 @@ def _finding(finding: Finding, told: AbstractSet[str], style: Style) -> Iterator
     yield f"  {style.severity(finding.severity, name)}{pad}{style.dim(position)}{lines[0]}"
     for line in lines[1:]:
         yield f"{' ' * indent}{line}"
-    for detail in dict.fromkeys(_details(finding, told)):
+    for detail in dict.fromkeys(details):
         for line in style.hanging(f"{' ' * indent}- ", printable(detail), indent + 2):
             yield style.dim(line)
 
 
 def _details(finding: Finding, told: AbstractSet[str]) -> Iterator[str]:
-    """Where the value comes from, and what a reader can check by hand; `told` stands in the group's title."""
+    """Where it is and what can be checked by hand, as far as neither the message nor the title (`told`) says it."""
     first, *related = finding.locations
-    if note := telling(first):
-        yield next((note.replace(text, "its image") for text in sorted(told) if f" {text}" in note), note)
     inner = " / ".join(first.place.artifacts[1:])
     if inner and inner not in told and first.place.artifacts[-1] not in finding.message:
         yield f"in {inner}"
@@ -134,10 +143,12 @@ def _details(finding: Finding, told: AbstractSet[str]) -> Iterator[str]:
         yield f"at {first.place.pointer}"
     yield from (f"{_position(one.place, first.place)}: {telling(one)}" for one in related if telling(one))
     if silent := dict.fromkeys(_position(one.place, first.place) for one in related if not telling(one)):
-        yield f"with {', '.join(silent)}"
-    yield from finding.evidence[:_FACTS]
-    if len(finding.evidence) > _FACTS:
-        yield f"and {_count(len(finding.evidence) - _FACTS, 'more fact')} (--format json)"
+        yield f"together with {', '.join(silent)}"
+    evidence = [one for one in finding.evidence if one not in finding.message]
+    shown = evidence if len(evidence) == _FACTS + 1 else evidence[:_FACTS]
+    yield from shown
+    if len(shown) < len(evidence):
+        yield f"and {_count(len(evidence) - len(shown), 'more fact')} (--format json)"
 
 
 def _position(place: Place, beside: Place) -> str:
@@ -191,7 +202,7 @@ def _remedies(result: Result, style: Style) -> Iterator[str]:
 
 
 def _open(result: Result, style: Style) -> Iterator[str]:
-    reasons = Counter(_reasons_by_subject(result).values())
+    reasons = Counter(_reasons_by_subject(result))
     if reasons:
         yield f"{style.bold('Not decided')}  {style.dim('neither good nor bad: the evidence is missing')}"
     for (rules, reason), times in list(reasons.items())[:_REASONS]:
@@ -201,16 +212,21 @@ def _open(result: Result, style: Style) -> Iterator[str]:
         yield style.dim(f"  ... and {_count(len(reasons) - _REASONS, 'more reason')} (--format json lists them all)")
 
 
-def _reasons_by_subject(result: Result) -> dict[tuple[str, str], tuple[str, str]]:
-    """(Input, subject) -> the rules that are open for it, and the first one's reason: the others' are its kin."""
-    found: dict[tuple[str, str], list[Finding]] = {}
+def _reasons_by_subject(result: Result) -> Iterator[tuple[str, str]]:
+    """The rules that are open for one subject of one input and why; reasons that begin alike are told as one."""
+    found: dict[tuple[str, str, str], list[Finding]] = {}
     for one in result.others:
         if one.outcome in {Outcome.UNDECIDED, Outcome.PARTIAL}:
-            found.setdefault((one.place.artifacts[0], one.subject), []).append(one)
-    return {
-        key: (" ".join(dict.fromkeys(one.rule.id for one in findings)), findings[0].reason)
-        for key, findings in found.items()
-    }
+            found.setdefault((one.place.artifacts[0], one.subject, _opening(one.reason)), []).append(one)
+    for (_, _, opening), findings in found.items():
+        alike = len({one.reason for one in findings}) == 1
+        yield " ".join(dict.fromkeys(one.rule.id for one in findings)), findings[0].reason if alike else opening
+
+
+def _opening(reason: str) -> str:
+    """Its first sentence."""
+    head, stop, _ = reason.partition(". ")
+    return f"{head}{stop.strip()}"
 
 
 def _problems(result: Result, style: Style) -> Iterator[str]:
@@ -242,7 +258,7 @@ def _tail(result: Result) -> Iterator[str]:
     if result.suppressed:
         yield f"{len(result.suppressed)} suppressed"
     outcomes = Counter(one.outcome for one in result.others)
-    open_ones = [f"{outcomes[one]} {one}" for one in Outcome if outcomes[one]]
+    open_ones = [f"{outcomes[one]} {one}" for one in (Outcome.UNDECIDED, Outcome.PARTIAL) if outcomes[one]]
     if open_ones:
         yield f"{', '.join(open_ones)} (--format json gives the reasons)"
     if result.problems:

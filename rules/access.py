@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from ..scanner.subjects import Container, File
 from .engine import Confidence, Severity, Verdict, fail, not_applicable, rule, undecided
+from .provenance import note
 
 _ACCOUNTS = re.compile(r"(?:containers/[^/]+/[^/]+/(?:rootfs|lower)/)?etc/(?P<table>passwd|(?:getty\.)?shadow)")
 _ACCOUNTS_LIMIT = 1 << 20
@@ -32,10 +33,8 @@ def insecure_getty(container: Container) -> Iterator[Verdict]:
     origin = container.origin("env", str(index))
     if _is_getty(container):
         if entry == "INSECURE=true":
-            evidence = [f"env[{index}] is {entry}", *([" ".join(container.command)] if container.command else [])]
-            yield fail(
-                container.title, origin.place, container.title, entry, note=_said_by(origin.source), evidence=evidence
-            )
+            at, evidence = note(container, origin), [f"it runs {one}" for one in _gettys(container)]
+            yield fail(container.title, origin.place, container.name, entry, note=at, evidence=evidence)
         elif container.label.kind == "unknown" and not container.env:
             yield undecided(container.title, container.place, "The environment that its image brings is not known.")
     elif entry != "INSECURE=true" or container.command:
@@ -49,17 +48,12 @@ def _is_getty(container: Container) -> bool:
     """Whether its image is called getty, or its command runs one."""
     if container.image and container.image.name.rstrip("/").rpartition("/")[2] == "getty":
         return True
-    programs = {word.rpartition("/")[2] for word in container.command}
-    return bool(programs & {"rungetty.sh", "agetty", "getty"})
+    return bool(_gettys(container))
 
 
-def _said_by(source: str) -> str:
-    return {
-        "spec": "set here",
-        "label": "from the label of its image",
-        "image": "set in the built config.json",
-        "default": "from its image",
-    }[source]
+def _gettys(container: Container) -> list[str]:
+    """The words of its command that name a getty."""
+    return [word for word in container.command if word.rpartition("/")[2] in {"rungetty.sh", "agetty", "getty"}]
 
 
 @rule(
@@ -80,7 +74,9 @@ def empty_password(file: File) -> Iterator[Verdict]:
     if not match or file.kind not in {"file", "hardlink"}:
         return
     if file.read is None:
-        yield undecided(file.path, file.place, "Its content is not known here; the built image tells.")
+        yield undecided(
+            file.path, file.place, f"The content of '{file.path}' is not known here; the built image tells."
+        )
         return
     data = file.read(_ACCOUNTS_LIMIT + 1)
     if len(data) > _ACCOUNTS_LIMIT:

@@ -51,7 +51,6 @@ def mitigations_disabled(line: KernelCommandLine) -> Iterator[Verdict]:
             argument,
             note=row["reason"],
             key=name,
-            evidence=(argument, row["reason"]),
             severity=Severity[row["severity"].upper()],
             confidence=Confidence[row["confidence"].upper()] if "confidence" in row else None,
         )

@@ -2,7 +2,7 @@
 
 import posixpath
 from collections.abc import Callable, Iterator, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Literal, NamedTuple
 
 from ..scanner.subjects import Container, Mount
@@ -38,7 +38,7 @@ class HostPath(NamedTuple):
     profile: str = "regular"
     below: bool = False
     root: bool = False
-    takeover: bool = False
+    takeover: str = ""
     submounts: tuple[str, ...] = ()
 
 
@@ -64,7 +64,7 @@ def has_all_capabilities(container: Container) -> bool:
 
 
 def runs_once(container: Container) -> bool:
-    """Whether it is over before the first service starts, or starts when the last is over."""
+    """Whether it runs once: before the first service starts, or when the machine goes down."""
     return container.section in {"onboot", "onshutdown"}
 
 
@@ -80,6 +80,7 @@ def bind_key(container: Container, mount: Mount) -> Key:
     return key, mount.destination
 
 
+@lru_cache(maxsize=1024)  # every rule on mounts asks for the same few sources: half the time of linting a folder
 def sensitive(source: str) -> HostPath | None:
     """The most specific entry of host_paths.toml for a bind's source; None when there is none."""
     path = host_path(source)
@@ -90,16 +91,28 @@ def sensitive(source: str) -> HostPath | None:
     return entry
 
 
+def takeover(mount: Mount) -> HostPath | None:
+    """The path for which writing through a bind is enough to be root on the host: it lies at or below such a one.
+
+    Or above it: binfmt_misc is a filesystem of its own, which only `rbind` brings along.
+    """
+    path = host_path(mount.source)
+    deep = "rbind" in mount.options
+    entries = (entry for entry in _paths() if entry.takeover)
+    return next(
+        (one for one in entries if _within(path, one.path) or (deep and path and _within(one.path, path))), None
+    )
+
+
 def sockets(container: Container) -> Iterator[tuple[Mount, str, str]]:
     """Every bind through which a container runtime's socket is reached: the bind, the socket's path, the runtime.
 
-    A directory above the socket is as good as the socket. One socket is named per bind, the likeliest.
+    A directory above the socket is as good as the socket. One socket is named per bind, the likeliest. While the
+    containers of onboot run, none is there.
     """
     for mount in container.mounts:
-        if mount.is_bind:
-            path = host_path(mount.source)
-            deep = "rbind" in mount.options
-            found = next((s for s in load("host_paths")["socket"] if _exposes(path, s["path"], deep=deep)), None)
+        if mount.is_bind and container.section != "onboot":
+            found = next((s for s in load("host_paths")["socket"] if _exposes(mount, s["path"])), None)
             if found is not None:
                 yield mount, found["path"], found["runtime"]
 
@@ -124,9 +137,9 @@ def _ways(container: Container) -> Iterator[Way]:
     held = effective(container)
     if "CAP_SYS_MODULE" in held:
         yield Way("direct", "load a kernel module of its choice (CAP_SYS_MODULE)", (_capability("CAP_SYS_MODULE"),))
-    if "CAP_SYS_PTRACE" in held and container.namespace("pid") == "host":
-        keys = (("pid", None), _capability("CAP_SYS_PTRACE"))
-        yield Way("direct", "take over init, which it sees (pid: host) and may trace (CAP_SYS_PTRACE)", keys)
+    if "CAP_SYS_PTRACE" in held and (sight := _sight(container)):
+        keys = (sight[1], _capability("CAP_SYS_PTRACE"))
+        yield Way("direct", f"take over init, which it sees ({sight[0]}) and may trace (CAP_SYS_PTRACE)", keys)
     if is_host_root(container):
         yield from _root_ways(container, held)
 
@@ -144,12 +157,23 @@ def _root_ways(container: Container, held: frozenset[str]) -> Iterator[Way]:
         yield Way("detour", text, (_capability("CAP_SYS_RAWIO"), *memory[1]))
 
 
+def _sight(container: Container) -> tuple[str, Key] | None:
+    """What shows it the host's processes, and the key of that: their namespace, or the host's own procfs."""
+    if container.namespace("pid") == "host":
+        return "pid: host", ("pid", None)
+    for mount in container.mounts:
+        if mount.is_bind and _exposes(mount, "/proc"):
+            return f"the bind of '{mount.source}'", bind_key(container, mount)
+    return None
+
+
 def _path_ways(container: Container, held: frozenset[str]) -> Iterator[Way]:
-    exposed = [(mount, sensitive(mount.source)) for mount in container.mounts if mount.is_bind and mount.writable]
-    for mount, entry in exposed:
-        if entry is not None and entry.takeover:
-            yield Way("told", f"write to '{mount.source}' of the host", (bind_key(container, mount),))
-    rooted = [mount for mount, entry in exposed if entry is not None and entry.root]
+    binds = [mount for mount in container.mounts if mount.is_bind and mount.writable]
+    for mount in binds:
+        if entry := takeover(mount):
+            text = f"{entry.takeover}, through the bind of '{mount.source}'"
+            yield Way("told", text, (bind_key(container, mount),))
+    rooted = [mount for mount in binds if (entry := sensitive(mount.source)) is not None and entry.root]
     if rooted and "CAP_SYS_ADMIN" in held:
         paths = ", ".join(f"'{mount.source}'" for mount in rooted)
         keys = (_capability("CAP_SYS_ADMIN"), *(bind_key(container, mount) for mount in rooted))
@@ -159,10 +183,11 @@ def _path_ways(container: Container, held: frozenset[str]) -> Iterator[Way]:
 
 
 def _socket_ways(container: Container) -> Iterator[Way]:
-    if container.section != "onboot":
-        for mount, socket, runtime in sockets(container):
-            text = f"ask {runtime} for a container that is root on the host, through '{socket}'"
-            yield Way("told", text, (bind_key(container, mount),))
+    keys: dict[str, list[Key]] = {}
+    for mount, socket, runtime in sockets(container):
+        text = f"ask {runtime} for a container that is root on the host, through '{socket}'"
+        keys.setdefault(text, []).append(bind_key(container, mount))
+    yield from (Way("told", text, tuple(found)) for text, found in keys.items())
 
 
 def _capability(name: str) -> Key:
@@ -233,9 +258,10 @@ def _within(path: str, folder: str) -> bool:
     return path == folder or path.startswith(f"{folder.rstrip('/')}/")
 
 
-def _exposes(path: str, socket: str, *, deep: bool) -> bool:
-    """Whether a bind of `path` holds `socket`; /run is a filesystem of its own, so `/` has it only with `rbind`."""
-    return bool(path) and _within(socket, path) and (deep or path != "/")
+def _exposes(mount: Mount, path: str) -> bool:
+    """Whether a bind holds `path`; /run and /proc are filesystems of their own: `/` has them only with `rbind`."""
+    source = host_path(mount.source)
+    return bool(source) and _within(path, source) and ("rbind" in mount.options or source != "/")
 
 
 @cache

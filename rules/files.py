@@ -61,7 +61,7 @@ def _writability(file: File) -> str:
     return {
         "lower": "its container has a writable root filesystem",
         "rootfs": "its container has a read-only root filesystem",
-        "": "LinuxKit's init mounts the root filesystem read-only",
+        "": "it lies in the root filesystem, read-only where LinuxKit's init runs",
     }[_tree(file)[0]]
 
 

@@ -5,7 +5,18 @@ from typing import NamedTuple
 
 from ..scanner.subjects import Container, Mount
 from .engine import Location, Profile, Severity, Verdict, fail, not_applicable, partial, rule, undecided
-from .escape import HostPath, bind_key, effective, host_path, is_host_root, is_setup, is_told_once, sensitive, sockets
+from .escape import (
+    HostPath,
+    bind_key,
+    effective,
+    host_path,
+    is_host_root,
+    is_setup,
+    is_told_once,
+    sensitive,
+    sockets,
+    takeover,
+)
 from .provenance import Key, confidence, open_question, stand_in, where
 
 
@@ -60,7 +71,8 @@ class _Holder(NamedTuple):
 
 
 def _reachable(holder: _Holder, mount: Mount, socket: str, runtime: str) -> Verdict:
-    evidence = [f"'{socket}' lies at or below '{host_path(mount.source)}'."]
+    path = host_path(mount.source)
+    evidence = [] if path == socket else [f"'{socket}' lies below '{path}'."]
     if not mount.writable:
         evidence.append("A read-only bind does not keep anyone from connecting to a socket.")
     if not holder.root:
@@ -89,6 +101,10 @@ def _writable(holder: _Holder, mount: Mount, entry: HostPath) -> Verdict:
     """The failure for one bind, less severe where LinuxKit's read-only root filesystem stands in the way."""
     evidence = []
     severity = Severity[entry.severity.upper()]
+    if above := takeover(mount):
+        if above != entry:
+            evidence.append(f"Below it lies '{above.path}': {above.reason}.")
+        severity = Severity.CRITICAL
     if entry.root and not entry.submounts and not holder.administers:
         evidence.append("LinuxKit mounts its root filesystem read-only; without CAP_SYS_ADMIN that still holds.")
         severity = Severity.LOW

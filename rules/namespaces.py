@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from ..scanner.subjects import Container
 from .engine import Profile, Severity, Verdict, fail, rule, undecided
-from .escape import is_setup, is_told_once
+from .escape import effective, is_host_root, is_setup, is_told_once
 from .provenance import confidence, open_question, stand_in, where
 
 
@@ -27,12 +27,20 @@ def host_pid_namespace(container: Container) -> Iterator[Verdict]:
             container.name,
             note=at.note,
             related=related,
-            evidence=stand_in(container, keys),
+            evidence=(*_only_looks(container), *stand_in(container, keys)),
+            severity=Severity.LOW if _only_looks(container) else None,
             confidence=confidence(container, keys),
             profile=Profile.PEDANTIC if is_setup(container) or is_told_once(container) else None,
         )
     elif question := open_question(container, "pid"):
         yield undecided(container.title, container.place, question)
+
+
+def _only_looks(container: Container) -> tuple[str, ...]:
+    """Evidence that it cannot touch the processes that it sees: those of root, unless it holds a capability."""
+    if is_host_root(container) or not effective(container).isdisjoint({"CAP_KILL", "CAP_SYS_PTRACE"}):
+        return ()
+    return (f"Its user is not root on the host (uid {container.uid}): it sees the processes of root, and no more.",)
 
 
 RULES = (host_pid_namespace,)

@@ -52,7 +52,7 @@ def all_capabilities(container: Container) -> Iterator[Verdict]:
         "default": "Container '{0}' can become root on the host; the shortest way: '{1}'.",
         "detour": "Container '{0}' can reach the host by a detour: '{1}'.",
     },
-    remedy="Take away one part of each way that the evidence lists: a capability, the host's pid namespace, a bind.",
+    remedy="Take away a part of each way that is listed: a capability, the host's pid namespace, a bind, a device.",
     nist=("3.4.3", "3.5.5"),
 )
 def host_root_equivalent(container: Container) -> Iterator[Verdict]:
@@ -81,7 +81,7 @@ def unknown_capability(spec: Spec) -> Iterator[Verdict]:
 
 
 def _way_out(container: Container, found: list[Way], variant: str, severity: Severity, profile: Profile) -> Verdict:
-    evidence = tuple(f"{number}. {way.text}" for number, way in enumerate(found, 1))
+    evidence = tuple(f"or: {way.text}" for way in found[1:])
     keys = tuple(dict.fromkeys(key for way in found for key in way.keys))
     return _fail(
         container,

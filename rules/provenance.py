@@ -50,7 +50,7 @@ def is_set(container: Container, key: str) -> bool:
 
 
 def open_question(container: Container, *keys: str) -> str:
-    """Why nothing found is no pass, a sentence; or "".
+    """Why nothing found is no pass, in one sentence or two; or "".
 
     Either LinuxKit refuses a value of the container, or its label is unknown and the spec leaves some of `keys` to it.
     """
@@ -60,9 +60,9 @@ def open_question(container: Container, *keys: str) -> str:
     if container.label.kind != "unknown" or not left:
         return ""
     image = container.image.text if container.image else "its image"
-    return f"The label of '{image}' is not known, and the spec does not set {_listed(left)}."
+    return f"The label of '{image}' is not known. The spec leaves {_listed(left)} to it."
 
 
 def _listed(words: list[str]) -> str:
     quoted = [f"'{word}'" for word in words]
-    return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} or {quoted[-1]}"
+    return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} and {quoted[-1]}"

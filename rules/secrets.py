@@ -25,6 +25,10 @@ _SHOWN = 5
 """Secrets of one kind and file that the evidence lists."""
 _KEY_LIMIT = 32 << 10
 """Bytes between the first and the last line of a private key."""
+_PAIR = re.compile(
+    r"""\b(?P<name>[A-Za-z_][\w.-]{0,63})["']?[ \t]{0,16}[=:][ \t]{0,16}["']?(?P<value>[^][\s"',{}][^]\s"',}]{0,255})"""
+)
+"""A name and its value, in YAML, JSON, a shell or a command line."""
 
 
 class Secret(NamedTuple):
@@ -62,7 +66,7 @@ def secret_in_file(file: File) -> Iterator[Verdict]:
     if file.kind != "file" or is_host_key(file):
         return
     if file.read is None:
-        yield undecided(file.path, file.place, "Its content is not known here; the built image tells.")
+        yield _unread(file)
         return
     head = file.read(_HEAD)
     if b"\0" in head:
@@ -72,6 +76,14 @@ def secret_in_file(file: File) -> Iterator[Verdict]:
     yield from _report(file, text[:_LIMIT])
     if len(text) > _LIMIT:
         yield undecided(file.path, file.place, "It is larger than 1 MiB: only its beginning was searched for secrets.")
+
+
+def _unread(file: File) -> Verdict:
+    """A spec's file whose content comes from elsewhere: the spec itself, which holds no more than is judged already."""
+    if file.parts and "metadata" in file.parts:
+        reason = f"LinuxKit writes the spec itself to '{file.path}': its parts are judged where they stand."
+        return not_applicable(file.path, file.place, reason)
+    return undecided(file.path, file.place, f"The content of '{file.path}' is not known here; the built image tells.")
 
 
 def _report(file: File, text: bytes) -> Iterator[Verdict]:
@@ -141,7 +153,7 @@ def secret_in_environment(container: Container) -> Iterator[Verdict]:
             yield fail(
                 container.title,
                 origin.place,
-                *(container.title, name, found.kind),
+                *(container.name, name, found.kind),
                 key=name,
                 evidence=[_describe(b"", found).partition(": ")[2]],
                 severity=found.severity,
@@ -161,14 +173,24 @@ def _by_name(name: str, value: bytes) -> Secret | None:
     """A secret that only the variable's name gives away: a literal value, no path, switch, reference or template."""
     table = load("secrets")["env"]
     text = value.decode("utf-8", "replace")
-    if text.strip().lower() in table["plain"] or text.startswith(("/", "./", "$", "file:")) or is_placeholder(value):
+    is_reference = text.startswith(tuple(table["references"])) or is_placeholder(value)
+    if text.strip().lower() in table["plain"] or is_reference:
         return None
     if re.search(table["passwords"], name):
         return Secret("password", 0, len(value), "", len(value), Severity.HIGH, Confidence.MEDIUM)
     looks_random = len(value) >= table["key_length"] and entropy(value) >= table["key_entropy"]
-    if looks_random and re.search(table["keys"], name):
+    if looks_random and re.search(table["keys"], name) and not re.fullmatch(table["words"], text):
         return Secret("key or token", 0, len(value), "", len(value), Severity.HIGH, Confidence.MEDIUM)
     return None
+
+
+def looks_secret(text: str) -> bool:
+    """Whether a text holds what may be a secret: by its looks, or after a name that speaks of one (`password: …`)."""
+    if next(find(text.encode("utf-8", "surrogateescape"), in_spec=True), None):
+        return True
+    return any(
+        _by_name(pair["name"], pair["value"].encode("utf-8", "surrogateescape")) for pair in _PAIR.finditer(text)
+    )
 
 
 def find(text: bytes, *, in_spec: bool) -> Iterator[Secret]:

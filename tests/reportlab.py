@@ -10,7 +10,7 @@ from rulelab import container, image
 from lkscan.rules import engine, secrets
 from lkscan.rules.engine import Finding, Location, Profile, Rule, Severity, Verdict
 from lkscan.rules.funnel import Result, Suppressed
-from lkscan.scanner.subjects import Container, File, Kernel, Label, Place, Problem, Span, Spec, System
+from lkscan.scanner.subjects import Container, File, ImageReference, Kernel, Label, Place, Problem, Span, System
 
 TEXT = """\
 kernel:
@@ -49,7 +49,7 @@ def host_root(_: Container) -> Iterator[Verdict]:
     nist=("3.2.2",),
     profile=Profile.PEDANTIC,
 )
-def unpinned(_: Spec) -> Iterator[Verdict]:
+def unpinned(_: ImageReference) -> Iterator[Verdict]:
     """An image is not pinned."""
     yield from ()
 

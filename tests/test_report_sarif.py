@@ -34,6 +34,7 @@ from lkscan.reports.sarif_plain import plain
 from lkscan.rules import engine
 from lkscan.rules.engine import Location, Severity
 from lkscan.rules.funnel import Result, Suppressed
+from lkscan.rules.spec import schema_violation
 from lkscan.scanner.subjects import Place, Problem, Span, System
 
 
@@ -240,6 +241,23 @@ def test_no_line_of_a_spec_with_a_secret_is_quoted_wherever_the_secret_was_repor
         assert "hunter2" not in text
         assert '"snippet"' not in text
     assert '"snippet"' in formats.render("sarif", spec_result())
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["    command: [app, --password=velvet-Otter-19]", "    environment: {DB_PASSWORD: velvet-Otter-19}"],
+    ids=["of a command", "of a key that nobody knows"],
+)
+def test_no_line_is_quoted_where_a_place_that_no_rule_searches_may_hold_a_secret(line: str) -> None:
+    text = formats.render(
+        "sarif", spec_result()._replace(texts={"linuxkit.yml": TEXT.replace("    binds:", f"{line}\n    binds:")})
+    )
+    assert '"snippet"' not in text
+
+
+def test_what_linuxkit_refuses_is_not_quoted() -> None:
+    refused = finding(schema_violation, engine.fail("spec", at(11, 5, 13), "unknown key"))
+    assert "snippet" not in physical(only(refused))["region"]
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from reportlab import (
     GETTY,
+    GETTY_CONTAINER,
     SPEC_SYSTEM,
     TOKEN,
     UNDECIDED,
@@ -82,15 +83,21 @@ def test_a_remedy_is_given_once_with_the_number_of_findings() -> None:
 
 def test_what_is_left_out_is_counted() -> None:
     text = render(spec_result())
-    for part in ("3 hidden (--profile", "1 suppressed", "1 undecided", "1 not applicable", "1 problem"):
+    for part in ("3 hidden (--profile", "1 suppressed", "1 undecided", "1 problem"):
         assert part in text
     assert "Nobody knows the label of 'web'." in text
+    assert "not applicable" not in text  # nothing is open there
 
 
 def test_open_verdicts_of_one_subject_are_one_line_and_few_are_listed() -> None:
     one = finding(unpinned, engine.undecided("x", at(1, 1, 2), "Nobody knows x."))
-    two = finding(writable, engine.undecided("x", at(1, 1, 2), "Nobody knows x either."))
+    two = finding(writable, engine.undecided("x", at(1, 1, 2), "Nobody knows x. It may be y."))
+    assert "? Nobody knows x. It may be y.  LKF901\n" in render(spec_result()._replace(others=(two,)))
     assert "? Nobody knows x.  LKI901 LKF901\n" in render(spec_result()._replace(others=(one, two)))
+    other = finding(writable, engine.undecided("x", at(1, 1, 2), "Everybody knows y."))
+    text = render(spec_result()._replace(others=(one, other)))
+    assert "? Nobody knows x.  LKI901\n" in text
+    assert "? Everybody knows y.  LKF901\n" in text
     alike = tuple(finding(unpinned, engine.undecided(str(n), at(1, 1, 2), "It is empty.")) for n in range(3))
     assert "? It is empty.  LKI901 (3 times)\n" in render(spec_result()._replace(others=alike))
     many = tuple(finding(unpinned, engine.partial(str(n), at(1, 1, 2), f"Reason {n}.")) for n in range(11))
@@ -99,11 +106,40 @@ def test_open_verdicts_of_one_subject_are_one_line_and_few_are_listed() -> None:
 
 def test_evidence_is_shortened_not_dropped() -> None:
     facts = [f"fact {number}" for number in range(6)]
-    text = render(
-        spec_result()._replace(findings=(finding(unpinned, engine.fail("a", at(1, 1, 2), "a", evidence=facts)),))
+
+    def shown(number: int) -> str:
+        one = finding(unpinned, engine.fail("a", at(1, 1, 2), "a", evidence=facts[:number]))
+        return render(spec_result()._replace(findings=(one,)))
+
+    assert "fact 2" in shown(6)
+    assert "and 3 more facts" in shown(6)
+    assert "fact 3" in shown(4)
+    assert "more fact" not in shown(4)
+
+
+def test_the_same_is_not_said_twice() -> None:
+    facts = ["'b' is wrong", "a is right"]
+    one = finding(unpinned, engine.fail("a", at(5, 12, 67, "services[0].image"), "'b' is wrong", evidence=facts))
+    text = render(spec_result()._replace(findings=(one,)))
+    assert text.count("'b' is wrong") == 1
+    assert "- a is right\n" in text
+
+
+def test_where_a_value_comes_from_is_said_once_a_place() -> None:
+    here, there = at(5, 12, 67, "services[0].image"), at(6, 13, 22, "services[0].binds[0]")
+    found = tuple(
+        finding(unpinned, engine.fail(str(n), place, str(n), note=f"from the label of {GETTY_CONTAINER.image.text}"))
+        for n, place in enumerate((here, here, there))
     )
-    assert "fact 2" in text
-    assert "and 3 more facts" in text
+    assert render(spec_result()._replace(findings=found)).count("- from the label of its image\n") == 2
+
+
+def test_a_note_is_printed_as_it_is() -> None:
+    kernel = at(2, 10, 31, "kernel.image")
+    text = render(
+        spec_result()._replace(findings=(finding(unpinned, engine.fail("a", kernel, "b", note="The kernel, as is.")),))
+    )
+    assert "- The kernel, as is.\n" in text
 
 
 def test_where_an_image_finding_lies_is_said_when_the_message_does_not() -> None:
@@ -121,15 +157,15 @@ def test_places_in_a_config_are_named_by_their_keys() -> None:
     text = render(image_result()._replace(findings=(finding(unpinned, engine.fail("a", first, "a", related=related)),)))
     assert f"services/web  boot/initrd.img / {config}\n" in text
     assert "- at process\n" in text
-    assert "- with root, process\n" in text
+    assert "- together with root, process\n" in text
     other = finding(unpinned, engine.fail("a", first, "a", related=[engine.Location(inside("boot/kernel"))]))
     text = render(image_result()._replace(findings=(other,)))
-    assert "- with out/linux kit.iso / boot/initrd.img / boot/kernel\n" in text
+    assert "- together with out/linux kit.iso / boot/initrd.img / boot/kernel\n" in text
 
 
 def test_a_related_place_without_a_note_is_named() -> None:
     one = finding(unpinned, engine.fail("a", at(1, 1, 2), "a", related=[engine.Location(at(2, 3, 4))]))
-    assert "with 2:3" in render(spec_result()._replace(findings=(one,)))
+    assert "together with 2:3" in render(spec_result()._replace(findings=(one,)))
 
 
 @pytest.mark.parametrize(

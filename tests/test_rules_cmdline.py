@@ -136,7 +136,7 @@ def test_a_finding_tells_what_is_lost_and_where():
     place = Place(("image.iso", "isolinux/isolinux.cfg"))
     (finding,) = fires(mitigations_disabled, line("nopti", place))
     assert (finding.subject, finding.place) == ("isolinux/isolinux.cfg", place)
-    assert finding.evidence == ("nopti", tables.load("cmdline")["nopti"]["reason"])
+    assert finding.locations[0].note == tables.load("cmdline")["nopti"]["reason"]
     assert fires(mitigations_disabled, line("nopti"))[0].subject == "kernel.cmdline"
 
 

@@ -85,7 +85,7 @@ def test_points_at_an_entry_of_mounts(rule):
 def test_an_unknown_label_leaves_the_question_open(rule):
     assert outcomes(rule, container(label="unknown")) == {Outcome.UNDECIDED}
     (finding,) = rule(container(label="unknown", origins={"binds": Origin("spec", place(5))}))
-    assert finding.message == "The label of 'its image' is not known, and the spec does not set 'mounts'."
+    assert finding.message == "The label of 'its image' is not known. The spec leaves 'mounts' to it."
 
 
 @RULES
@@ -115,12 +115,14 @@ def test_a_built_image_leaves_nothing_open(rule):
 @pytest.mark.parametrize(
     ("source", "severity", "profile"),
     [
-        ("/", Severity.HIGH, Profile.REGULAR),
+        ("/", Severity.CRITICAL, Profile.REGULAR),
         ("/etc", Severity.LOW, Profile.REGULAR),
         ("/usr/bin/runc", Severity.LOW, Profile.REGULAR),
         ("/containers", Severity.LOW, Profile.REGULAR),
         ("/lib/modules", Severity.LOW, Profile.PEDANTIC),
         ("/run/config/ssh", Severity.HIGH, Profile.REGULAR),
+        ("/proc", Severity.CRITICAL, Profile.REGULAR),
+        ("/proc/sys", Severity.CRITICAL, Profile.REGULAR),
         ("/proc/sys/kernel", Severity.MEDIUM, Profile.REGULAR),
         ("/proc/sys/fs/binfmt_misc", Severity.CRITICAL, Profile.REGULAR),
         ("/dev", Severity.MEDIUM, Profile.PEDANTIC),
@@ -130,6 +132,20 @@ def test_a_built_image_leaves_nothing_open(rule):
 def test_a_writable_bind_weighs_what_its_path_does(source, severity, profile):
     (finding,) = fires(writable_host_path, container(binds=[f"{source}:/x"]))
     assert (finding.severity, finding.profile) == (severity, profile)
+
+
+def test_what_makes_a_path_critical_is_named_where_it_lies_below():
+    below, itself = (
+        fires(writable_host_path, container(binds=[f"{source}:/x"]))[0].evidence
+        for source in ("/proc", "/proc/sys/fs/binfmt_misc")
+    )
+    assert any("'/proc/sys/fs/binfmt_misc'" in line for line in below)
+    assert itself == ()
+
+
+def test_another_filesystem_comes_along_only_recursively():
+    (finding,) = fires(writable_host_path, container(mounts=[raw("/proc", "bind")]))
+    assert finding.severity is Severity.MEDIUM
 
 
 def test_cap_sys_admin_undoes_the_read_only_root():
@@ -157,6 +173,8 @@ def test_read_only_and_harmless_binds_pass(given):
     [
         (bind("/:/x:ro"), Outcome.PARTIAL),
         (bind("/sys:/x:ro"), Outcome.PARTIAL),
+        (bind("/proc:/x:ro"), Outcome.PARTIAL),
+        (bind("/proc/sys/net:/x:ro"), Outcome.PASS),
         (bind("/:/x:ro,rro"), Outcome.PASS),
         (raw("/", "bind", "ro"), Outcome.PASS),
     ],

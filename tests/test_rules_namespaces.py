@@ -12,6 +12,21 @@ def test_fires_on_the_hosts_pid_namespace():
     assert (finding.place.span.line, finding.locations[0].note) == (8, "set here")
 
 
+@pytest.mark.parametrize(
+    ("facts", "severity"),
+    [
+        ({"uid": 100}, Severity.LOW),
+        ({"user": "new"}, Severity.LOW),
+        ({"uid": 100, "capabilities": ["CAP_KILL"]}, Severity.LOW),
+        ({"uid": 100, "ambient": ["CAP_KILL"]}, Severity.HIGH),
+        ({"uid": 100, "ambient": ["CAP_CHOWN"]}, Severity.LOW),
+    ],
+)
+def test_who_can_only_look_weighs_little(facts, severity):
+    (finding,) = fires(host_pid_namespace, container(pid="host", **facts))
+    assert (finding.severity, bool(finding.evidence)) == (severity, severity is Severity.LOW)
+
+
 @pytest.mark.parametrize("pid", ["new", "/run/pidns/web"])
 def test_is_silent_on_a_namespace_of_its_own_or_a_joined_one(pid):
     assert outcomes(host_pid_namespace, container(pid=pid)) == {Outcome.PASS}

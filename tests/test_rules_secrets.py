@@ -14,7 +14,14 @@ from hypothesis import strategies as st
 from rulelab import container, file, fires, outcomes, place
 
 from lkscan.rules.engine import Confidence, Outcome, Severity
-from lkscan.rules.secrets import entropy, find, is_placeholder, secret_in_environment, secret_in_file
+from lkscan.rules.secrets import (
+    entropy,
+    find,
+    is_placeholder,
+    looks_secret,
+    secret_in_environment,
+    secret_in_file,
+)
 from lkscan.scanner.subjects import Origin, Span
 
 ALNUM = string.ascii_letters + string.digits
@@ -250,6 +257,32 @@ def test_what_is_not_searched_is_told(given, expected):
     assert outcomes(secret_in_file, given) == {expected}
 
 
+def test_the_spec_itself_as_a_file_raises_no_question():
+    at = place(9, "files[0].path")
+    (finding,) = secret_in_file(file("etc/linuxkit.yml", None, at=at)._replace(parts={"path": at, "metadata": at}))
+    assert finding.outcome is Outcome.NOT_APPLICABLE
+    (finding,) = secret_in_file(file("etc/key", None, at=at)._replace(parts={"path": at, "source": at}))
+    assert "'etc/key'" in finding.message
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("password: velvet-Otter-19", True),
+        ("cmd --db-password=velvet-Otter-19", True),
+        (f"command: [app, {noise(2)}, ghp_{noise(36)}]", True),
+        (f'{{"api_key": "{noise(32)}"}}', True),
+        ("password: ${PASSWORD}", False),
+        ("token: none", False),
+        ("image: nginx:1.27", False),
+        ("", False),
+        ("a" * 100_000, False),
+    ],
+)
+def test_any_text_that_may_hold_a_secret_is_known(text, expected):
+    assert looks_secret(text) is expected
+
+
 def test_the_beginning_of_a_large_text_is_searched():
     large = file("etc/large", pem().encode() + b"a" * MIB)
     assert outcomes(secret_in_file, large) == {Outcome.FAIL, Outcome.UNDECIDED}
@@ -280,6 +313,7 @@ VARIABLES = {
     "CLIENT_SECRET": noise(32),
     "DATABASE_URL": SECRETS["URL"][1],
     "AWS_SECRET_ACCESS_KEY": AWS_SECRET,
+    "SHORT_URL": "postgres://app:" + "s3cr3tPa55" + "@db.corp.io/x",
     "ANYTHING": "gh" + "s_" + noise(36),
 }
 
@@ -298,6 +332,10 @@ def test_a_secret_in_a_variable_is_found(name):
     [
         "PATH=/bin:/sbin",
         "PWD=/",
+        "ETCD_INITIAL_CLUSTER_TOKEN=etcd-cluster-1",
+        "USE_TOKEN=kubernetes-service",
+        "DB_PASSWORD=vault:secret/data/db",
+        "DB_PASSWORD=ssm://db",
         "DB_PASSWORD",
         "DB_PASSWORD=",
         "DB_PASSWORD=${DB_PASSWORD}",
