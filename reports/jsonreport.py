@@ -8,7 +8,8 @@ with `version`. All text is escaped to ASCII; bytes of a name that are no UTF-8 
   numbers; `hidden` are fails left out by the profile.
 - `findings`: the fails, ordered by input and place. Each: `{rule, name, outcome, severity, confidence, profile,
   subject, key, message, locations, evidence, remedy, nist, fingerprint}`.
-- `others`: verdicts that are neither pass nor fail, in the same shape; `message` is the reason.
+- `others`: verdicts that are undecided or partial, in the same shape; `message` is the reason.
+- `not_applicable`: how often a rule's question did not arise, and why: `{rule, reason, subjects}`.
 - `suppressed`: as `findings`, with `reason` added.
 - `problems`: what could not be read: `{location, message, kind}`, kind `unusable` or `incomplete`.
 - `systems`: one an input: `{path, kind, linuxkit, format, files, binaries, modules, kernels, containers}`. A kernel is
@@ -45,6 +46,10 @@ def render(result: Result, options: Options) -> str:
         "summary": _summary(result),
         "findings": [_finding(one) for one in result.findings],
         "others": [_finding(one) for one in result.others],
+        "not_applicable": [
+            {"rule": rule, "reason": encodable(reason), "subjects": number}
+            for (rule, reason), number in result.not_applicable.items()
+        ],
         "suppressed": [{**_finding(one.finding), "reason": encodable(one.reason)} for one in result.suppressed],
         "problems": [_problem(one) for one in result.problems],
         "systems": [_system(one) for one in result.systems],
@@ -61,7 +66,7 @@ def _summary(result: Result) -> dict[str, int]:
         "suppressed": len(result.suppressed),
         "undecided": others.count(Outcome.UNDECIDED),
         "partial": others.count(Outcome.PARTIAL),
-        "not_applicable": others.count(Outcome.NOT_APPLICABLE),
+        "not_applicable": sum(result.not_applicable.values()),
         "problems": len(result.problems),
     }
 

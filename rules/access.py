@@ -15,6 +15,15 @@ _LOGIN_WORDS = ("getty", "ssh", "dropbear", "login", "console", "telnet")
 _HOST_KEY = re.compile(r"(?:.*/)?etc/ssh/ssh_host_[a-z0-9]+_key")
 
 
+def is_host_key(file: File) -> bool:
+    """Whether sshd would take the file for the private half of a host key."""
+    return file.kind in {"file", "hardlink"} and _HOST_KEY.fullmatch(file.path) is not None
+
+
+def _is_account_table(file: File) -> bool:
+    return file.kind in {"file", "hardlink"} and _ACCOUNTS.fullmatch(file.path) is not None
+
+
 @rule(
     "LKA001",
     "insecure-getty",
@@ -63,6 +72,7 @@ def _gettys(container: Container) -> list[str]:
     "'{0}' lets '{1}' log in with an empty password.",
     remedy="Lock the account with '*' in the password field, or give it a password hash.",
     nist=("3.5.4",),
+    about=_is_account_table,
 )
 def empty_password(file: File) -> Iterator[Verdict]:
     """An account can log in with an empty password.
@@ -70,9 +80,6 @@ def empty_password(file: File) -> Iterator[Verdict]:
     Judges etc/passwd, etc/shadow and LinuxKit's etc/getty.shadow, in the root filesystem, in a container's tree and
     in a spec's files. In a container's tree where nothing suggests a login program the severity is low.
     """
-    match = _ACCOUNTS.fullmatch(file.path)
-    if not match or file.kind not in {"file", "hardlink"}:
-        return
     if file.read is None:
         yield undecided(
             file.path, file.place, f"The content of '{file.path}' is not known here; the built image tells."
@@ -82,7 +89,7 @@ def empty_password(file: File) -> Iterator[Verdict]:
     if len(data) > _ACCOUNTS_LIMIT:
         yield undecided(file.path, file.place, "It is larger than 1 MiB: too large for a table of accounts.")
         return
-    found = list(_without_password(data.decode("utf-8", "replace"), match["table"].rpartition(".")[2]))
+    found = list(_without_password(data.decode("utf-8", "replace"), file.path.rpartition("/")[2].rpartition(".")[2]))
     if found:
         accounts = ", ".join(dict.fromkeys(account for _, account in found))
         evidence = [f"line {line}: the password field of {account} is empty" for line, account in found]
@@ -113,14 +120,13 @@ def _has_login(file: File) -> bool:
     "'{0}' is an SSH host key that every machine made from this image shares.",
     remedy="Leave host keys out, so that sshd makes its own at first boot; keep them on a persistent volume if needed.",
     nist=("3.1.4",),
+    about=is_host_key,
 )
 def baked_ssh_host_key(file: File) -> Iterator[Verdict]:
     """The private half of an SSH host key is part of the image.
 
     A spec that writes such a file from a `source:` is reported with medium confidence: the content is not read.
     """
-    if not is_host_key(file):
-        return
     if file.read is None:
         evidence = ["the path is that of an SSH host key; its content was not read"]
         yield fail(file.path, file.place, file.path, evidence=evidence, confidence=Confidence.MEDIUM)
@@ -128,11 +134,6 @@ def baked_ssh_host_key(file: File) -> Iterator[Verdict]:
         yield fail(file.path, file.place, file.path, evidence=["it holds a private key"])
     else:
         yield not_applicable(file.path, file.place, "It has the name of an SSH host key but holds no private key.")
-
-
-def is_host_key(file: File) -> bool:
-    """Whether sshd would take the file for the private half of a host key."""
-    return file.kind in {"file", "hardlink"} and _HOST_KEY.fullmatch(file.path) is not None
 
 
 RULES = (insecure_getty, empty_password, baked_ssh_host_key)

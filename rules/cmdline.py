@@ -21,6 +21,10 @@ def _matches(values: str | None, value: str | None) -> bool:
     return re.fullmatch(values, value, re.DOTALL) is not None
 
 
+def _has_arguments(line: KernelCommandLine) -> bool:
+    return bool(line.text.strip())
+
+
 @rule(
     "LKC001",
     "mitigations-disabled",
@@ -28,6 +32,7 @@ def _matches(values: str | None, value: str | None) -> bool:
     "The kernel is started with '{0}'.",
     remedy="Take the argument off the command line: by default the kernel protects what the CPU at hand needs.",
     nist=("3.5.2", "3.5.3"),
+    about=_has_arguments,
 )
 def mitigations_disabled(line: KernelCommandLine) -> Iterator[Verdict]:
     """The kernel's command line switches off a defence against CPU flaws or against attacks on the kernel.

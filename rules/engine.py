@@ -145,6 +145,7 @@ class Rule(NamedTuple):
     `id` (`LKP002`) and `name` (`host-root-equivalent`) are stable for ever. `messages` are templates by variant with
     `'{0}'` placeholders, each ending in a full stop; `remedy` is what to do. `nist` are risk sections of NIST
     SP 800-190 (`3.4.3`). `subject` is the type of the check's only parameter: its annotation is the subscription.
+    `about` tells the subjects of that type for which its question arises at all; without it, it does for every one.
     """
 
     id: str
@@ -157,6 +158,7 @@ class Rule(NamedTuple):
     confidence: Confidence
     subject: type
     check: Check
+    about: Callable[[Any], bool] | None = None
 
     @property
     def summary(self) -> str:
@@ -164,7 +166,7 @@ class Rule(NamedTuple):
         return (self.check.__doc__ or "").strip().splitlines()[0]
 
     def __call__(self, subject: Subject) -> "list[Finding]":
-        """Judge one subject; an empty list is a pass."""
+        """Judge one subject that the rule is about; an empty list is a pass."""
         return [Finding.of(self, verdict) for verdict in self.check(subject)]
 
 
@@ -178,16 +180,18 @@ def rule(
     nist: tuple[str, ...],
     profile: Profile = Profile.REGULAR,
     confidence: Confidence = Confidence.HIGH,
+    about: Callable[[Any], bool] | None = None,
 ) -> Callable[[Check], Rule]:
     """Make a rule of a generator function whose only parameter is annotated with the subject it judges.
 
-    `message` is one template, or several by variant. The module must not postpone its annotations.
+    `message` is one template, or several by variant. `about` is asked of every subject and must be cheap. The module
+    must not postpone its annotations.
     """
 
     def decorate(check: Check) -> Rule:
         subject = next(iter(check.__annotations__.values()))
         messages = {"default": message} if isinstance(message, str) else message
-        return Rule(identity, name, severity, messages, remedy, nist, profile, confidence, subject, check)
+        return Rule(identity, name, severity, messages, remedy, nist, profile, confidence, subject, check, about)
 
     return decorate
 
@@ -263,6 +267,9 @@ class Engine:
         """All findings on one subject, passes left out (they are in `tally`)."""
         for one in self._by_subject.get(type(subject), ()):
             try:
+                if one.about is not None and not one.about(subject):
+                    self.tally[one.id, Outcome.NOT_APPLICABLE] += 1
+                    continue
                 findings = one(subject)
             except Exception as error:  # noqa: BLE001 - a rule's defect must not cost the other rules' findings
                 self.broken.append(

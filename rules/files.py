@@ -13,6 +13,14 @@ _SCRIPTS = ("etc/init.d", "etc/shutdown.d", "etc/rc.d", "etc/profile.d")
 """Folders whose files are run, or read by a shell, as root."""
 
 
+def _is_file(file: File) -> bool:
+    return file.kind in {"file", "hardlink"}
+
+
+def _has_mode(file: File) -> bool:
+    return file.kind != "symlink"
+
+
 @rule(
     "LKF001",
     "world-writable-file",
@@ -24,6 +32,7 @@ _SCRIPTS = ("etc/init.d", "etc/shutdown.d", "etc/rc.d", "etc/profile.d")
     },
     remedy="Take the write permission from others (0644, 0755); a directory that all share needs a sticky bit (1777).",
     nist=("3.1.2",),
+    about=_has_mode,
 )
 def world_writable_file(file: File) -> Iterator[Verdict]:
     """A file or directory can be written by every user.
@@ -32,7 +41,7 @@ def world_writable_file(file: File) -> Iterator[Verdict]:
     what the file is (programs and scripts weigh more) and whether its tree is writable at run time: a container's
     `lower/` is, the root filesystem and a container's `rootfs/` are mounted read-only.
     """
-    if not file.mode & 0o002 or file.kind == "symlink":
+    if not file.mode & 0o002:
         return
     if file.kind not in {"file", "hardlink", "dir"}:
         yield not_applicable(file.path, file.place, f"It is a {file.kind}: its mode guards no content of the image.")
@@ -72,6 +81,7 @@ def _writability(file: File) -> str:
     {"default": "'{0}' runs as its owner, uid '{1}' (mode '{2}').", "group": "'{0}' runs as group '{1}' (mode '{2}')."},
     remedy="Remove the program or its set-id bit; where a service needs one privilege, give it that capability.",
     nist=("3.1.2", "3.4.3"),
+    about=_is_file,
 )
 def set_id_file(file: File) -> Iterator[Verdict]:
     """A program runs with the rights of its owner or group, whoever starts it.
@@ -81,7 +91,7 @@ def set_id_file(file: File) -> Iterator[Verdict]:
     """
     setuid = bool(file.mode & 0o4000 and file.mode & 0o111)
     setgid = bool(file.mode & 0o2000 and file.mode & 0o010)
-    if file.kind not in {"file", "hardlink"} or not (setuid or setgid):
+    if not (setuid or setgid):
         return
     if mount := _hidden_by(file):
         yield not_applicable(file.path, file.place, _hidden(mount))

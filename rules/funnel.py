@@ -1,6 +1,7 @@
 """The funnel: the one place that filters, suppresses, orders and counts findings."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import NamedTuple
@@ -29,13 +30,15 @@ class Suppressed(NamedTuple):
 class Result(NamedTuple):
     """All that a report is made of; the same input gives the same result, in the same order.
 
-    `findings` are to be shown: every FAIL that the options ask for. `others` are the outcomes UNDECIDED, PARTIAL and
-    NOT_APPLICABLE, each with its reason. `hidden` counts the fails that a lower profile leaves out. `tally` maps
-    (rule id, outcome) to a number of subjects. `texts` maps the name of a spec to its text, for snippets.
+    `findings` are to be shown: every FAIL that the options ask for. `others` are the outcomes UNDECIDED and PARTIAL,
+    each with its reason. `not_applicable` counts that outcome by rule id and reason; `tally`, which maps (rule id,
+    outcome) to a number of subjects, has those besides that a rule is not about at all. `hidden` counts the fails that
+    a lower profile leaves out. `texts` maps the name of a spec to its text, for snippets.
     """
 
     findings: tuple[Finding, ...] = ()
     others: tuple[Finding, ...] = ()
+    not_applicable: Mapping[tuple[str, str], int] = {}
     suppressed: tuple[Suppressed, ...] = ()
     hidden: int = 0
     problems: tuple[Problem, ...] = ()
@@ -80,10 +83,14 @@ class Funnel:
         self._problems: list[Problem] = []
         self._systems: list[System] = []
         self._texts: dict[str, str] = {}
+        self._not_applicable: Counter[tuple[str, str]] = Counter()
 
     def add(self, finding: Finding) -> None:
         """Take a finding of the present input."""
-        self._inputs[-1].append(finding)
+        if finding.outcome is Outcome.NOT_APPLICABLE:
+            self._not_applicable[finding.rule.id, finding.reason] += 1
+        else:
+            self._inputs[-1].append(finding)
 
     def meet(self, subject: Subject | Problem) -> None:
         """Take note of what the result must tell besides findings, before the subject is judged."""
@@ -129,15 +136,16 @@ class Funnel:
             else:
                 findings.append(finding)
         return Result(
-            tuple(findings),
-            tuple(others),
-            tuple(suppressed),
-            hidden,
-            tuple(self._problems),
-            tuple(self._systems),
-            dict(sorted(tally.items(), key=lambda item: (item[0][0], item[0][1].value))),
-            self._texts,
-            self._rules,
+            findings=tuple(findings),
+            others=tuple(others),
+            not_applicable=dict(sorted(self._not_applicable.items())),
+            suppressed=tuple(suppressed),
+            hidden=hidden,
+            problems=tuple(self._problems),
+            systems=tuple(self._systems),
+            tally=dict(sorted(tally.items(), key=lambda item: (item[0][0], item[0][1].value))),
+            texts=self._texts,
+            rules=self._rules,
         )
 
 

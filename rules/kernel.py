@@ -299,6 +299,10 @@ def end_of_life_kernel(kernel: Kernel) -> Iterator[Verdict]:
         yield from _life(_title(kernel), kernel.place, kernel.version, match["series"], Confidence.HIGH)
 
 
+def _is_kernel_image(reference: ImageReference) -> bool:
+    return reference.role == "kernel"
+
+
 @rule(
     "LKK006",
     "end-of-life-kernel-tag",
@@ -306,6 +310,7 @@ def end_of_life_kernel(kernel: Kernel) -> Iterator[Verdict]:
     "Kernel image '{0}' is of Linux '{1}', which kernel.org stopped maintaining on '{2}'.",
     remedy="Name a kernel image of a longterm series that is still maintained.",
     nist=("3.1.1", "3.5.3"),
+    about=_is_kernel_image,
 )
 def end_of_life_kernel_tag(reference: ImageReference) -> Iterator[Verdict]:
     """A spec asks for a kernel of a series that gets no fixes any more.
@@ -313,9 +318,7 @@ def end_of_life_kernel_tag(reference: ImageReference) -> Iterator[Verdict]:
     The tag of LinuxKit's own kernel images is the release; of other images it is taken for one, with less confidence.
     """
     match = _SERIES.fullmatch(reference.tag)
-    if reference.role != "kernel":
-        yield not_applicable(reference.name, reference.place, "It is not the kernel's image.")
-    elif not match or not _TAG.fullmatch(match["rest"]):
+    if not match or not _TAG.fullmatch(match["rest"]):
         yield undecided(reference.name, reference.place, f"'{reference.text}' does not name a kernel.org release.")
     else:
         confidence = Confidence.HIGH if _OFFICIAL.fullmatch(reference.name) else Confidence.MEDIUM

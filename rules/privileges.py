@@ -6,7 +6,7 @@ from ..scanner.subjects import Container, Spec
 from .engine import Profile, Severity, Verdict, fail, rule, undecided
 from .escape import Way, effective, has_all_capabilities, is_setup, is_told_once, ways
 from .provenance import Key, confidence, open_question, stand_in, where
-from .spec import violations
+from .spec import is_parsed, violations
 
 _DECIDE = ("capabilities", "ambient", "pid", "devices", "resources", "binds", "mounts")
 """The keys of a container that can lead to the host."""
@@ -74,6 +74,7 @@ def host_root_equivalent(container: Container) -> Iterator[Verdict]:
     "LinuxKit stops the build: '{0}'.",
     remedy="Write the capability as capabilities(7) does: in upper case, with CAP_ in front.",
     nist=("3.4.3",),
+    about=is_parsed,
 )
 def unknown_capability(spec: Spec) -> Iterator[Verdict]:
     """A capability has a name that LinuxKit does not know."""

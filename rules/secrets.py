@@ -47,6 +47,14 @@ class Secret(NamedTuple):
     remark: str = ""
 
 
+def _is_searched(file: File) -> bool:
+    return file.kind == "file" and not is_host_key(file)
+
+
+def _has_environment(container: Container) -> bool:
+    return bool(container.env) or container.label.kind == "unknown"
+
+
 @rule(
     "LKX001",
     "secret-in-file",
@@ -57,14 +65,13 @@ class Secret(NamedTuple):
     },
     remedy="Take it out and revoke it; hand secrets over at run time (metadata service, a mounted volume, a TPM).",
     nist=("3.1.4",),
+    about=_is_searched,
 )
 def secret_in_file(file: File) -> Iterator[Verdict]:
     """A file holds a private key, a token, a login or, in a spec, a password hash in clear text.
 
     Texts are searched up to 1 MiB; binary files are not. SSH host keys are the matter of `baked-ssh-host-key`.
     """
-    if file.kind != "file" or is_host_key(file):
-        return
     if file.read is None:
         yield _unread(file)
         return
@@ -143,6 +150,7 @@ def _sample_directory(path: str) -> str:
     "Container '{0}' gets a secret in its environment variable '{1}': '{2}'.",
     remedy="Take it out and revoke it; let the program read the secret at run time from a file that is mounted for it.",
     nist=("3.1.4",),
+    about=_has_environment,
 )
 def secret_in_environment(container: Container) -> Iterator[Verdict]:
     """A container's environment holds a secret: it stands in the spec, the image and /proc in clear text."""
@@ -159,7 +167,7 @@ def secret_in_environment(container: Container) -> Iterator[Verdict]:
                 severity=found.severity,
                 confidence=found.confidence,
             )
-    if container.label.kind == "unknown" and not container.env:
+    if not container.env:
         yield undecided(container.title, container.place, "The environment that its image brings is not known.")
 
 

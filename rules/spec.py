@@ -16,6 +16,15 @@ def violations(spec: Spec, kind: Literal["yaml", "schema", "build", "capability"
             yield fail(spec.kind, violation.place, _phrase(violation), key=violation.message)
 
 
+def is_parsed(spec: Spec) -> bool:
+    """Whether there is anything behind the text to judge."""
+    return all(violation.kind != "yaml" for violation in spec.violations)
+
+
+def _is_spec(spec: Spec) -> bool:
+    return spec.kind == "spec"
+
+
 def _phrase(violation: Violation) -> str:
     """The reason and the hint, fit to stand in single quotes inside a sentence."""
     text = f"{violation.message.rstrip('.')} ({violation.hint.rstrip('.')})" if violation.hint else violation.message
@@ -42,6 +51,7 @@ def unparsable_yaml(spec: Spec) -> Iterator[Verdict]:
     "LinuxKit refuses the file: '{0}'.",
     remedy="Correct the key or the type of its value as LinuxKit's schema wants it.",
     nist=_REFUSED,
+    about=is_parsed,
 )
 def schema_violation(spec: Spec) -> Iterator[Verdict]:
     """A key or a type is not what LinuxKit's schema allows."""
@@ -55,6 +65,7 @@ def schema_violation(spec: Spec) -> Iterator[Verdict]:
     "The build stops: '{0}'.",
     remedy="Correct the value; LinuxKit stops at it when it builds.",
     nist=_REFUSED,
+    about=is_parsed,
 )
 def build_failure(spec: Spec) -> Iterator[Verdict]:
     """The schema is met, but LinuxKit's build stops at a value."""
@@ -68,6 +79,7 @@ def build_failure(spec: Spec) -> Iterator[Verdict]:
     "The section '{0}' has no effect: LinuxKit no longer verifies signatures of images.",
     remedy="Remove the section, and pin the images by digest.",
     nist=("3.1.5",),
+    about=_is_spec,
 )
 def trust_section_ignored(spec: Spec) -> Iterator[Verdict]:
     """A `trust` section promises signed images, and LinuxKit ignores it."""

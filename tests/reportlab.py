@@ -100,7 +100,6 @@ GETTY = finding(
 WEB = finding(unpinned, engine.fail("services/web", at(8, 12, 27, "services[1].image"), "example.org/web"))
 TOKEN = finding(secret, engine.fail("etc/token", at(10, 11, 20, "files[0].path"), "etc/token"))
 UNDECIDED = finding(host_root, engine.undecided("services/web", at(7, 11, 14), "Nobody knows the label of 'web'."))
-AWAY = finding(host_root, engine.not_applicable("services/web", at(7, 11, 14), "It is not built."))
 
 GETTY_CONTAINER = container(
     name="getty",
@@ -126,7 +125,8 @@ def spec_result(*extra: Finding) -> Result:
     """A spec with two findings to show, and one of everything else."""
     return Result(
         findings=(GETTY, WEB, *extra),
-        others=(UNDECIDED, AWAY),
+        others=(UNDECIDED,),
+        not_applicable={("LKP902", "It is not built."): 1},
         suppressed=(Suppressed(GETTY, "we know"),),
         hidden=3,
         problems=(Problem(Place(("broken.yml",)), "ends in the middle of a line"),),

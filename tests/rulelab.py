@@ -1,6 +1,6 @@
 """Subjects for rule tests: a container or a file in one line, and what a rule says of it."""
 
-from lkscan.rules.engine import Finding, Outcome, Rule
+from lkscan.rules.engine import Engine, Finding, Outcome, Rule
 from lkscan.scanner.subjects import (
     Binary,
     Container,
@@ -161,9 +161,12 @@ def spec(*violations: Violation, sections: dict[str, Place] | None = None, kind:
 
 def fires(rule: Rule, subject: Subject) -> list[Finding]:
     """The findings FAIL of a rule on one subject; falsy when it stays silent or says anything else."""
-    return [finding for finding in rule(subject) if finding.outcome is Outcome.FAIL]
+    return [finding for finding in Engine([rule]).judge(subject) if finding.outcome is Outcome.FAIL]
 
 
 def outcomes(rule: Rule, subject: Subject) -> set[Outcome]:
     """All that a rule says of one subject; nothing said is a pass."""
-    return {finding.outcome for finding in rule(subject)} or {Outcome.PASS}
+    judge = Engine([rule])
+    list(judge.judge(subject))
+    assert not judge.broken
+    return {outcome for _, outcome in judge.tally}

@@ -79,6 +79,15 @@ def test_other_outcomes_speak_through_their_reason() -> None:
     assert finding.message == "It says undecided."
 
 
+def test_what_a_rule_is_not_about_is_not_applicable_and_never_judged() -> None:
+    only_fails = loud_word._replace(about=lambda one: one.text.startswith("fail"))
+    judge = Engine([only_fails])
+    assert [one.message for word in ("crash", "fail") for one in judge.judge(line(word))] == [
+        "The word 'fail' is there."
+    ]
+    assert judge.tally == {("LKT001", Outcome.NOT_APPLICABLE): 1, ("LKT001", Outcome.FAIL): 1}
+
+
 def test_other_subjects_are_left_alone() -> None:
     judge = Engine([loud_word])
     assert list(judge.judge(Sysctl(PLACE, ()))) == []

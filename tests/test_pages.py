@@ -7,6 +7,7 @@ import pytest
 
 from lkscan.rules import tables
 from lkscan.rules.catalogue import RULES
+from lkscan.rules.engine import Engine
 from lkscan.scanner.labels import LabelFinder
 from lkscan.scanner.spec import read
 from lkscan.scanner.subjects import Container, ImageReference, KernelCommandLine, Problem, Spec
@@ -44,7 +45,8 @@ def findings(rule, text):
     subjects = list(read([(kind, text.encode())], LabelFinder()))
     problems = [subject.message for subject in subjects if isinstance(subject, Problem)]
     assert not problems, problems
-    return [finding for subject in subjects if type(subject) is rule.subject for finding in rule(subject)]
+    judge = Engine([rule])
+    return [finding for subject in subjects for finding in judge.judge(subject)]
 
 
 def test_every_page_has_a_rule():

@@ -26,6 +26,7 @@ def test_the_version_and_the_keys_are_a_contract() -> None:
         "summary",
         "findings",
         "others",
+        "not_applicable",
         "suppressed",
         "problems",
         "systems",
@@ -54,8 +55,8 @@ def test_other_outcomes_carry_their_reason_and_suppressions_theirs() -> None:
     document = load(spec_result())
     assert [(one["outcome"], one["message"]) for one in document["others"]] == [
         ("undecided", "Nobody knows the label of 'web'."),
-        ("not applicable", "It is not built."),
     ]
+    assert document["not_applicable"] == [{"rule": "LKP902", "reason": "It is not built.", "subjects": 1}]
     assert document["suppressed"][0]["reason"] == "we know"
     assert document["problems"][0]["kind"] == "incomplete"
 

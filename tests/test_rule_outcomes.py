@@ -1,0 +1,128 @@
+"""Every rule can fail, can pass, and knows when its question does not arise, or says why it always does."""
+
+import pytest
+from rulelab import SPEC, binary, container, fires, image, outcomes, place, spec
+from rulelab import file as entry
+from test_rules_secrets import pem
+
+from lkscan.rules.catalogue import RULES
+from lkscan.rules.engine import Outcome
+from lkscan.scanner.effective import CAPABILITIES
+from lkscan.scanner.subjects import Kernel, KernelCommandLine, Violation
+
+BY_ID = {rule.id: rule for rule in RULES}
+
+
+def kernel(version="6.12.59-linuxkit", **options):
+    """A kernel with a configuration that is complete, as far as rules can tell."""
+    config = {"LOCALVERSION": '""', "PANIC_TIMEOUT": "0", "MODULES": "y", **options}
+    return Kernel(SPEC, version, "", "x86_64", "bzImage", "gzip", config, "IKCONFIG")
+
+
+def refused(kind):
+    return spec(Violation(kind, "it is odd", SPEC))
+
+
+def line(text):
+    return KernelCommandLine(SPEC, text)
+
+
+HARD = {
+    "STACKPROTECTOR": "y",
+    "STACKPROTECTOR_STRONG": "y",
+    "HARDENED_USERCOPY": "y",
+    "STRICT_KERNEL_RWX": "y",
+    "STRICT_MODULE_RWX": "y",
+    "DEVMEM": "n",
+}
+CASES = {
+    "LKS001": (refused("yaml"), spec(), None),
+    "LKS002": (refused("schema"), spec(), refused("yaml")),
+    "LKS003": (refused("build"), spec(), refused("yaml")),
+    "LKS004": (spec(sections={"trust": place(9)}), spec(), spec(kind="package")),
+    "LKI001": (image("nginx", "untagged"), image("nginx:1", "version-tag"), image("${IT}", "placeholder")),
+    "LKI002": (
+        image("nginx:1", "version-tag"),
+        image("nginx@sha256:" + "a" * 64, "digest"),
+        image("@pkg:./x", "package"),
+    ),
+    "LKP001": (container(capabilities=CAPABILITIES), container(capabilities=["CAP_CHOWN"]), None),
+    "LKP002": (container(capabilities=["CAP_SYS_MODULE"]), container(capabilities=["CAP_CHOWN"]), None),
+    "LKP003": (refused("capability"), spec(), refused("yaml")),
+    "LKN001": (container(pid="host"), container(), None),
+    "LKM001": (container(binds=["/run:/run"]), container(), container(binds=["/run:/run"], section="onboot")),
+    "LKM002": (container(binds=["/etc:/etc"]), container(binds=["/etc:/etc:ro"]), None),
+    "LKA001": (
+        container(image=image("linuxkit/getty:1", "version-tag"), env=["INSECURE=true"]),
+        container(image=image("linuxkit/getty:1", "version-tag")),
+        container(command=["/bin/web"]),
+    ),
+    "LKA002": (entry("etc/shadow", b"root::::::::\n"), entry("etc/shadow", b"root:*:::::::\n"), entry("bin/sh", b"")),
+    "LKA003": (
+        entry("etc/ssh/ssh_host_rsa_key", b"-----BEGIN OPENSSH PRIVATE KEY-----"),
+        None,
+        entry("etc/ssh/sshd_config", b""),
+    ),
+    "LKX001": (
+        entry("etc/it", pem().encode()),
+        entry("etc/motd", b"welcome"),
+        entry("etc/it", b"", kind="symlink"),
+    ),
+    "LKX002": (container(env=["PASSWORD=Gr4vel-Harbour-91"]), container(env=["LANG=C"]), container()),
+    "LKF001": (
+        entry("etc/app.conf", b"", mode=0o666),
+        entry("etc/app.conf", b"", mode=0o644),
+        entry("etc/link", b"", mode=0o777, kind="symlink"),
+    ),
+    "LKF002": (entry("bin/su", b"", mode=0o4755), entry("bin/sh", b"", mode=0o755), entry("bin", b"", kind="dir")),
+    "LKB001": (binary(nx="no"), binary(), binary(kind="object", nx="na")),
+    "LKB002": (binary(rwx=("LOAD RWE",)), binary(), binary(kind="object")),
+    "LKB003": (binary(textrel=True), binary(), binary(kind="object")),
+    "LKB004": (binary(relro="none"), binary(), binary(relro="na", kind="object")),
+    "LKB005": (binary(kind="exec"), binary(), binary(kind="object")),
+    "LKK001": (kernel(STACKPROTECTOR="n", HAVE_STACKPROTECTOR="y"), kernel(**HARD), kernel("2.4.20")),
+    "LKK002": (kernel(), kernel(**HARD), kernel("4.4.1")),
+    "LKK003": (kernel(STRICT_KERNEL_RWX="n", ARCH_OPTIONAL_KERNEL_RWX="y"), kernel(**HARD), kernel("3.2.1")),
+    "LKK004": (kernel(DEVMEM="y"), kernel(**HARD), kernel("2.6.20")),
+    "LKK005": (kernel("4.14.53-linuxkit"), kernel("6.12.59-linuxkit"), None),
+    "LKK006": (
+        image("linuxkit/kernel:4.14.53", "version-tag", role="kernel"),
+        image("linuxkit/kernel:6.12.59", "version-tag", role="kernel"),
+        image("nginx:1.19", "version-tag"),
+    ),
+    "LKC001": (line("mitigations=off"), line("quiet"), line("")),
+}
+"""Rule -> a subject that fails, one that passes, one that it does not apply to; None: see below."""
+
+ALWAYS = {
+    "LKS001": "every document is YAML or is not",
+    "LKP001": "every container has a bounding set",
+    "LKP002": "every container holds something",
+    "LKN001": "every container has a pid namespace, its own or another's",
+    "LKM002": "every container may have binds",
+    "LKK005": "every kernel is of a series, or that is not known: undecided",
+}
+"""Rules whose question arises for every subject of their type: there is nothing they do not apply to."""
+
+NEVER_PASSES = {"LKA003": "what is named like a host key is one, or is none: then the rule does not apply"}
+
+
+def test_the_table_holds_every_rule() -> None:
+    assert set(CASES) == set(BY_ID)
+    assert {rule for rule, (_, _, away) in CASES.items() if away is None} == set(ALWAYS)
+    assert {rule for rule, (_, passes, _) in CASES.items() if passes is None} == set(NEVER_PASSES)
+
+
+@pytest.mark.parametrize("rule", CASES)
+def test_it_fires(rule: str) -> None:
+    assert fires(BY_ID[rule], CASES[rule][0])
+
+
+@pytest.mark.parametrize("rule", sorted(CASES.keys() - NEVER_PASSES.keys()))
+def test_it_passes(rule: str) -> None:
+    assert outcomes(BY_ID[rule], CASES[rule][1]) == {Outcome.PASS}
+
+
+@pytest.mark.parametrize("rule", sorted(CASES.keys() - ALWAYS.keys()))
+def test_it_knows_when_it_does_not_apply(rule: str) -> None:
+    assert outcomes(BY_ID[rule], CASES[rule][2]) == {Outcome.NOT_APPLICABLE}
