@@ -36,15 +36,19 @@ class UsageError(Exception):
 
 def run() -> NoReturn:
     """The console script: `main` with the exit status of its result."""
+    for name in ("stdout", "stderr"):  # a stream that was closed is None here
+        setattr(sys, name, getattr(sys, name) or open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - until the end
     try:
         status = main()
         sys.stdout.flush()
     except KeyboardInterrupt:
         status = _INTERRUPTED
-    except BrokenPipeError:
-        # The reader (`| head`) has seen enough. Nothing more can be written, the shutdown flush included.
+    except OSError as error:
+        # Nothing more can be written, the shutdown flush included. The reader of a pipe (`| head`) has seen enough.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = OK
+        status = OK if isinstance(error, BrokenPipeError) else USAGE
+        if status:
+            _complain(f"standard output cannot be written: {error.strerror}")
     sys.exit(status)
 
 
@@ -59,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     name = arguments.pop(0) if arguments[0] in COMMANDS else "scan"
     add_options, run_command, text = COMMANDS[name]
     parser = argparse.ArgumentParser(
-        prog=f"lkscan {name}", description=text, epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog=f"lkscan {name}", description=text, epilog=_EPILOG, formatter_class=_help_formatter
     )
     add_options(parser)
     order = parser.parse_args(arguments)
@@ -69,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return run_command(order)
     except UsageError as error:
-        print(f"lkscan: {error}", file=sys.stderr)
+        _complain(str(error))
         return USAGE
 
 
@@ -81,10 +85,15 @@ def _parser() -> argparse.ArgumentParser:
         usage="lkscan [command] ...",
         description="Security policy scanner and linter for LinuxKit specs and images.",
         epilog=f"commands (`lkscan COMMAND --help` says more):\n{commands}\n{_EPILOG}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_help_formatter,
     )
     parser.add_argument("--version", action="version", version=f"lkscan {__version__}")
     return parser
+
+
+def _help_formatter(prog: str) -> argparse.HelpFormatter:
+    """With a width, as argparse would import shutil to find one, for every option: start-up is a feature."""
+    return argparse.RawDescriptionHelpFormatter(prog, width=(_width() or 80) - 2)
 
 
 def _scan_options(parser: argparse.ArgumentParser) -> None:
@@ -162,12 +171,20 @@ def _scan(order: argparse.Namespace) -> int:
     color = order.color == "always" or (order.color == "auto" and sys.stdout.isatty() and "NO_COLOR" not in os.environ)
 
     def render(name: str, *, color: bool = False, width: int = 0) -> str:
-        return formats.render(name, result, color=color, width=width, version=__version__, root=os.getcwd())
+        return formats.render(name, result, color=color, width=width, version=__version__, root=_folder())
 
     print(render(order.format, color=color, width=_width()), end="")
     for path, name in targets.items():
         _write(path, render(name))
     return _status(result, None if order.fail_on == "never" else Severity[order.fail_on.upper()])
+
+
+def _folder() -> str:
+    """The folder we are in; the root where somebody removed it meanwhile."""
+    try:
+        return os.getcwd()
+    except OSError:
+        return "/"
 
 
 def _options(order: argparse.Namespace) -> Options:
@@ -190,19 +207,37 @@ def _options(order: argparse.Namespace) -> Options:
 def _labels(order: argparse.Namespace) -> LabelFinder:
     from .scanner.labels import LabelError, LabelFinder
 
-    cache = order.cache
-    if cache is None:
-        default = os.environ.get("LINUXKIT_CACHE") or os.path.expanduser("~/.linuxkit/cache")
-        cache = default if os.path.isfile(os.path.join(default, "index.json")) else None
+    default = os.environ.get("LINUXKIT_CACHE") or os.path.expanduser("~/.linuxkit/cache")
     try:
-        return LabelFinder(packages=order.packages, cache=cache)
+        if order.cache is None and os.path.isfile(os.path.join(default, "index.json")):
+            return _with_default_cache(order.packages, default)
+        return LabelFinder(packages=order.packages, cache=order.cache)
     except LabelError as error:
         raise UsageError(str(error)) from None
 
 
+def _with_default_cache(packages: str | None, cache: str) -> LabelFinder:
+    """Nobody asked for LinuxKit's own cache: when it is damaged, it is left out, and that is said."""
+    from .scanner.labels import LabelError, LabelFinder
+
+    finder = LabelFinder(packages=packages)
+    try:
+        return LabelFinder(packages=packages, cache=cache)
+    except LabelError as error:
+        _complain(f"{error}; going on without it")
+        return finder
+
+
 def _warn(problems: Sequence[Problem]) -> None:
     for problem in problems:
-        print(f"lkscan: {problem.place}: {problem.message}", file=sys.stderr)
+        _complain(f"{problem.place}: {problem.message}")
+
+
+def _complain(text: str) -> None:
+    """One line on standard error; the names in it may come from anywhere."""
+    from .reports.printable import printable
+
+    print(f"lkscan: {printable(text)}", file=sys.stderr)
 
 
 def _format_of(path: str) -> str:

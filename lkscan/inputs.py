@@ -7,10 +7,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal, NamedTuple
 
 from .scanner import spec
+from .scanner.source import FileSource
 from .scanner.subjects import Place, Problem
 
 STDIN = "-"
 _HEAD = 65536
+_YAML = (".yml", ".yaml", ".yml.in", ".yaml.in")
 _KINDS = {stat.S_IFIFO: "a FIFO", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device", stat.S_IFSOCK: "a socket"}
 
 
@@ -57,7 +59,7 @@ def _several(paths: Sequence[str], *, if_linuxkit: bool) -> Iterator[Input | Pro
 
 def _named(path: str, *, if_linuxkit: bool) -> Iterator[Input | Problem]:
     if path == STDIN:
-        yield Input("spec", (path,), ((path, sys.stdin.buffer.read(spec.SIZE_LIMIT + 1)),))
+        yield _stdin()
         return
     try:
         mode = os.stat(path).st_mode
@@ -72,6 +74,19 @@ def _named(path: str, *, if_linuxkit: bool) -> Iterator[Input | Problem]:
         yield from _missing(path)
     except (OSError, ValueError) as error:
         yield _unreadable(path, error)
+
+
+def _stdin() -> Input | Problem:
+    place = Place((STDIN,))
+    if sys.stdin is None:
+        return Problem(place, "standard input is closed", "unusable")
+    try:
+        data = sys.stdin.buffer.read(spec.SIZE_LIMIT + 1)
+    except OSError as error:
+        return Problem(place, f"standard input cannot be read: {error.strerror}", "unusable")
+    if not _is_text(data[:_HEAD]):
+        return Problem(place, "standard input is no text: it takes a spec; name an image by its path", "unusable")
+    return Input("spec", (STDIN,), ((STDIN, data),)) if data else Problem(place, "standard input is empty", "unusable")
 
 
 def _missing(path: str) -> Iterator[Input | Problem]:
@@ -91,15 +106,21 @@ def _unreadable(path: str, error: Exception) -> Problem:
 
 
 def _regular(path: str, *, if_linuxkit: bool) -> Iterator[Input | Problem]:
-    with open(path, "rb") as file:
-        head = file.read(_HEAD)
-        if not _is_text(head):
-            yield Input("image", (path,))
-            return
-        data = head + file.read(spec.SIZE_LIMIT + 1 - len(head))
-    if if_linuxkit and spec.sniff(data, path) is None:
+    source = FileSource(path)
+    try:
+        head = source.pread(0, _HEAD)
+        is_image = not _is_text(head)
+        data = b"" if is_image else head + source.pread(len(head), spec.SIZE_LIMIT + 1 - len(head))
+    finally:
+        source.close()
+    if is_image:
+        yield Input("image", (path,))
+    elif if_linuxkit and spec.sniff(data, path) is None:
         return
-    yield Input("spec", (path,), ((path, data),))
+    elif not data:
+        yield Problem(Place((path,)), "the file is empty", "unusable")
+    else:
+        yield Input("spec", (path,), ((path, data),))
 
 
 def _is_text(head: bytes) -> bool:
@@ -130,5 +151,5 @@ def _yaml_files(top: str) -> Iterable[str]:
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
             path = os.path.join(folder, name)
-            if name.endswith((".yml", ".yaml", ".yml.in", ".yaml.in")) and not os.path.islink(path):
+            if name.endswith(_YAML) and not os.path.islink(path):
                 yield path

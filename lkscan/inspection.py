@@ -9,10 +9,13 @@ from hashlib import sha256
 from typing import Any
 
 from .inputs import Input
+from .reports.printable import printable
 from .scanner.labels import LabelFinder
+from .scanner.source import Limits
 from .scanner.subjects import Binary, Container, File, Kernel, KernelCommandLine, Problem, Spec, System
 from .scanning import read
 
+_BODY = Limits().body
 _ALL = 41
 """How many capabilities Linux has, CAP_CHECKPOINT_RESTORE (5.9) being the last."""
 
@@ -32,6 +35,8 @@ class Facts:
     files: list[dict[str, Any]] | None = None
     binaries: list[dict[str, Any]] | None = None
     problems: list[Problem] = field(default_factory=list)
+    is_whole: bool = False
+    """Whether its System was met, which comes last."""
 
 
 def inspect(
@@ -46,6 +51,8 @@ def inspect(
             facts = Facts(one.paths[0], one.kind, files=[] if files else None, binaries=[] if binaries else None)
             for subject in read(one, labels):
                 _note(facts, subject)
+            if not facts.is_whole and facts.problems:
+                facts.error = facts.error or facts.problems[0].message
         found.append(facts)
     return found
 
@@ -65,14 +72,17 @@ def _note(facts: Facts, subject: object) -> None:
             facts.command_lines.append(subject.text)
         case File() if facts.files is not None:
             facts.files.append(_file(subject))
+            if subject.kind == "file" and subject.read and subject.size > _BODY:
+                facts.problems.append(Problem(subject.place, f"more than {_BODY} bytes: its SHA-256 is not taken"))
         case Binary() if facts.binaries is not None:
             facts.binaries.append(_binary(subject))
         case System():
             facts.kind, facts.is_linuxkit, facts.format = subject.kind, subject.is_linuxkit, subject.format
+            facts.is_whole = True
 
 
 def _file(file: File) -> dict[str, Any]:
-    content = file.read(file.size) if file.read and file.kind == "file" else None
+    content = file.read(_BODY) if file.read and file.kind == "file" and file.size <= _BODY else None
     return {
         "path": file.path,
         "type": file.kind,
@@ -81,7 +91,7 @@ def _file(file: File) -> dict[str, Any]:
         "gid": file.gid,
         "size": file.size,
         "target": file.target,
-        "sha256": None if content is None else sha256(content).hexdigest(),
+        "sha256": None if content is None or len(content) < file.size else sha256(content).hexdigest(),
         "xattrs": {name: value.hex() for name, value in sorted(file.xattrs.items())},
     }
 
@@ -141,7 +151,7 @@ def _kernel(kernel: Kernel) -> dict[str, Any]:
 
 def as_text(found: Sequence[Facts]) -> str:
     """The same as a tree for people, without what only programs want."""
-    return "".join(f"{line}\n" for facts in found for line in _tree(facts))
+    return "".join(f"{printable(line)}\n" for facts in found for line in _tree(facts))
 
 
 def _tree(facts: Facts) -> list[str]:

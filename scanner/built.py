@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from math import isinf
 from typing import Any, NoReturn
 
 from .source import DamagedError, LimitError
 from .subjects import Container, Label, Origin, Place
 
-LIMIT = 4 << 20
+LIMIT = 1 << 20
 """Bytes of a config.json or runtime.json; LinuxKit's own stay below 20 KiB."""
 
 _DIGITS = 40
@@ -16,6 +17,9 @@ _DIGITS = 40
 
 _DEPTH = 64
 """Objects and lists inside one another; the deepest that the specification knows is 6."""
+
+_VALUES = 20_000
+"""Values in one file; a container with a profile of all system calls has some 600."""
 
 _STRINGS = [str]
 _TEXTS = {"*": str}
@@ -134,21 +138,23 @@ def _load(data: bytes, what: str) -> Any:  # noqa: ANN401 - JSON holds anything
     import json
 
     try:
-        value = json.loads(data.decode(), parse_int=_integer, parse_constant=_refuse)
-        _bound(value, _DEPTH)
+        value = json.loads(data.decode(), parse_int=_integer, parse_float=_float, parse_constant=_refuse)
+        count = _count(value, _DEPTH)
     except RecursionError:
         raise LimitError(f"{what} exceeds the limit of {_DEPTH} nested values") from None
     except (ValueError, MemoryError) as error:
         raise DamagedError(f"{what} is not valid JSON: {error}") from None
+    if count > _VALUES:
+        raise LimitError(f"{what} exceeds the limit of {_VALUES} values")
     return value
 
 
-def _bound(value: Any, depth: int) -> None:  # noqa: ANN401 - JSON holds anything
+def _count(value: Any, depth: int) -> int:  # noqa: ANN401 - JSON holds anything
+    """How many values there are. Raises RecursionError when they are nested deeper than `depth`."""
     if depth == 0:
         raise RecursionError
-    if isinstance(value, dict | list):
-        for item in value.values() if isinstance(value, dict) else value:
-            _bound(item, depth - 1)
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return 1 + sum(_count(item, depth - 1) for item in items)
 
 
 def _integer(text: str) -> int:
@@ -157,8 +163,13 @@ def _integer(text: str) -> int:
     return int(text)
 
 
+def _float(text: str) -> float:
+    value = float(text)
+    return _refuse(text) if isinf(value) else value
+
+
 def _refuse(text: str) -> NoReturn:
-    raise ValueError(f"{text} is no number")
+    raise ValueError(f"{text[:_DIGITS]} is no number")
 
 
 def _shaped(value: Any, shape: Any, what: str, path: str) -> Any:  # noqa: ANN401 - JSON holds anything

@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Iterator
 from functools import cache
+from io import BytesIO
 from typing import Any, Protocol
 
 from .source import Budget, DamagedError, LimitError, Limits
@@ -238,6 +239,7 @@ def decompress(kind: str, stream: Stream, budget: Budget) -> Iterator[bytes]:
     """
     start, produced = stream.offset, 0
     while True:
+        budget.entry()
         for piece in _member(kind, stream, budget.limits.memory):
             produced += len(piece)
             budget.spend(len(piece))
@@ -274,24 +276,26 @@ def _check_ratio(kind: str, consumed: int, produced: int, limits: Limits) -> Non
         raise LimitError(f"{kind} data unpacks to more than {limits.ratio} times its size (limit: ratio)")
 
 
-def expand(data: bytes, kind: str, limit: int) -> bytes:
+def expand(data: bytes, kind: str, limit: int, budget: Budget | None = None) -> bytes:
     """The first compressed stream at the start of `data`, whole; bytes after it are tolerated.
 
-    Raises DamagedError when it breaks off or is damaged, LimitError when it unpacks to more than `limit` bytes.
+    Raises DamagedError when it breaks off or is damaged, LimitError when it unpacks to more than `limit` bytes or
+    beyond the `budget`.
     """
     decoder = _DECODERS[kind](Limits().memory)
-    pieces: list[bytes] = []
+    whole = BytesIO()
     room = limit + 1
     while not decoder.eof and room:
         piece = _step(decoder, data, min(room, 1 << 24), kind)
         if not piece and not data and decoder.needs_input and not decoder.eof:
             raise DamagedError(f"{kind} data breaks off")
         data = b""
-        pieces.append(piece)
-        room -= len(piece)
+        if budget:
+            budget.spend(len(piece))
+        room -= whole.write(piece)
     if not room:
         raise LimitError(f"{kind} data unpacks to more than {limit} bytes")
-    return b"".join(pieces)
+    return whole.getvalue()
 
 
 def peek(data: bytes, kind: str, length: int) -> bytes:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from struct import Struct
 from typing import Literal, NamedTuple
 
@@ -325,11 +326,14 @@ class _Facts:
         segment = next((one for one in self._elf.segments if one.type == _INTERP), None)
         return self._elf.string(segment.offset, segment.filesize, "the interpreter") if segment else ""
 
+    @cached_property
+    def _strings_at(self) -> int:
+        return self._elf.offset_of(self._tags.get(_STRTAB, 0))
+
     def _dynamic_string(self, index: int) -> str:
         if index >= self._tags.get(_STRSZ, 0):
             raise DamagedError(f"a name at byte {index} of the dynamic strings, beyond their end")
-        start = self._elf.offset_of(self._tags.get(_STRTAB, 0))
-        return self._elf.string(start + index, self._tags[_STRSZ] - index, "a dynamic string")
+        return self._elf.string(self._strings_at + index, self._tags[_STRSZ] - index, "a dynamic string")
 
     def _kind(self) -> tuple[Literal["exec", "pie", "static-pie", "static", "dso"], str]:
         if self._elf.type == _EXEC:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import re
 import stat
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from . import bootconf, elf, kconfig, kernel, module, sysctl
-from .built import from_built
+from . import bootconf, built, elf, kconfig, kernel, module, sysctl
 from .peel import Peeler, inside
 from .source import DamagedError, FileSource, LimitError, Limits
 from .stream import over
@@ -25,12 +25,16 @@ from .subjects import (
     System,
 )
 
-_Read = Callable[[File, bytes], Iterator[Subject]]
+_Read = Callable[[File, bytes], Iterator[Subject | Problem]]
 
 _PROBLEMS = 100
 """Problems of one input that are listed one by one."""
 _KEPT = 64 << 20
-"""Bytes of configurations and command lines that are held until the end: real images have less than one MiB."""
+"""Bytes of kernel configurations and command lines that are held until the end: real images have less than one MiB."""
+_CONTAINERS = 4 << 20
+"""Bytes of config.json and runtime.json that are held until the end: LinuxKit's own have less than 20 KiB each."""
+_LEAST = 4 << 10
+"""Bytes that each of these counts for at least: as objects, small ones take more than they do as text."""
 _SHOWN = 8
 """Ways through the layers that System names."""
 _LARGE = 1 << 20
@@ -82,7 +86,7 @@ def _role(path: str) -> tuple[tuple[object, ...], int]:
     for role, suffix in enumerate(_OUTPUTS):
         if name.endswith(suffix):
             return (folder, name[: -len(suffix)] + "-", ""), role
-    match = _ROLE.fullmatch(name)
+    match = None if name.endswith((".yml", ".yaml")) else _ROLE.fullmatch(name)
     if match is None:
         return (path, None), 0
     version = (match["version"] or "") + (match["late"] or "")
@@ -92,9 +96,9 @@ def _role(path: str) -> tuple[tuple[object, ...], int]:
 def read(paths: tuple[str, ...], limits: Limits | None = None) -> Iterator[Subject | Problem]:
     """The subjects of one system, made of all `paths`, as they are met; System comes last.
 
-    Raises nothing: what cannot be read is a Problem. When nothing at all was found, its kind is `unusable` and there
-    is no System. An earlier File of the same place in the same tree counts no more, and what was found on it:
-    `File.replaces` tells.
+    Raises nothing: what cannot be read is a Problem. When nothing at all was found, there is no System, and the kind
+    of the Problem tells what is damaged (`incomplete`) from what is no image (`unusable`). An earlier File of the same
+    place in the same tree counts no more, and what was found on it: `File.replaces` tells.
     """
     return _Reader(paths, limits or Limits()).subjects()
 
@@ -132,6 +136,8 @@ class _Reader:
         self._peeler = Peeler(limits)
         self._found = _Found()
         self._kept = 0
+        self._kept_containers = 0
+        self._numbers: Counter[tuple[str, ...]] = Counter()
         self._seen: set[int] = set()
         self._built: dict[tuple[str, ...], _Built] = {}
         self._bare: list[Kernel] = []
@@ -146,7 +152,7 @@ class _Reader:
                 count += 1
                 waiting += (item,) if count <= _PROBLEMS else ()
             if self._anything:
-                yield from waiting
+                yield from map(_partly, waiting)
                 waiting = []
             if not isinstance(item, Problem):
                 yield item
@@ -154,10 +160,10 @@ class _Reader:
         if count > _PROBLEMS:
             waiting.append(Problem(place, f"{count - _PROBLEMS} more problems are not listed"))
         if self._anything:
-            yield from waiting
+            yield from map(_partly, waiting)
             yield self._system(place)
         else:
-            yield from (problem._replace(kind="unusable") for problem in waiting)
+            yield from waiting
 
     @property
     def _anything(self) -> bool:
@@ -177,17 +183,20 @@ class _Reader:
         place = Place((path,))
         try:
             if not stat.S_ISREG(os.stat(path).st_mode):
-                yield Problem(place, f"{_kind_of(path)}, not an image: name a regular file")
+                yield Problem(place, f"{_kind_of(path)}, not an image: name a regular file", "unusable")
                 return
             source = FileSource(path)
         except (OSError, ValueError) as error:
-            yield Problem(place, f"cannot be read: {getattr(error, 'strerror', None) or error}")
+            missing = isinstance(error, FileNotFoundError | NotADirectoryError)
+            reason = getattr(error, "strerror", None) or error
+            yield Problem(place, f"cannot be read: {reason}", "unusable" if missing else "incomplete")
             return
         try:
+            self._peeler.budget.given += source.size
             if source.size:
                 yield from self._top(source, place)
             else:
-                yield Problem(place, "the file is empty")
+                yield Problem(place, "the file is empty", "unusable")
         finally:
             source.close()
 
@@ -214,9 +223,9 @@ class _Reader:
         elif bootconf.kind(file.path):
             yield from self._facts(file, self._command_lines)
         elif found:
-            yield Problem(place, f"{found[1]} are not read yet")
+            yield Problem(place, f"{found[1]} are not read yet", "unusable")
         else:
-            yield Problem(place, "not a LinuxKit spec or image")
+            yield Problem(place, "not a LinuxKit spec or image", "unusable")
 
     def _file(self, file: File) -> Iterator[Subject | Problem]:
         """One file of a tree, and what is to be read from it."""
@@ -282,13 +291,13 @@ class _Reader:
         yield from self._kernel(file, data) if kernel.has_banner(data) else self._binary(file, data)
 
     def _module(self, file: File, data: bytes) -> Iterator[Subject]:
-        found = module.read(file, data)
+        found = module.read(file, data, self._peeler.budget)
         self._found.modules += 1
         yield found
 
     def _kernel(self, file: File, data: bytes) -> Iterator[Subject]:
         """A kernel without its configuration waits for one that may come later."""
-        found = kernel.read(data, file.place)
+        found = kernel.read(data, file.place, self._peeler.budget)
         self._keep(len(found.config_text))
         if len(file.place.artifacts) == 1:
             self._found.formats.append(found.format)
@@ -334,44 +343,51 @@ class _Reader:
     def _sysctl(self, file: File, data: bytes) -> Iterator[Subject]:
         yield sysctl.read(data.decode("utf-8", "surrogateescape"), file.place)
 
-    def _container_file(self, file: File, data: bytes) -> Iterator[Subject]:
+    def _container_file(self, file: File, data: bytes) -> Iterator[Subject | Problem]:
         """config.json and runtime.json of a container make one subject, whichever comes first."""
         match = _CONTAINER.fullmatch(file.path)
         if match is None:
             return
-        self._keep(len(data))
+        if len(data) > built.LIMIT:
+            raise LimitError(f"more than {built.LIMIT} bytes")
+        self._kept_containers += max(len(data), _LEAST)
+        if self._kept_containers > _CONTAINERS:
+            raise LimitError(f"configurations of containers of more than {_CONTAINERS} bytes in all")
         section, folder, which = match.groups()
         key = (*file.place.artifacts[:-1], section, folder)
-        services = sum(one[-2] == section and one[:-2] == key[:-2] for one in self._built)
-        built = self._built.setdefault(key, _Built(services))
+        if key not in self._built:
+            self._built[key] = _Built(self._numbers[key[:-1]])
+            self._numbers[key[:-1]] += 1
+        parts = self._built[key]
         if which == "config":
-            built.place, built.config = file.place, data
+            parts.place, parts.config = file.place, data
         else:
-            built.runtime = data
-        if built.config is not None and built.runtime is not None:
+            parts.runtime = data
+        if parts.config is not None and parts.runtime is not None:
             yield from self._container(key)
 
     def _unpaired(self) -> Iterator[Subject | Problem]:
         """Containers of which only one file was there."""
-        for key, built in self._built.items():
-            if built.place is None:
+        for key, parts in self._built.items():
+            if parts.place is None:
                 yield Problem(Place((*key[:-2], f"containers/{key[-2]}/{key[-1]}")), "runtime.json without config.json")
-            elif built.runtime is None:
-                try:
-                    yield from self._container(key)
-                except DamagedError as error:
-                    yield Problem(built.place, f"{error}; it is not examined")
+            elif parts.runtime is None:
+                yield from self._container(key)
 
-    def _container(self, key: tuple[str, ...]) -> Iterator[Subject]:
-        built = self._built[key]
-        if built.place is None or built.config is None:
+    def _container(self, key: tuple[str, ...]) -> Iterator[Subject | Problem]:
+        parts = self._built[key]
+        if parts.place is None or parts.config is None:
             return
         section, folder = key[-2:]
         numbered = _NUMBERED.fullmatch(folder) if section != SECTIONS[-1] else None
-        name, index = (numbered[2], int(numbered[1])) if numbered else (folder, built.index)
-        found = from_built(section, name, index, built.config, built.runtime, built.place)
+        name, index = (numbered[2], int(numbered[1])) if numbered else (folder, parts.index)
+        try:
+            found = built.from_built(section, name, index, parts.config, parts.runtime, parts.place)
+        except DamagedError as error:
+            yield Problem(parts.place, f"{error}; the container is not examined")
+            return
         self._found.containers[key] = found
-        self._found.is_linuxkit |= built.runtime is not None
+        self._found.is_linuxkit |= parts.runtime is not None
         yield found
 
     def _system(self, place: Place) -> System:
@@ -388,6 +404,11 @@ class _Reader:
             found.binaries,
             found.modules,
         )
+
+
+def _partly(problem: Problem) -> Problem:
+    """One file is of no use, but the rest of the system was read."""
+    return problem._replace(kind="incomplete")
 
 
 def _chains(chains: Iterable[tuple[str, ...]]) -> list[str]:

@@ -219,6 +219,7 @@ class _Walk:
         self.pending[level:] = reversed(self.pending[level:])
 
     def _counted(self, directory: _Record) -> Iterator[_Record]:
+        self._tree.budget.spend(directory.extents[0][1])
         for record in _records(self._source, self._volume, directory):
             self._tree.budget.entry()
             yield record

@@ -6,7 +6,7 @@ import re
 
 from .source import LimitError
 
-LIMIT = 16 << 20
+LIMIT = 4 << 20
 """Bytes that a configuration may have: real ones stay below 400 KiB."""
 
 _LINE = re.compile(

@@ -11,7 +11,7 @@ from . import kconfig
 from .compression import expand, identify, peek
 from .elf import MAGIC as ELF_MAGIC
 from .elf import Elf
-from .source import DamagedError, LimitError, Limits
+from .source import Budget, DamagedError, LimitError, Limits
 from .subjects import Kernel, Place
 
 HEAD = 0x10010
@@ -21,7 +21,7 @@ _SUFFIX = {"gzip": "gz", "zstd": "zst", "bzip2": "bz2", "lz4-legacy": "lz4"}
 _PE_ARCH = {0xAA64: "arm64", 0x5064: "riscv64", 0x5032: "riscv32", 0x6264: "loongarch64", 0x6232: "loongarch32"}
 _LZO = b"\x89LZO\0\r\n\x1a\n"
 _NO_IKCONFIG = "no IKCONFIG in the kernel"
-_HITS = 64
+_HITS = 8
 """Places that look like a banner or a configuration and are looked at: a kernel has two and one."""
 
 _U16, _U32, _U64_BIG = Struct("<H"), Struct("<I"), Struct(">Q")
@@ -49,18 +49,19 @@ def has_banner(data: bytes) -> bool:
     return bool(_BUILD.search(_banner(data)))
 
 
-def read(data: bytes, place: Place) -> Kernel:
+def read(data: bytes, place: Place, budget: Budget | None = None) -> Kernel:
     """The facts of a kernel image: bzImage, EFI zboot, arm64 and RISC-V Image, vmlinux; the last three compressed too.
 
     `config` is None and `config_source` says why where there is none to be had. Raises DamagedError when it is no
-    kernel, breaks off or contradicts itself, LimitError when it unpacks to more than Limits.body.
+    kernel, breaks off or contradicts itself, LimitError when it unpacks to more than Limits.body or the `budget`.
     """
     found = _format(data)
     if found:
-        return _READERS[found](data, place)
+        kernel, payload = _READERS[found](data, place)
+        return kernel if payload is None else _opened(kernel, payload, budget)
     compression = identify(data[:16])
     if compression:
-        inner = expand(data, compression, Limits().body)
+        inner = expand(data, compression, Limits().body, budget)
         found = _format(inner)
         if found in {"Image", "riscv Image"} or _is_vmlinux(inner):
             kernel = read(inner, place)
@@ -87,7 +88,11 @@ def _is_vmlinux(data: bytes) -> bool:
     return data.startswith(ELF_MAGIC) and has_banner(data)
 
 
-def _bzimage(data: bytes, place: Place) -> Kernel:
+_Found = tuple[Kernel, bytes | None]
+"""A kernel as far as its header tells, and the compressed payload that tells the rest, None where there is none."""
+
+
+def _bzimage(data: bytes, place: Place) -> _Found:
     """x86, by the boot protocol: Documentation/arch/x86/boot.rst."""
     setup = ((data[0x1F1] or 4) + 1) * 512
     if len(data) <= setup:
@@ -98,35 +103,35 @@ def _bzimage(data: bytes, place: Place) -> Kernel:
     flags = _number(data, _U16, 0x236) if protocol >= 0x20C else 0  # noqa: PLR2004 - 2.12 brought xloadflags
     kernel = Kernel(place, version, "", "x86_64" if flags & 1 else "x86", "bzImage", "")
     if protocol < 0x208:  # noqa: PLR2004 - 2.08 brought the payload's place
-        return kernel._replace(config_source="boot protocol before 2.08 hides the payload")
+        return kernel._replace(config_source="boot protocol before 2.08 hides the payload"), None
     offset, length = setup + _number(data, _U32, 0x248), _number(data, _U32, 0x24C)
-    return _opened(kernel, _payload(data, offset, length))
+    return kernel, _payload(data, offset, length)
 
 
-def _zboot(data: bytes, place: Place) -> Kernel:
+def _zboot(data: bytes, place: Place) -> _Found:
     """arm64, RISC-V and LoongArch: drivers/firmware/efi/libstub/zboot-header.S."""
     offset, length = _number(data, _U32, 8), _number(data, _U32, 12)
     machine = _number(data, _U16, _number(data, _U32, 0x3C) + 4)
     kernel = Kernel(place, "", "", _PE_ARCH.get(machine, f"PE machine {machine:#x}"), "EFI zboot", "")
     gzip = identify(data[offset : offset + 16]) == "gzip"
-    return _opened(kernel, _payload(data, offset, length if gzip else length + 4))
+    return kernel, _payload(data, offset, length if gzip else length + 4)
 
 
-def _image(data: bytes, place: Place) -> Kernel:
+def _image(data: bytes, place: Place) -> _Found:
     """arm64: Documentation/arch/arm64/booting.rst. Not compressed."""
-    return _described(Kernel(place, "", "", "arm64", "Image", ""), data)
+    return _described(Kernel(place, "", "", "arm64", "Image", ""), data), None
 
 
-def _riscv_image(data: bytes, place: Place) -> Kernel:
+def _riscv_image(data: bytes, place: Place) -> _Found:
     """RISC-V: Documentation/arch/riscv/boot-image-header.rst. The configuration tells the width."""
     kernel = _described(Kernel(place, "", "", "riscv64", "Image", ""), data)
-    return kernel._replace(arch="riscv32") if (kernel.config or {}).get("32BIT") == "y" else kernel
+    return kernel._replace(arch="riscv32") if (kernel.config or {}).get("32BIT") == "y" else kernel, None
 
 
-def _s390(data: bytes, place: Place) -> Kernel:
+def _s390(data: bytes, place: Place) -> _Found:
     """s390: the parameter area at 0x10400 points to the release."""
     version = _release(data, _number(data, _U64_BIG, 0x10428))
-    return Kernel(place, version, "", "s390x", "bzImage", "", config_source="s390 payload is not read")
+    return Kernel(place, version, "", "s390x", "bzImage", "", config_source="s390 payload is not read"), None
 
 
 _READERS = {
@@ -156,7 +161,7 @@ def _payload(data: bytes, offset: int, length: int) -> bytes:
     return data[offset : offset + length]
 
 
-def _opened(kernel: Kernel, payload: bytes) -> Kernel:
+def _opened(kernel: Kernel, payload: bytes, budget: Budget | None) -> Kernel:
     """`kernel` with what its compressed payload tells.
 
     The last four bytes of the payload are the unpacked size: in gzip its own, appended to all others.
@@ -169,7 +174,7 @@ def _opened(kernel: Kernel, payload: bytes) -> Kernel:
     size = _number(payload, _U32, len(payload) - 4)
     if size > Limits().body:
         raise LimitError(f"a kernel that unpacks to {size} bytes, more than {Limits().body}")
-    inner = expand(payload if compression == "gzip" else payload[:-4], compression, size)
+    inner = expand(payload if compression == "gzip" else payload[:-4], compression, size, budget)
     return _described(kernel._replace(compression=compression), inner)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .elf import Elf
-from .source import DamagedError, Limits
+from .source import Budget, DamagedError, Limits
 from .subjects import File, KernelModule
 
 _RELOCATABLE = 1
@@ -13,12 +13,13 @@ _SIGNATURE_INFO = 12
 _SUFFIXES = (".gz", ".xz", ".zst", ".ko")
 
 
-def read(file: File, data: bytes) -> KernelModule:
+def read(file: File, data: bytes, budget: Budget | None = None) -> KernelModule:
     """The facts of a module, compressed or not.
 
-    A key that stands more than once (alias, parm, firmware) has its values joined by line breaks. Raises DamagedError.
+    A key that stands more than once (alias, parm, firmware) has its values joined by line breaks. Raises DamagedError,
+    LimitError when it unpacks beyond the `budget`.
     """
-    data = _expanded(data)
+    data = _expanded(data, budget)
     elf = Elf(data)
     if elf.type != _RELOCATABLE:
         raise DamagedError("no kernel module: not a relocatable ELF object")
@@ -26,11 +27,11 @@ def read(file: File, data: bytes) -> KernelModule:
     return KernelModule(file, info.get("name") or _stem(file.path), info, _is_signed(data))
 
 
-def _expanded(data: bytes) -> bytes:
+def _expanded(data: bytes, budget: Budget | None) -> bytes:
     from .compression import expand, identify
 
     kind = identify(data[:16])
-    return expand(data, kind, Limits().body) if kind else data
+    return expand(data, kind, Limits().body, budget) if kind else data
 
 
 def _pairs(section: bytes) -> dict[str, str]:

@@ -161,7 +161,7 @@ class Peeler:
         try:
             yield from self._parts(stream, place, chain)
         except NotReadError as error:
-            yield Problem(place, str(error))
+            yield Problem(place, str(error), "unusable")
         except LimitError as error:
             yield Problem(place, f"{error}; it is not read further")
         except DamagedError as error:
@@ -201,6 +201,7 @@ class Peeler:
             raise NotReadError(f"{name} are not read yet")
         chain = (*chain, name)
         self.chains[chain] = None
+        self.budget.entry()
         for item in items:
             if isinstance(item, Problem):
                 yield item
@@ -226,6 +227,8 @@ class Peeler:
 
     def _is_layer(self, file: File, content: Stream) -> bool:
         """Compressed files that hold nothing known are anybody's; one named as an initrd is a layer, and damaged."""
+        if not file.size:
+            return False
         try:
             found = self.find(content, nested=True) is not None
         except DamagedError:

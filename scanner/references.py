@@ -40,9 +40,9 @@ def _kind(text: str, tag: str, digest: str) -> ReferenceClass:
         return "digest"
     if not tag:
         return "untagged"
-    tree, _, rest = tag.partition("-")
-    if len(tree) == _TREE_HASH and _HEX.issuperset(tree) and (not rest or rest.startswith("dirty")):
-        return "dirty-tag" if rest else "content-tag"
+    parts = tag.split("-")  # a kernel's tag has the version in front, one architecture's has its name behind
+    if any(len(part) == _TREE_HASH and _HEX.issuperset(part) for part in parts):
+        return "dirty-tag" if "dirty" in parts else "content-tag"
     return "latest" if tag == "latest" else "version-tag"
 
 

@@ -18,8 +18,8 @@ class LimitError(DamagedError):
 class Limits(NamedTuple):
     """What an input may cost; what exceeds it is reported, never silently cut."""
 
-    entries: int = 1_000_000
-    """Entries of all file trees together."""
+    entries: int = 400_000
+    """Entries of all file trees together; archives, extended headers and compressed streams count as well."""
     path: int = 4096
     """Bytes of a path."""
     depth: int = 256
@@ -31,7 +31,7 @@ class Limits(NamedTuple):
     total: int = 16 << 30
     """Bytes delivered by all layers together."""
     ratio: int = 250
-    """Bytes out per byte in, once `ratio_from` bytes came out."""
+    """Bytes out per byte in, of one layer and of all of them, once `ratio_from` bytes came out."""
     ratio_from: int = 256 << 20
     memory: int = 128 << 20
     """Bytes a decompressor's window may take."""
@@ -44,12 +44,17 @@ class Budget:
         self.limits = limits
         self.entries = 0
         self.delivered = 0
+        self.given = 0
+        """Bytes of the files that were named; what is delivered is measured by them, unless they are not known."""
 
     def spend(self, length: int) -> None:
         """Count bytes delivered. Raises LimitError."""
         self.delivered += length
-        if self.delivered > self.limits.total:
-            raise LimitError(f"more than {self.limits.total} bytes were unpacked (limit: total)")
+        limits = self.limits
+        if self.delivered > limits.total:
+            raise LimitError(f"more than {limits.total} bytes were unpacked (limit: total)")
+        if self.given and self.delivered > limits.ratio_from + limits.ratio * self.given:
+            raise LimitError(f"the whole unpacks to more than {limits.ratio} times its size (limit: ratio)")
 
     def entry(self) -> None:
         """Count an entry. Raises LimitError."""

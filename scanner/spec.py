@@ -223,7 +223,9 @@ class _Joined:
             source="linuxkit.files",
             location=entry.pointer,
             read=None if data is None else lambda limit: data[:limit],
-            parts={key.text: entry.place(key.text) for key, _ in entry.node.pairs},
+            parts={
+                key.text: entry.source.place(value, f"{entry.pointer}.{key.text}") for key, value in entry.node.pairs
+            },
         )
 
     def _id(self, entry: Entry, key: str) -> int:

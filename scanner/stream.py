@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from io import BytesIO
 
 from .source import Budget, Chunks, DamagedError, LimitError, Limits, MemorySource, Source
 
@@ -132,12 +133,13 @@ class Stream:
 
     def _gather(self, length: int) -> None:
         """Hold at least `length` bytes, as far as they are there."""
-        pieces = [self._held[self._position :]]
-        missing = length - len(pieces[0])
+        if self._position == len(self._held):
+            self._fill()
+        whole = BytesIO()  # it gives its own buffer away: joining pieces would need the room twice
+        missing = length - whole.write(self._held[self._position :])
         while missing > 0 and (piece := self._next()):
-            pieces.append(piece)
-            missing -= len(piece)
-        self._held = b"".join(pieces)
+            missing -= whole.write(piece)
+        self._held = whole.getvalue()
         self._position = 0
 
 

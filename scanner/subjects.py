@@ -1,7 +1,7 @@
 """The subjects: fact-bearing things, of the same type whether found in a spec or in an image."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal, NamedTuple
 
 Yes = Literal["yes", "no", "na", "undecided"]
@@ -348,7 +348,7 @@ class Kernel(NamedTuple):
     config_text: bytes = b""
 
 
-_ARGUMENT = re.compile(r'(?:[^\s"]|"[^"]*"?)+')
+_WORD = re.compile(r'(\s+)|[^\s"]+|"[^"]*"?')
 
 
 class KernelCommandLine(NamedTuple):
@@ -364,12 +364,25 @@ class KernelCommandLine(NamedTuple):
         As in the kernel, double quotes hold an argument together and are no part of it.
         """
         found: list[tuple[str, str | None]] = []
-        for word in _ARGUMENT.findall(self.text):
+        for word in _words(self.text):
             if word == "--":
                 break
             name, equals, value = word.replace('"', "").partition("=")
             found.append((name, value if equals else None))
         return tuple(found)
+
+
+def _words(text: str) -> Iterator[str]:
+    """Without a nested repetition in the pattern, which would cost memory for each of its turns."""
+    word = ""
+    for part in _WORD.finditer(text):
+        if not part[1]:
+            word += part[0]
+        elif word:
+            yield word
+            word = ""
+    if word:
+        yield word
 
 
 class Sysctl(NamedTuple):

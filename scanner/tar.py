@@ -17,6 +17,8 @@ from .tree import Entry, Tree, text
 BLOCK = 512
 _EXTENDED = 1 << 20
 """Bytes that the extended header of one entry may have."""
+_SHARED = 1000
+"""PAX records that may stand for all entries: git's archives have one, the commit."""
 _KINDS: dict[bytes, FileKind] = {
     b"0": "file",
     b"\0": "file",
@@ -66,12 +68,15 @@ def entries(stream: Stream, tree: Tree) -> Iterator[Entry]:
             return
         if not _has_right_sum(header):
             raise DamagedError(f"the tar header at byte {at} is damaged (its sum is wrong)")
+        tree.budget.entry()
         size = _number(header[124:136], at)
         type_ = header[156:157]
         if type_ in b"xgLKX":
             data = _extra(stream, size, at)
             if type_ == b"g":
                 shared |= _records(data, at)
+                if len(shared) > _SHARED:
+                    raise LimitError(f"more than {_SHARED} global PAX records, at byte {at}")
             elif type_ == b"L":
                 extended.name = data.partition(b"\0")[0]
             elif type_ == b"K":
@@ -79,7 +84,6 @@ def entries(stream: Stream, tree: Tree) -> Iterator[Entry]:
             else:
                 extended.records = _records(data, at)
             continue
-        tree.budget.entry()
         records = {**shared, **extended.records} if extended.records else shared
         yield from _entry(_Header.of(header, size, extended, records, at), stream, tree)
         extended = _Extended()

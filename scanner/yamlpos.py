@@ -15,7 +15,7 @@ SIZE_LIMIT = 10 << 20
 """Bytes of a document."""
 DEPTH_LIMIT = 64
 """Collections inside one another; a LinuxKit spec needs eight."""
-NODE_LIMIT = 100_000
+NODE_LIMIT = 50_000
 """Keys and values of a document, aliases expanded."""
 
 Kind = Literal["map", "seq", "str", "int", "float", "bool", "null", "timestamp"]
@@ -365,11 +365,12 @@ class _Composer:
 
     def _merge(self, pairs: list[tuple[Node, Node]], merged: Node) -> None:
         """Add the pairs of `<<: {…}` or `<<: [{…}, …]`; keys that are already there win."""
+        present = {key.text for key, _ in pairs}
         for one in merged.items if merged.kind == "seq" else [merged]:
             if one.kind != "map":
                 raise self._error("a merge key needs a map or a list of maps", one.start)
-            present = {key.text for key, _ in pairs}
             pairs += [(key, value) for key, value in one.pairs if key.text not in present]
+            present.update(key.text for key, _ in one.pairs)
 
     def _error(self, message: str, offset: int, hint: str = "") -> YamlError:
         place = self._document.stretch(offset, offset + 1)

@@ -62,11 +62,11 @@ def paths(items):
 
 
 def ends_well(items):
-    """An image ends with its System; an input that is none is nothing but unusable."""
+    """An image ends with its System; of an input of which nothing can be read there are problems and nothing else."""
     problems = of(items, Problem)
     if items and isinstance(items[-1], System):
         return all(problem.kind == "incomplete" for problem in problems)
-    return bool(problems) and len(problems) == len(items) and all(problem.kind == "unusable" for problem in problems)
+    return bool(problems) and len(problems) == len(items)
 
 
 @dataclass

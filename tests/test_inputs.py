@@ -37,7 +37,6 @@ def write(path: Path, data: bytes) -> Path:
         (SPEC, "spec"),
         (FOREIGN, "spec"),  # the spec reader says what it is not
         (b"\xff\xfes\0e\0r\0", "spec"),
-        (b"", "spec"),
         (b"\x1f\x8b\x08\0", "image"),
         (b"070701text", "image"),
         (b"MZ\0\0", "image"),
@@ -107,13 +106,16 @@ def test_a_path_that_is_not_there_or_cannot_be_read_is_a_problem(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert seen(tmp_path / "gone") == [("unusable", "no such file or directory")]
-    assert seen("a\0b") == [("incomplete", "cannot be read: embedded null byte")]
+    ((kind, message),) = seen("a\0b")  # Python's versions word it apart
+    assert kind == "incomplete"
+    assert message.startswith("cannot be read: ")
+    assert "embedded null" in message
 
     def refuse(*_: object) -> None:
         raise PermissionError(13, "Permission denied")
 
     path = write(tmp_path / "secret.yml", SPEC)
-    monkeypatch.setattr("builtins.open", refuse)
+    monkeypatch.setattr("lkscan.inputs.FileSource", refuse)
     assert seen(path) == [("incomplete", "cannot be read: Permission denied")]
     assert seen(tmp_path) == [("incomplete", "cannot be read: Permission denied")]
 

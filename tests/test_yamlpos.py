@@ -168,10 +168,10 @@ def test_every_duplicate_is_told_up_to_a_limit():
         (b"[" * 1000, "64 nested"),
         (b"a: " + b"{b: " * 100, "64 nested"),
         (b"- " * 1000, "64 nested"),
-        (b"- a\n" * 100_001, "100000 keys"),
+        (b"- a\n" * 50_001, "50000 keys"),
         (b"a: &a [x,x,x,x,x,x,x,x,x,x]\n" + b"".join(
             b"%c: &%c [%s]\n" % (98 + i, 98 + i, b",".join([b"*%c" % (97 + i)] * 10)) for i in range(8)
-        ), "100000 keys"),
+        ), "50000 keys"),
     ],
 )  # fmt: skip
 def test_bombs_meet_a_named_limit(data, limit):
@@ -186,7 +186,7 @@ def test_too_much_text_meets_a_named_limit(monkeypatch):
 
 
 def test_a_document_of_little_but_aliases_is_refused_as_by_yaml_v3():
-    data = b"a: &a [" + b"x," * 300 + b"]\nb: [" + b"*a," * 300 + b"]\n"
+    data = b"a: &a [" + b"x," * 210 + b"]\nb: [" + b"*a," * 210 + b"]\n"
     with pytest.raises(YamlError, match="aliases"):
         parse(data)
 
