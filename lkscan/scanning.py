@@ -34,7 +34,7 @@ def scan_inputs(inputs: Iterable[Input | Problem], options: Options, labels: Lab
                 for finding in engine.judge(subject):
                     funnel.add(finding)
         funnel.close()
-    for problem in engine.broken:
+    for problem in (*labels.unread, *engine.broken):
         funnel.meet(problem)
     return funnel.result(engine.tally)
 

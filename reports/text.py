@@ -28,6 +28,9 @@ _REASONS = 8
 _CONTAINERS = 25
 """Containers in a table of exposure."""
 
+_LABELS = 4
+"""What weighs most on a container, in the table of exposure."""
+
 _POSITION, _MESSAGE = 12, 20
 """Columns: of a finding's line:column, and of its message when it has one."""
 
@@ -184,7 +187,9 @@ def _exposure(container: Container, one: Exposure, width: int, style: Style) -> 
 def _reasons(container: Container, one: Exposure) -> str:
     if container.error:
         return "LinuxKit would not build it"
-    reasons = ", ".join(item.label.partition(" (")[0] for item in one.items if item.bad)
+    labels = [item.label.partition(" (")[0] for item in one.items if item.bad]
+    more = [f"{len(labels) - _LABELS} more"] if len(labels) > _LABELS else []
+    reasons = ", ".join([*labels[:_LABELS], *more])
     return "; ".join(filter(None, ["label not known" if one.score is None else "", reasons]))
 
 

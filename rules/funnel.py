@@ -80,6 +80,7 @@ class Funnel:
         self._rules = tuple(rules)
         self._options = options
         self._inputs: list[list[Finding]] = [[]]
+        self._void: dict[tuple[str, ...], int] = {}
         self._problems: list[Problem] = []
         self._systems: list[System] = []
         self._texts: dict[str, str] = {}
@@ -101,11 +102,19 @@ class Funnel:
         elif isinstance(subject, System):
             self._systems.append(subject)
         elif isinstance(subject, File) and subject.replaces:
-            self._void(subject)
+            self._void[subject.place.artifacts] = len(self._inputs[-1])
 
     def close(self) -> None:
-        """The present input ends."""
+        """The present input ends: what was found in files that later ones of the same path replace is dropped."""
+        if self._void:
+            self._inputs[-1] = [one for i, one in enumerate(self._inputs[-1]) if not self._is_void(i, one)]
+            self._void.clear()
         self._inputs.append([])
+
+    def _is_void(self, index: int, finding: Finding) -> bool:
+        """In an archive the last file of a path wins, with all that lies within it."""
+        path = finding.place.artifacts
+        return any(index < self._void.get(path[:length], 0) for length in range(1, len(path) + 1))
 
     def _document(self, spec: Spec) -> None:
         """Keep a spec's text: its comments silence findings, its lines are snippets."""
@@ -113,11 +122,6 @@ class Funnel:
         for violation in spec.violations:
             if violation.kind == "yaml":
                 self._problems.append(Problem(violation.place, f"cannot be read as YAML: {violation.message}"))
-
-    def _void(self, file: File) -> None:
-        """Drop what was found in an earlier file of the same path: in an archive the last one wins."""
-        path = file.place.artifacts
-        self._inputs[-1] = [one for one in self._inputs[-1] if one.place.artifacts[: len(path)] != path]
 
     def result(self, tally: Mapping[tuple[str, Outcome], int]) -> Result:
         """Filter, suppress, order."""

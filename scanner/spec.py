@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from itertools import islice
 from typing import Any
 
@@ -299,10 +300,18 @@ def _decoded(raw: Any) -> tuple[Mapping[str, Any], str]:  # noqa: ANN401 - JSON 
     """A label as LinuxKit reads it, or why it refuses it."""
     if raw is None:
         return {}, ""
+    return _decoded_text(raw) if isinstance(raw, str) else _decoded_node(node_of(raw))
+
+
+@lru_cache(maxsize=256)  # the containers of many specs come from few images
+def _decoded_text(text: str) -> tuple[Mapping[str, Any], str]:
     try:
-        node = parse(raw.encode("utf-8", "replace")).root if isinstance(raw, str) else node_of(raw)
+        return _decoded_node(parse(text.encode("utf-8", "replace")).root)
     except (YamlError, LimitError) as error:
         return {}, str(error)
+
+
+def _decoded_node(node: Node | None) -> tuple[Mapping[str, Any], str]:
     if node is None or node.kind != "map":
         return {}, "it is no object"
     value, faults = decode(node, "image")

@@ -69,15 +69,33 @@ def test_a_package_without_a_label_is_known_to_have_none():
 
 
 def test_every_state_of_the_table_leads_somewhere():
-    table = labels._table()
-    for name, states in table["packages"].items():
-        assert table["latest"][name] in states
-        assert all(0 <= number < len(table["configs"]) for number in states.values())
+    states = labels._table()[0].split()
+    assert len(states) == 3 * 2743
+    for name, tag in zip(states[::3], states[1::3], strict=True):
+        label, config, _ = LabelFinder().find(ref(f"linuxkit/{name}:{tag}"))
+        assert label.kind == "exact"
+        assert config is None or isinstance(json.loads(config), dict)
+
+
+@pytest.mark.parametrize("name", ["0", "=0", "a b", "acpid dbd30b25903bf17042c22171b729f94c4bd3d98d"])
+def test_odd_names_find_nothing_in_the_table(name):
+    assert LabelFinder().find(ref("x")._replace(text=f"linuxkit/{name}", name=f"linuxkit/{name}"))[0].kind != "exact"
 
 
 def test_the_table_is_not_read_for_other_images(monkeypatch):
     monkeypatch.setattr(labels, "_table", lambda: pytest.fail("was read"))
     LabelFinder().find(ref("acme/web"))
+
+
+def test_a_package_that_cannot_be_read_is_told(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "build.yml").write_text("image: [\n")
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "build.yml").write_text("stages: [x]\n")  # somebody else's: not a package, and no problem
+    finder = LabelFinder(packages=str(tmp_path))
+    assert finder.find(ref("linuxkit/a:1"))[0].kind == "unknown"
+    assert finder.find(ref("linuxkit/b:1"))[0].kind == "unknown"
+    assert [str(one.place) for one in finder.unread] == [str(tmp_path / "a" / "build.yml")]
 
 
 def test_package_folders_come_first(tmp_path):
