@@ -122,6 +122,8 @@ def _scan_options(parser: argparse.ArgumentParser) -> None:
     )
     add("--select", metavar="RULES", default="", help="only these rules: ids or names, comma-separated, * allowed")
     add("--ignore", metavar="RULES", default="", help="all rules but these")
+    add("--no-ignores", action="store_true", help="show what `# lkscan: ignore[...]` in specs silences, too")
+    add("--require-reason", action="store_true", help="heed only those directives in specs that give a reason")
     add("--date", metavar="YYYY-MM-DD", help="judge ends of life as of this day (default: today)")
     add("--color", choices=("auto", "always", "never"), default="auto", help="colour (default: on a terminal)")
     add(
@@ -201,7 +203,9 @@ def _options(order: argparse.Namespace) -> Options:
     select, ignore = (tuple(filter(None, map(str.strip, text.split(",")))) for text in (order.select, order.ignore))
     if strangers := unknown((*select, *ignore), RULES):
         raise UsageError(f"no rule is called {strangers[0]}; `lkscan rules` lists them")
-    return Options(Profile[order.profile.upper()], select, ignore)
+    return Options(
+        Profile[order.profile.upper()], select, ignore, heed=not order.no_ignores, require_reason=order.require_reason
+    )
 
 
 def _labels(order: argparse.Namespace) -> LabelFinder:

@@ -26,7 +26,7 @@ def scan_inputs(inputs: Iterable[Input | Problem], options: Options, labels: Lab
     """Scan what `inputs.gather` found, with the labels of images from `labels`."""
     rules = choose(RULES, options)
     engine = Engine(rules)
-    funnel = Funnel(rules, options)
+    funnel = Funnel(rules, options, RULES)
     for one in inputs:
         for subject in (one,) if isinstance(one, Problem) else read(one, labels):
             funnel.meet(subject)

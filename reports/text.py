@@ -25,6 +25,9 @@ _FACTS = 3
 _REASONS = 8
 """Reasons for open verdicts that are written out."""
 
+_SILENCED = 20
+"""Suppressed findings that are written out."""
+
 _CONTAINERS = 25
 """Containers in a table of exposure."""
 
@@ -50,7 +53,7 @@ def render(result: Result, options: Options) -> str:
     style = Style(color=options.color, width=options.width)
     read = inputs(result)
     blocks = [list(_input(one, style)) for one in read if one.groups or len(read) == 1 or not _is_linuxkit(one)]
-    blocks += [list(part(result, style)) for part in (_remedies, _open, _problems, _summary)]
+    blocks += [list(part(result, style)) for part in (_remedies, _suppressed, _open, _problems, _summary)]
     return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
 
 
@@ -204,6 +207,17 @@ def _remedies(result: Result, style: Style) -> Iterator[str]:
         head = f"  {style.severity(min(finding.severity, Severity.HIGH), number)}  "
         times = f" ({numbers[number]} times)" if numbers[number] > 1 else ""
         yield from style.hanging(head, f"{finding.rule.remedy}{times}", len(number) + 4)
+
+
+def _suppressed(result: Result, style: Style) -> Iterator[str]:
+    """Who silenced what, on one line each."""
+    if result.suppressed:
+        yield f"{style.bold('Suppressed')}  {style.dim('silenced by a comment in the spec; --no-ignores shows it')}"
+    for finding, reason in result.suppressed[:_SILENCED]:
+        text = f"{finding.place} {finding.subject}: {reason or 'no reason given'}"
+        yield f"  {style.dim(finding.rule.id)}  {style.clipped(printable(text), len(finding.rule.id) + 4)}"
+    if len(result.suppressed) > _SILENCED:
+        yield style.dim(f"  ... and {len(result.suppressed) - _SILENCED} more (--format json lists them all)")
 
 
 def _open(result: Result, style: Style) -> Iterator[str]:

@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
-from . import access, binaries, cmdline, files, images, kernel, mounts, namespaces, privileges, secrets, spec
+from . import (
+    access,
+    binaries,
+    cmdline,
+    crosschecks,
+    files,
+    hygiene,
+    images,
+    kernel,
+    mounts,
+    namespaces,
+    privileges,
+    secrets,
+    spec,
+)
 from .engine import Rule
 
 RULES: tuple[Rule, ...] = (
     *spec.RULES,
+    *hygiene.RULES,
     *images.RULES,
     *privileges.RULES,
     *namespaces.RULES,
     *mounts.RULES,
+    *crosschecks.RULES,
     *access.RULES,
     *secrets.RULES,
     *files.RULES,

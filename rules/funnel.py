@@ -1,23 +1,25 @@
 """The funnel: the one place that filters, suppresses, orders and counts findings."""
 
-import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from fnmatch import fnmatchcase
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from ..scanner.subjects import File, Problem, Spec, Subject, System
 from .engine import Finding, Outcome, Profile, Rule, Severity
-
-_IGNORE = re.compile(r"#\s*lkscan:\s*ignore\[(?P<rules>[^\]]*)\]\s*(?P<reason>.*?)\s*$")
+from .ignores import Directives, Ignore, names
 
 
 class Options(NamedTuple):
-    """What the user wants to see. `select` and `ignore` hold rule ids or names, `*` and `?` allowed (`LKB*`)."""
+    """What the user wants to see. `select` and `ignore` hold rule ids or names, `*` and `?` allowed (`LKB*`).
+
+    `heed`: whether directives in the files silence findings at all; `require_reason`: whether only those with a reason.
+    """
 
     profile: Profile = Profile.REGULAR
     select: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
+    heed: bool = True
+    require_reason: bool = False
 
 
 class Suppressed(NamedTuple):
@@ -61,11 +63,6 @@ def choose(rules: Iterable[Rule], options: Options) -> tuple[Rule, ...]:
     )
 
 
-def names(rule: Rule, patterns: Iterable[str]) -> bool:
-    """Whether one of the patterns names this rule, by id or by name."""
-    return any(fnmatchcase(rule.id, pattern.upper()) or fnmatchcase(rule.name, pattern) for pattern in patterns)
-
-
 def unknown(patterns: Iterable[str], rules: Iterable[Rule]) -> list[str]:
     """The patterns that name no rule at all."""
     known = tuple(rules)
@@ -75,15 +72,17 @@ def unknown(patterns: Iterable[str], rules: Iterable[Rule]) -> list[str]:
 class Funnel:
     """Takes findings as they come and gives, in `result`, those to show, in order."""
 
-    def __init__(self, rules: Iterable[Rule], options: Options) -> None:
-        """`rules` are those that were run."""
+    def __init__(self, rules: Iterable[Rule], options: Options, known: Iterable[Rule] | None = None) -> None:
+        """`rules` are those that were run, `known` all that a directive may name (the same, unless told)."""
         self._rules = tuple(rules)
+        self._known = self._rules if known is None else tuple(known)
         self._options = options
         self._inputs: list[list[Finding]] = [[]]
         self._void: dict[tuple[str, ...], int] = {}
         self._problems: list[Problem] = []
         self._systems: list[System] = []
         self._texts: dict[str, str] = {}
+        self._homes: dict[tuple[str, ...], int] = {}
         self._not_applicable: Counter[tuple[str, str]] = Counter()
 
     def add(self, finding: Finding) -> None:
@@ -119,23 +118,29 @@ class Funnel:
     def _document(self, spec: Spec) -> None:
         """Keep a spec's text: its comments silence findings, its lines are snippets."""
         self._texts[spec.place.artifacts[-1]] = spec.text
+        self._homes[spec.place.artifacts] = len(self._inputs) - 1
         for violation in spec.violations:
             if violation.kind == "yaml":
                 self._problems.append(Problem(violation.place, f"cannot be read as YAML: {violation.message}"))
 
     def result(self, tally: Mapping[tuple[str, Outcome], int]) -> Result:
         """Filter, suppress, order."""
-        ignores = {name: _ignores(text) for name, text in self._texts.items()}
+        texts = {home: self._texts[home[-1]] for home in self._homes} if self._options.heed else {}
+        directives = Directives(texts, self._known, require_reason=self._options.require_reason)
         findings: list[Finding] = []
         others: list[Finding] = []
         suppressed: list[Suppressed] = []
         hidden = 0
-        for finding in (one for batch in self._inputs for one in sorted(batch, key=_order)):
+        silenced = [[(one, directives.reason(one)) for one in batch] for batch in self._inputs]
+        counts: Counter[tuple[str, Outcome]] = Counter()
+        for one in self._hygiene(directives, counts):
+            silenced[self._homes[one.place.artifacts]].append((one, None))
+        for finding, reason in (pair for batch in silenced for pair in sorted(batch, key=lambda pair: _order(pair[0]))):
             if finding.outcome is not Outcome.FAIL:
                 others.append(finding)
             elif finding.profile > self._options.profile and not names(finding.rule, self._options.select):
                 hidden += 1
-            elif (reason := _suppression(finding, ignores)) is not None:
+            elif reason is not None:
                 suppressed.append(Suppressed(finding, reason))
             else:
                 findings.append(finding)
@@ -147,10 +152,23 @@ class Funnel:
             hidden=hidden,
             problems=tuple(self._problems),
             systems=tuple(self._systems),
-            tally=dict(sorted(tally.items(), key=lambda item: (item[0][0], item[0][1].value))),
+            tally=dict(sorted({**tally, **counts}.items(), key=lambda item: (item[0][0], item[0][1].value))),
             texts=self._texts,
             rules=self._rules,
         )
+
+    def _hygiene(self, directives: Directives, counts: Counter[tuple[str, Outcome]]) -> Iterator[Finding]:
+        """What the rules about directives say, now that it is known what came of each; nothing silences them."""
+        unread = [problem.place.artifacts[0] for problem in self._problems]
+        rules = [rule for rule in self._rules if rule.subject is Ignore]
+        for ignore in directives.outcomes(self._rules, unread):
+            for rule in rules:
+                if rule.about is not None and not rule.about(ignore):
+                    counts[rule.id, Outcome.NOT_APPLICABLE] += 1
+                    continue
+                found = [Finding.of(rule, verdict) for verdict in rule.check(ignore)]
+                counts[rule.id, Outcome.FAIL if found else Outcome.PASS] += 1
+                yield from found
 
 
 def _order(finding: Finding) -> tuple[tuple[str, ...], int, int, str, str]:
@@ -162,24 +180,3 @@ def _order(finding: Finding) -> tuple[tuple[str, ...], int, int, str, str]:
         finding.rule.id,
         finding.key,
     )
-
-
-def _ignores(text: str) -> dict[int, tuple[tuple[str, ...], str]]:
-    """Line number -> (patterns, reason): a comment speaks for its own line, or alone on a line for the next one."""
-    found = {}
-    for number, line in enumerate(text.splitlines(), 1):
-        if "lkscan:" in line and (match := _IGNORE.search(line)):
-            patterns = tuple(pattern.strip() for pattern in match["rules"].split(",") if pattern.strip())
-            alone = not line[: match.start()].strip()
-            found[number + alone] = (patterns, match["reason"])
-    return found
-
-
-def _suppression(finding: Finding, ignores: Mapping[str, dict[int, tuple[tuple[str, ...], str]]]) -> str | None:
-    """The reason given for silencing the finding at any of its places; None when it is not silenced."""
-    for location in finding.locations:
-        span = location.place.span
-        patterns, reason = ignores.get(location.place.artifacts[-1], {}).get(span.line if span else 0, ((), ""))
-        if names(finding.rule, patterns):
-            return reason
-    return None

@@ -187,10 +187,12 @@ class _Builder:
         return [one for one in items if one[0] is not None or key == "additionalGids"]
 
     def _merged(self, key: str) -> list[tuple[str, Source]]:
-        """The spec's list; else the label's followed by what `key.add` adds to it."""
+        """The spec's list; else the label's followed by what `key.add` adds to it. An addition in vain is noted."""
         layers = [(Source("spec", key), self._spec)]
         if key not in self._spec:
             layers = [(Source("label", key), self._label), (Source("spec", f"{key}.add"), self._spec)]
+        elif self._spec.get(f"{key}.add"):
+            self._sources[f"{key}.add"] = Source("spec", f"{key}.add")
         parts = []
         for source, values in layers:
             if source.key in values:

@@ -154,7 +154,8 @@ class Container(NamedTuple):
     `oci` and `runtime` are shaped as in the OCI runtime specification and LinuxKit's runtime.json; readers guarantee
     the types of all that the accessors below touch. `origins` is keyed by the spec's key (`pid`, `capabilities`) and,
     where items can differ, by key and item: `capabilities:CAP_SYS_ADMIN`, `binds:/run` and `mounts:/run` and
-    `tmpfs:/run` (by destination), `devices:0`, `env:0` (by index). `place` is its entry: the value of `name` in a
+    `tmpfs:/run` (by destination), `devices:0`, `env:0` (by index). `capabilities.add` and `binds.add` are there only
+    where the plain key makes LinuxKit ignore them. `place` is its entry: the value of `name` in a
     spec, config.json in an image. `error` is LinuxKit's reason not to build it.
     """
 

@@ -214,3 +214,33 @@ def test_names_that_are_no_text_are_printed_escaped(spec, tmp_path: Path) -> Non
     done = run(name, cwd=tmp_path, env={**os.environ, "PYTHONIOENCODING": "ascii"})
     assert done.returncode == FINDINGS, done.stderr
     assert "bad-" in done.stdout
+
+
+SILENCED = BAD.replace("name: web", "name: web  # lkscan: ignore[LK*] a test")
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "status"),
+    [
+        (SILENCED, ["--fail-on", "note"], OK),
+        (SILENCED, ["--no-ignores"], FINDINGS),
+        (SILENCED, ["--require-reason"], OK),
+        (SILENCED.replace(" a test", ""), [], OK),
+        (SILENCED.replace(" a test", ""), ["--require-reason"], FINDINGS),
+        (SILENCED.replace("a test", "(until 2026-11-23)"), [], OK),
+        (SILENCED.replace("a test", "(until 2026-11-23)"), ["--date", "2026-11-24"], FINDINGS),
+        (CLEAN + "# lkscan: ignore[LKZ999]\n", ["--fail-on", "medium"], FINDINGS),
+        (CLEAN + "# lkscan: ignore[LKZ999]\n", ["--no-ignores", "--fail-on", "note"], OK),
+    ],
+)
+def test_comments_in_a_spec_silence_findings(spec, text, options, status, capsys) -> None:
+    assert main([spec(text), *options]) == status
+    out = capsys.readouterr().out
+    assert ("Suppressed" in out) is ("LK*" in text and status == OK)
+
+
+def test_a_silenced_finding_is_told_with_its_reason(spec, capsys) -> None:
+    assert main([spec(SILENCED), "-o", "report.json"]) == OK
+    assert "  LKI001  linuxkit.yml:7:12 services:nginx: a test" in capsys.readouterr().out
+    told = json.loads(Path("report.json").read_text(encoding="utf-8"))["suppressed"]
+    assert {one["reason"] for one in told} == {"a test"}

@@ -8,6 +8,8 @@ import pytest
 from lkscan.rules import tables
 from lkscan.rules.catalogue import RULES
 from lkscan.rules.engine import Engine
+from lkscan.rules.funnel import Funnel, Options
+from lkscan.rules.ignores import Ignore
 from lkscan.scanner.labels import LabelFinder
 from lkscan.scanner.spec import read
 from lkscan.scanner.subjects import Container, ImageReference, KernelCommandLine, Problem, Spec
@@ -17,7 +19,7 @@ HEADINGS = ("What it does", "Why it matters", "Example", "Use instead", "When no
 BY_NAME = {rule.name: rule for rule in RULES}
 BLOCK = re.compile(r"^```ya?ml\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 EXPECT = re.compile(r"#\s*expect:\s*(.+)$")
-FROM_SPECS = {Spec, ImageReference, Container, KernelCommandLine}
+FROM_SPECS = {Spec, ImageReference, Container, KernelCommandLine, Ignore}
 
 every_rule = pytest.mark.parametrize("rule", RULES, ids=[rule.name for rule in RULES])
 
@@ -45,8 +47,21 @@ def findings(rule, text):
     subjects = list(read([(kind, text.encode())], LabelFinder()))
     problems = [subject.message for subject in subjects if isinstance(subject, Problem)]
     assert not problems, problems
+    if rule.subject is Ignore:
+        return about_directives(rule, subjects)
     judge = Engine([rule])
     return [finding for subject in subjects for finding in judge.judge(subject)]
+
+
+def about_directives(rule, subjects):
+    """What a rule says of directives, once all other rules have spoken."""
+    judge, funnel = Engine(RULES), Funnel(RULES, Options(require_reason=rule.name == "ignore-without-reason"))
+    for subject in subjects:
+        funnel.meet(subject)
+        for finding in judge.judge(subject):
+            funnel.add(finding)
+    funnel.close()
+    return [finding for finding in funnel.result({}).findings if finding.rule is rule]
 
 
 def test_every_page_has_a_rule():

@@ -7,8 +7,9 @@ from test_rules_secrets import pem
 
 from lkscan.rules.catalogue import RULES
 from lkscan.rules.engine import Outcome
+from lkscan.rules.ignores import Ignore
 from lkscan.scanner.effective import CAPABILITIES
-from lkscan.scanner.subjects import Kernel, KernelCommandLine, Violation
+from lkscan.scanner.subjects import Kernel, KernelCommandLine, Origin, System, Violation
 
 BY_ID = {rule.id: rule for rule in RULES}
 
@@ -23,8 +24,25 @@ def refused(kind):
     return spec(Violation(kind, "it is odd", SPEC))
 
 
+def directive(*patterns, reason="", until="", flaw="", strangers=(), unused=(), required=False):
+    return Ignore(SPEC, patterns, reason, until, flaw, strangers, unused, required=required)
+
+
 def line(text):
     return KernelCommandLine(SPEC, text)
+
+
+def system(*containers):
+    return System(SPEC, "spec", True, "YAML", containers)  # noqa: FBT003 - of LinuxKit
+
+
+def hidden(path):
+    return entry(path, b"", source="linuxkit.files")
+
+
+def sysctl(name, **facts):
+    made = container(**facts)
+    return made._replace(oci={**made.oci, "linux": {**made.oci["linux"], "sysctl": {name: "1"}}})
 
 
 HARD = {
@@ -40,6 +58,14 @@ CASES = {
     "LKS002": (refused("schema"), spec(), refused("yaml")),
     "LKS003": (refused("build"), spec(), refused("yaml")),
     "LKS004": (spec(sections={"trust": place(9)}), spec(), spec(kind="package")),
+    "LKS005": (directive("LKZ999", strangers=("LKZ999",)), directive("LKP002"), None),
+    "LKS006": (directive("LKP002", unused=("LKP002",)), directive("LKP002"), directive(flaw="it is odd")),
+    "LKS007": (directive("LKP002", until="2001-01-01"), directive("LKP002", until="9999-12-31"), directive("LKP002")),
+    "LKS008": (
+        directive("LKP002", reason="(until 9999-12-31)", required=True),
+        directive("LKP002", reason="it is fine", required=True),
+        directive("LKP002"),
+    ),
     "LKI001": (image("nginx", "untagged"), image("nginx:1", "version-tag"), image("${IT}", "placeholder")),
     "LKI002": (
         image("nginx:1", "version-tag"),
@@ -52,6 +78,21 @@ CASES = {
     "LKN001": (container(pid="host"), container(), None),
     "LKM001": (container(binds=["/run:/run"]), container(), container(binds=["/run:/run"], section="onboot")),
     "LKM002": (container(binds=["/etc:/etc"]), container(binds=["/etc:/etc:ro"]), None),
+    "LKN002": (
+        system(container(net="/run/netns/a")),
+        system(container(net="/run/netns/a"), container(name="b", runtime={"bindNS": {"net": "/run/netns/a"}})),
+        system(container()),
+    ),
+    "LKM003": (hidden("var/lib/a"), hidden("etc/a"), entry("var/lib/a", b"")),
+    "LKM004": (system(container()), system(container(readonly=True)), system(container(section="onboot"))),
+    "LKP004": (
+        container(origins={"binds.add": Origin("spec", place(5))}),
+        container(),
+        container(label="built"),
+    ),
+    "LKP005": (system(container(uid=1)), system(container(uid=1, no_new_privileges=True)), system()),
+    "LKY001": (sysctl("vm.swappiness"), sysctl("net.core.somaxconn", net="new"), container()),
+    "LKL001": (system(container()), system(container(), container(name="sysctl")), system()),
     "LKA001": (
         container(image=image("linuxkit/getty:1", "version-tag"), env=["INSECURE=true"]),
         container(image=image("linuxkit/getty:1", "version-tag")),
@@ -96,6 +137,7 @@ CASES = {
 
 ALWAYS = {
     "LKS001": "every document is YAML or is not",
+    "LKS005": "every directive is one or is not",
     "LKP001": "every container has a bounding set",
     "LKP002": "every container holds something",
     "LKN001": "every container has a pid namespace, its own or another's",

@@ -1,0 +1,356 @@
+"""What shows only when parts of a spec are held against one another, or all of its containers are looked at."""
+
+import posixpath
+import re
+from collections.abc import Callable, Iterable, Iterator
+
+from ..scanner.subjects import Container, File, System
+from .engine import Confidence, Location, Profile, Severity, Verdict, fail, not_applicable, rule, undecided
+from .escape import effective, host_path
+from .provenance import confidence, is_set, open_question, stand_in, where
+
+_KEYS = {"network": "net", "ipc": "ipc", "uts": "uts", "pid": "pid", "user": "userns"}
+"""The spec's key for each kind of namespace that can be joined by path; runtime.bindNS says `user` for the last."""
+
+_HIDDEN = ("dev", "proc", "run", "sys", "tmp", "var")
+"""What LinuxKit's init mounts a filesystem over before anything else runs (rc.init, doMounts)."""
+
+_IPC = frozenset(
+    {
+        "kernel.msgmax",
+        "kernel.msgmnb",
+        "kernel.msgmni",
+        "kernel.sem",
+        "kernel.shmall",
+        "kernel.shmmax",
+        "kernel.shmmni",
+        "kernel.shm_rmid_forced",
+    }
+)
+"""The kernel's own settings that belong to an ipc namespace, as runc's validator lists them."""
+
+_HOST_NETWORK = re.compile(r"/proc/(1|self|thread-self)/ns/net")
+"""Paths of the network namespace that runc itself runs in: the host's."""
+
+
+def _is_whole(system: System) -> bool:
+    """Whether it has containers that run together: a package has one, and what joins it is not known."""
+    return system.kind != "package" and bool(system.containers)
+
+
+# --- namespaces joined by path
+
+
+@rule(
+    "LKN002",
+    "namespace-path-nobody-makes",
+    Severity.MEDIUM,
+    "Container '{0}' joins '{1}' as its '{2}' namespace, but no other container makes it.",
+    remedy="Correct the path, or give the container that is to make it this path in 'runtime.bindNS'.",
+    nist=("3.4.3",),
+    about=_is_whole,
+)
+def namespace_path_nobody_makes(system: System) -> Iterator[Verdict]:
+    """A container joins a namespace by a path that no other container's `runtime.bindNS` makes."""
+    joins = list(_joins(system.containers))
+    for container, kind, path in joins:
+        others = [one for one in system.containers if one is not container]
+        if host_path(path) not in _made(others, kind):
+            yield _unmade(container, kind, path, others)
+    if not joins:
+        reason = "No container joins a namespace by path, as far as the labels are known."
+        yield not_applicable(system.kind, system.place, reason)
+
+
+def _joins(containers: Iterable[Container]) -> Iterator[tuple[Container, str, str]]:
+    """Every namespace that is joined by a path: the container, its kind, the path. Those of /proc always exist."""
+    for container in containers:
+        for kind in _KEYS:
+            path = container.namespace(kind)
+            if path not in {"host", "new"} and not host_path(path).startswith("/proc/"):
+                yield container, kind, path
+
+
+def _bound(container: Container, kind: str) -> str:
+    """The path at which it leaves its namespace of a kind for others to join, or ""."""
+    bound = container.runtime.get("bindNS") or {}
+    return host_path(bound.get("user" if kind == "user" else _KEYS[kind], ""))
+
+
+def _made(containers: Iterable[Container], kind: str) -> list[str]:
+    return sorted({path for one in containers if (path := _bound(one, kind))})
+
+
+def _unmade(container: Container, kind: str, path: str, others: list[Container]) -> Verdict:
+    keys = ((_KEYS[kind], None),)
+    at = where(container, keys)[0]
+    if doubt := _other_maker(others, kind, path) or open_question(container):
+        return undecided(container.title, at.place, doubt, key=kind)
+    listed = ", ".join(f"'{one}'" for one in _made(others, kind))
+    return fail(
+        container.title,
+        at.place,
+        container.name,
+        path,
+        kind,
+        note=at.note,
+        key=kind,
+        evidence=(f"Paths of that kind that others make: {listed or 'none'}.", *stand_in(container, keys)),
+        confidence=confidence(container, keys),
+    )
+
+
+def _other_maker(others: list[Container], kind: str, path: str) -> str:
+    """Who else may make it, in a sentence: a container not fully known, or one that can mount there; or ""."""
+    for one in others:
+        if not _bound(one, kind) and (question := open_question(one, "runtime.bindNS")):
+            return f"'{path}' may be made by '{one.name}'. {question}"
+        folders = [host_path(mount.source).rstrip("/") for mount in one.mounts if mount.is_bind]
+        if "CAP_SYS_ADMIN" in effective(one) and any(host_path(path).startswith(f"{folder}/") for folder in folders):
+            return f"Container '{one.name}' can mount at '{path}': whether its program does is not known."
+    return ""
+
+
+# --- files below a mount of init
+
+
+def _is_from_files(file: File) -> bool:
+    """Whether a spec's `files:` put it there: only then is LinuxKit's init known to run."""
+    return file.source == "linuxkit.files" and (file.parts is not None or file.kind == "file")
+
+
+@rule(
+    "LKM003",
+    "file-hidden-at-boot",
+    Severity.LOW,
+    "Nobody will see '{0}': init mounts a filesystem on '{1}' before anything runs.",
+    remedy="Put it below /etc, /usr or /opt and bind it where it is needed; let 'runtime.mkdir' make folders.",
+    nist=("3.1.2",),
+    confidence=Confidence.MEDIUM,
+    about=_is_from_files,
+)
+def file_hidden_at_boot(file: File) -> Iterator[Verdict]:
+    """An entry of `files:` lies where LinuxKit's init mounts a filesystem over it."""
+    path = posixpath.normpath(f"/{file.path.lstrip('/')}")
+    top, _, rest = path[1:].partition("/")
+    if top in _HIDDEN and rest:
+        profile = Profile.PEDANTIC if file.parts is None else None
+        yield fail(file.path, file.place, path, f"/{top}", profile=profile)
+
+
+# --- additions that LinuxKit ignores
+
+
+def _is_of_spec(container: Container) -> bool:
+    return container.section != "package" and container.label.kind != "built"
+
+
+@rule(
+    "LKP004",
+    "ignored-addition",
+    Severity.LOW,
+    "Container '{0}' sets both '{1}' and '{2}': LinuxKit ignores the second.",
+    remedy="Move what it adds to the plain key, or drop the plain key where the label's value was meant to stay.",
+    nist=("3.4.3",),
+    about=_is_of_spec,
+)
+def ignored_addition(container: Container) -> Iterator[Verdict]:
+    """A container adds to a label's capabilities or binds, and replaces them at the same time."""
+    for key in ("capabilities", "binds"):
+        if origin := container.origins.get(f"{key}.add"):
+            plain = container.origin(key)
+            related = (Location(plain.place, "takes the place of the label's and of all additions"),)
+            yield fail(
+                container.title,
+                origin.place,
+                container.name,
+                key,
+                f"{key}.add",
+                note="ignored",
+                related=related,
+                key=key,
+            )
+
+
+# --- kernel settings of a container
+
+
+@rule(
+    "LKY001",
+    "sysctl-of-the-host",
+    Severity.MEDIUM,
+    {
+        "default": "Container '{0}' sets '{1}' in the '{2}' namespace of the host: runc refuses to start it.",
+        "none": "Container '{0}' sets '{1}', which belongs to no namespace: runc refuses to start it.",
+        "hostname": "Container '{0}' sets '{1}', which only the key 'hostname' may: runc refuses to start it.",
+    },
+    remedy="Give the container a namespace of its own ('net: new', 'ipc: new', 'uts: new') for a setting that belongs "
+    "to one. Set all others for the whole machine: have linuxkit/sysctl read a file from /etc/sysctl.d.",
+    nist=("3.4.3",),
+)
+def sysctl_of_the_host(container: Container) -> Iterator[Verdict]:
+    """A container's `sysctl:` names a setting of the host, which runc refuses to change for one container."""
+    settings = (container.oci.get("linux") or {}).get("sysctl") or {}
+    for name in sorted(settings):
+        kind = _namespace_of(_dotted(name))
+        if not kind or kind == "hostname":
+            yield _refused(container, name, variant=kind or "none")
+        elif _shares(container, kind):
+            yield _refused(container, name, kind)
+    if not settings:
+        yield _no_sysctl(container)
+
+
+def _dotted(name: str) -> str:
+    """The name with dots between its parts, as runc reads it: `net/ipv4/conf/eth0.1/x` has slashes instead."""
+    first = re.search(r"[./]", name)
+    return name.translate(str.maketrans("./", "/.")) if first and first[0] == "/" else name
+
+
+def _namespace_of(name: str) -> str:
+    """The kind of namespace that a setting belongs to, `hostname` for the one with a key of its own, or ""."""
+    if name in _IPC or name.startswith("fs.mqueue."):
+        return "ipc"
+    if name.startswith("net."):
+        return "network"
+    return {"kernel.domainname": "uts", "kernel.hostname": "hostname"}.get(name, "")
+
+
+def _shares(container: Container, kind: str) -> bool:
+    path = container.namespace(kind)
+    return path == "host" or (kind == "network" and bool(_HOST_NETWORK.fullmatch(path)))
+
+
+def _refused(container: Container, name: str, kind: str = "", *, variant: str = "default") -> Verdict:
+    """The failure, at the setting; open where an unknown label may give the container the namespace it needs."""
+    key = _KEYS.get(kind)
+    keys = (("sysctl", None), *(((key, None),) if key else ()))
+    at, *related = where(container, keys)
+    if key and container.label.kind == "unknown" and not is_set(container, key):
+        return undecided(container.title, at.place, open_question(container, key), key=name)
+    return fail(
+        container.title,
+        at.place,
+        container.name,
+        name,
+        *filter(None, (kind,)),
+        note=at.note,
+        related=related,
+        variant=variant,
+        key=name,
+        evidence=stand_in(container, keys),
+        confidence=confidence(container, keys),
+    )
+
+
+def _no_sysctl(container: Container) -> Verdict:
+    if question := open_question(container, "sysctl"):
+        return undecided(container.title, container.place, question)
+    return not_applicable(container.title, container.place, "It has no 'sysctl'.")
+
+
+# --- what all containers lack: one finding with the list
+
+
+def _has_containers(system: System) -> bool:
+    return bool(system.containers)
+
+
+def _has_services(system: System) -> bool:
+    return system.kind != "package" and any(one.section == "services" for one in system.containers)
+
+
+@rule(
+    "LKP005",
+    "new-privileges-allowed",
+    Severity.LOW,
+    "'{0}' of '{1}' containers may gain privileges when they execute a program.",
+    remedy="Set 'noNewPrivileges: true' for those that run no set-user-ID program and none with file capabilities.",
+    nist=("3.4.3",),
+    profile=Profile.PEDANTIC,
+    about=_has_containers,
+)
+def new_privileges_allowed(system: System) -> Iterator[Verdict]:
+    """Containers lack `noNewPrivileges`, which keeps execve from granting what a process has given up or never had."""
+    keys = ("noNewPrivileges", "capabilities")
+    yield from _aggregated(system, system.containers, keys, _may_gain)
+
+
+def _may_gain(container: Container) -> bool:
+    """Whether there may be anything to gain: root whose bounding set is known to be empty has nothing left."""
+    if container.no_new_privileges:
+        return False
+    return bool(container.capabilities or container.uid or open_question(container, "capabilities"))
+
+
+@rule(
+    "LKM004",
+    "writable-root-filesystem",
+    Severity.LOW,
+    "'{0}' of '{1}' services can change their own root filesystem.",
+    remedy="Set 'readonly: true' and list the folders that the program writes to under 'tmpfs' or 'binds'.",
+    nist=("3.4.4",),
+    profile=Profile.PEDANTIC,
+    about=_has_services,
+)
+def writable_root_filesystem(system: System) -> Iterator[Verdict]:
+    """Services lack `readonly: true`: who takes one over can replace its programs until the next boot."""
+    services = [one for one in system.containers if one.section == "services"]
+    yield from _aggregated(system, services, ("readonly",), lambda one: not one.readonly)
+
+
+def _aggregated(
+    system: System, containers: Iterable[Container], keys: tuple[str, ...], lacks: Callable[[Container], bool]
+) -> Iterator[Verdict]:
+    """One failure for all that lack something, at the first of them; those not fully known are left out and named."""
+    everyone = list(containers)
+    suspects = [one for one in everyone if lacks(one)]
+    unknown = {one.title: doubt for one in suspects if (doubt := open_question(one, *keys))}
+    found = [one for one in suspects if one.title not in unknown]
+    if found:
+        at, *related = [where(one, ((keys[0], None),))[0] for one in found]
+        evidence = [f"Containers: {', '.join(one.title for one in found)}."]
+        if unknown:
+            evidence.append(f"Not known of: {', '.join(unknown)}.")
+        counts = str(len(found)), str(len(everyone))
+        yield fail(system.kind, at.place, *counts, note=at.note, related=related, evidence=evidence)
+    elif unknown:
+        reason = next(iter(unknown.values()))
+        yield undecided(
+            system.kind, system.place, f"{reason} That is so of {len(unknown)} of {len(everyone)} containers."
+        )
+
+
+@rule(
+    "LKL001",
+    "no-sysctl-container",
+    Severity.LOW,
+    "No container applies kernel settings before the '{0}' services start.",
+    remedy="Add linuxkit/sysctl to 'onboot', before all others.",
+    nist=("3.5.1",),
+    profile=Profile.PEDANTIC,
+    confidence=Confidence.MEDIUM,
+    about=_has_services,
+)
+def no_sysctl_container(system: System) -> Iterator[Verdict]:
+    """LinuxKit's sysctl package is absent, and with it the settings that harden the kernel."""
+    if not any(_applies_sysctl(one) for one in system.containers):
+        services = [one for one in system.containers if one.section == "services"]
+        yield fail(system.kind, services[0].place, str(len(services)))
+
+
+def _applies_sysctl(container: Container) -> bool:
+    """By its name, its image or its command: LinuxKit's package, a build of it, or a program called sysctl."""
+    image = container.image.name if container.image else ""
+    return any("sysctl" in word for word in (container.name, image, *container.command))
+
+
+RULES = (
+    namespace_path_nobody_makes,
+    file_hidden_at_boot,
+    ignored_addition,
+    sysctl_of_the_host,
+    new_privileges_allowed,
+    writable_root_filesystem,
+    no_sysctl_container,
+)
