@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lkscan.rules import engine, hygiene, kernel
+from lkscan.rules.directives import parse
 from lkscan.rules.engine import Finding, Severity
 from lkscan.rules.funnel import Funnel, Options, Result, choose
-from lkscan.rules.ignores import parse
 from lkscan.scanner.subjects import Container, Place, Problem, Span, Spec
 
 
