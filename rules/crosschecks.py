@@ -7,13 +7,11 @@ from collections.abc import Callable, Iterable, Iterator
 from ..scanner.subjects import Container, File, System
 from .engine import Confidence, Location, Profile, Severity, Verdict, fail, not_applicable, rule, undecided
 from .escape import effective, host_path
+from .files import MOUNTED
 from .provenance import confidence, is_set, open_question, stand_in, where
 
 _KEYS = {"network": "net", "ipc": "ipc", "uts": "uts", "pid": "pid", "user": "userns"}
 """The spec's key for each kind of namespace that can be joined by path; runtime.bindNS says `user` for the last."""
-
-_HIDDEN = ("dev", "proc", "run", "sys", "tmp", "var")
-"""What LinuxKit's init mounts a filesystem over before anything else runs (rc.init, doMounts)."""
 
 _IPC = frozenset(
     {
@@ -133,7 +131,7 @@ def file_hidden_at_boot(file: File) -> Iterator[Verdict]:
     """An entry of `files:` lies where LinuxKit's init mounts a filesystem over it."""
     path = posixpath.normpath(f"/{file.path.lstrip('/')}")
     top, _, rest = path[1:].partition("/")
-    if top in _HIDDEN and rest:
+    if top in MOUNTED[""] and rest:
         profile = Profile.PEDANTIC if file.parts is None else None
         yield fail(file.path, file.place, path, f"/{top}", profile=profile)
 

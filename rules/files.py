@@ -7,8 +7,8 @@ from ..scanner.subjects import File
 from .engine import Severity, Verdict, fail, not_applicable, rule
 
 _CONTAINER = re.compile(r"containers/[^/]+/[^/]+/(?P<tree>rootfs|lower)/(?P<path>.+)", re.DOTALL)
-_MOUNTED = {"": ("dev", "proc", "run", "sys", "tmp", "var"), "container": ("dev", "proc", "sys")}
-"""Where LinuxKit's init, and runc in a container, mount something over what the image has there."""
+MOUNTED = {"": ("dev", "proc", "run", "sys", "tmp", "var"), "container": ("dev", "proc", "sys")}
+"""Where LinuxKit's init, and runc in a container, mount something over what the image has there (rc.init, doMounts)."""
 _SCRIPTS = ("etc/init.d", "etc/shutdown.d", "etc/rc.d", "etc/profile.d")
 """Folders whose files are run, or read by a shell, as root."""
 
@@ -113,7 +113,7 @@ def _hidden_by(file: File) -> str:
     """The mount that hides the file as soon as the system, or its container, runs; "" when none does."""
     tree, path = _tree(file)
     top = path.partition("/")[0]
-    return top if top in _MOUNTED["container" if tree else ""] else ""
+    return top if top in MOUNTED["container" if tree else ""] else ""
 
 
 def _hidden(mount: str) -> str:
