@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import Enum, IntEnum
 from typing import Any, NamedTuple
 
-from ..scanner.subjects import Place, Problem, Subject
+from ..scanner.subjects import Change, Place, Problem, Subject
 
 
 class Severity(IntEnum):
@@ -68,6 +68,17 @@ class Location(NamedTuple):
     note: str = ""
 
 
+class Fix(NamedTuple):
+    """How to mend what a finding is about: what is done, in a sentence, and the changes that do it.
+
+    `safe`: it changes nothing that the built image's programs could miss; other fixes are applied on request only.
+    """
+
+    description: str
+    changes: tuple[Change, ...]
+    safe: bool = True
+
+
 class Verdict(NamedTuple):
     """What a rule's function yields: one outcome for one subject. `fail()` and its siblings make it.
 
@@ -88,6 +99,7 @@ class Verdict(NamedTuple):
     severity: Severity | None = None
     confidence: Confidence | None = None
     profile: Profile | None = None
+    fix: Fix | None = None
 
 
 def fail(
@@ -102,6 +114,7 @@ def fail(
     severity: Severity | None = None,
     confidence: Confidence | None = None,
     profile: Profile | None = None,
+    fix: Fix | None = None,
 ) -> Verdict:
     """The rule fires at `at`; severity, confidence and profile are the rule's own unless truer here."""
     locations = (Location(at, note), *related)
@@ -117,6 +130,7 @@ def fail(
         severity,
         confidence,
         profile,
+        fix,
     )
 
 
@@ -135,8 +149,8 @@ def partial(subject: str, at: Place, reason: str, *, key: str = "", evidence: It
     return Verdict(Outcome.PARTIAL, subject, (Location(at),), reason=reason, key=key, evidence=tuple(evidence))
 
 
-Check = Callable[[Any], Iterator[Verdict]]
-"""A rule's function: judges one subject."""
+Check = Callable[..., Iterator[Verdict]]
+"""A rule's function: judges one subject, by its parameters if it has any."""
 
 
 class Rule(NamedTuple):
@@ -146,6 +160,8 @@ class Rule(NamedTuple):
     `'{0}'` placeholders, each ending in a full stop; `remedy` is what to do. `nist` are risk sections of NIST
     SP 800-190 (`3.4.3`). `subject` is the type of the check's only parameter: its annotation is the subscription.
     `about` tells the subjects of that type for which its question arises at all; without it, it does for every one.
+    `parameters` are what a user may set, with their defaults; a check of a rule that has any takes them as its second
+    argument.
     """
 
     id: str
@@ -159,6 +175,7 @@ class Rule(NamedTuple):
     subject: type
     check: Check
     about: Callable[[Any], bool] | None = None
+    parameters: Mapping[str, Any] = {}
 
     @property
     def summary(self) -> str:
@@ -167,7 +184,8 @@ class Rule(NamedTuple):
 
     def __call__(self, subject: Subject) -> "list[Finding]":
         """Judge one subject that the rule is about; an empty list is a pass."""
-        return [Finding.of(self, verdict) for verdict in self.check(subject)]
+        verdicts = self.check(subject, self.parameters) if self.parameters else self.check(subject)
+        return [Finding.of(self, verdict) for verdict in verdicts]
 
 
 def rule(
@@ -181,17 +199,31 @@ def rule(
     profile: Profile = Profile.REGULAR,
     confidence: Confidence = Confidence.HIGH,
     about: Callable[[Any], bool] | None = None,
+    parameters: Mapping[str, Any] | None = None,
 ) -> Callable[[Check], Rule]:
     """Make a rule of a generator function whose only parameter is annotated with the subject it judges.
 
-    `message` is one template, or several by variant. `about` is asked of every subject and must be cheap. The module
-    must not postpone its annotations.
+    `message` is one template, or several by variant. `about` is asked of every subject and must be cheap. With
+    `parameters`, the function has a second one that takes them. The module must not postpone its annotations.
     """
 
     def decorate(check: Check) -> Rule:
         subject = next(iter(check.__annotations__.values()))
         messages = {"default": message} if isinstance(message, str) else message
-        return Rule(identity, name, severity, messages, remedy, nist, profile, confidence, subject, check, about)
+        return Rule(
+            identity,
+            name,
+            severity,
+            messages,
+            remedy,
+            nist,
+            profile,
+            confidence,
+            subject,
+            check,
+            about,
+            parameters or {},
+        )
 
     return decorate
 
@@ -211,6 +243,7 @@ class Finding(NamedTuple):
     severity: Severity
     confidence: Confidence
     profile: Profile
+    fix: Fix | None = None
 
     @classmethod
     def of(cls, rule: Rule, verdict: Verdict) -> "Finding":
@@ -228,6 +261,7 @@ class Finding(NamedTuple):
             rule.severity if verdict.severity is None else verdict.severity,
             rule.confidence if verdict.confidence is None else verdict.confidence,
             rule.profile if verdict.profile is None else verdict.profile,
+            verdict.fix,
         )
 
     @property

@@ -42,6 +42,23 @@ class Place(NamedTuple):
         return f"{text}:{self.span.line}:{self.span.column}" if self.span else text
 
 
+class Change(NamedTuple):
+    """A change to a document, told by its path of keys; what it is in text is found where the text is at hand.
+
+    `place` is in the document: its artifacts and its pointer count. `action`:
+
+    - `replace`: the scalar at `place` becomes `text`, which is YAML (quoted where it must be).
+    - `set`: key `key` of the map at `place` gets the value `text`, in place of the one it has.
+    - `remove`: the item or the key with its value at `place` goes, with the lines that hold nothing else.
+    - `append`: `text` becomes the last item of the list at `place`.
+    """
+
+    action: Literal["replace", "set", "remove", "append"]
+    place: Place
+    text: str = ""
+    key: str = ""
+
+
 class Problem(NamedTuple):
     """Something that could not be read: what, where and what to do. Never silently dropped.
 

@@ -1,0 +1,9 @@
+"""The commands, a module each: `add_options(parser)` says what it takes, `run(order)` gives the exit status."""
+
+COMMANDS = {
+    "scan": "audit specs and images (the default command)",
+    "inspect": "print the facts lkscan sees, without judgement",
+    "rules": "list what is checked",
+    "explain": "say what a rule checks, and why",
+}
+"""Command -> what it is for. The module of a command has its name, and is imported when it is called."""

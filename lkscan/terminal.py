@@ -1,0 +1,48 @@
+"""What every command says to a terminal in the same way: exit statuses, complaints, the width of lines."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+TYPE_CHECKING = False  # typing itself is not imported: start-up is a feature
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from .scanner.subjects import Problem
+
+OK, FINDINGS, USAGE, INCOMPLETE = 0, 1, 2, 3
+
+
+class UsageError(Exception):
+    """The order cannot be carried out as it was given; the message says what to change."""
+
+
+def complain(text: str) -> None:
+    """One line on standard error; the names in it may come from anywhere."""
+    from .reports.printable import printable
+
+    print(f"lkscan: {printable(text)}", file=sys.stderr)
+
+
+def warn(problems: Iterable[Problem]) -> None:
+    """A line for each thing that could not be read."""
+    for problem in problems:
+        complain(f"{problem.place}: {problem.message}")
+
+
+def width() -> int:
+    """Columns to fill: COLUMNS or the terminal's, within reason; 0, lines of any length, where there is neither."""
+    try:
+        columns = int(os.environ["COLUMNS"]) if "COLUMNS" in os.environ else os.get_terminal_size().columns
+    except (OSError, ValueError):
+        return 0
+    return max(72, min(columns, 160))
+
+
+def folder() -> str:
+    """The folder we are in; the root where somebody removed it meanwhile."""
+    try:
+        return os.getcwd()
+    except OSError:
+        return "/"
