@@ -59,8 +59,9 @@ lint: .venv/dev ## ruff and mypy
 format: .venv/dev ## format the code
 	@$(PY) -m ruff format .
 
-bench: .venv/core ## measure lkscan against plain tools
+bench: .venv/core ## measure lkscan against plain tools; CORPUS=DIR also takes its noise on real specs anew
 	@$(PY) benchmarks/run.py
+	@$(PY) benchmarks/corpus.py $(CORPUS)
 
 clean: ## remove what make made
 	rm -rf .venv build .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
