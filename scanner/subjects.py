@@ -51,9 +51,11 @@ class Change(NamedTuple):
     - `set`: key `key` of the map at `place` gets the value `text`, in place of the one it has.
     - `remove`: the item or the key with its value at `place` goes, with the lines that hold nothing else.
     - `append`: `text` becomes the last item of the list at `place`.
+    - `rename`: the key of the value at `place` becomes `text`.
+    - `comment`: the comment, or part of one, at the span of `place` becomes `text`; without text it goes.
     """
 
-    action: Literal["replace", "set", "remove", "append"]
+    action: Literal["replace", "set", "remove", "append", "rename", "comment"]
     place: Place
     text: str = ""
     key: str = ""
