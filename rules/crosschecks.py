@@ -2,11 +2,12 @@
 
 import posixpath
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
 from ..scanner.subjects import Container, File, System
+from .aggregate import aggregated, has_containers, has_services, is_whole, services
 from .engine import Confidence, Location, Profile, Severity, Verdict, fail, not_applicable, rule, undecided
-from .escape import effective, host_path
+from .escape import effective, host_path, shares
 from .files import MOUNTED
 from .provenance import confidence, is_set, open_question, stand_in, where
 
@@ -27,14 +28,6 @@ _IPC = frozenset(
 )
 """The kernel's own settings that belong to an ipc namespace, as runc's validator lists them."""
 
-_HOST_NETWORK = re.compile(r"/proc/(1|self|thread-self)/ns/net")
-"""Paths of the network namespace that runc itself runs in: the host's."""
-
-
-def _is_whole(system: System) -> bool:
-    """Whether it has containers that run together: a package has one, and what joins it is not known."""
-    return system.kind != "package" and bool(system.containers)
-
 
 # --- namespaces joined by path
 
@@ -46,7 +39,7 @@ def _is_whole(system: System) -> bool:
     "Container '{0}' joins '{1}' as its '{2}' namespace, but no other container makes it.",
     remedy="Correct the path, or give the container that is to make it this path in 'runtime.bindNS'.",
     nist=("3.4.3",),
-    about=_is_whole,
+    about=is_whole,
 )
 def namespace_path_nobody_makes(system: System) -> Iterator[Verdict]:
     """A container joins a namespace by a path that no other container's `runtime.bindNS` makes."""
@@ -193,7 +186,7 @@ def sysctl_of_the_host(container: Container) -> Iterator[Verdict]:
         kind = _namespace_of(_dotted(name))
         if not kind or kind == "hostname":
             yield _refused(container, name, variant=kind or "none")
-        elif _shares(container, kind):
+        elif _is_refused(container, kind):
             yield _refused(container, name, kind)
     if not settings:
         yield _no_sysctl(container)
@@ -214,9 +207,9 @@ def _namespace_of(name: str) -> str:
     return {"kernel.domainname": "uts", "kernel.hostname": "hostname"}.get(name, "")
 
 
-def _shares(container: Container, kind: str) -> bool:
-    path = container.namespace(kind)
-    return path == "host" or (kind == "network" and bool(_HOST_NETWORK.fullmatch(path)))
+def _is_refused(container: Container, kind: str) -> bool:
+    """Whether runc takes the namespace for the host's; a path to the host's it sees through for the network only."""
+    return container.namespace(kind) == "host" or (kind == "network" and shares(container, kind))
 
 
 def _refused(container: Container, name: str, kind: str = "", *, variant: str = "default") -> Verdict:
@@ -250,14 +243,6 @@ def _no_sysctl(container: Container) -> Verdict:
 # --- what all containers lack: one finding with the list
 
 
-def _has_containers(system: System) -> bool:
-    return bool(system.containers)
-
-
-def _has_services(system: System) -> bool:
-    return system.kind != "package" and any(one.section == "services" for one in system.containers)
-
-
 @rule(
     "LKP005",
     "new-privileges-allowed",
@@ -266,12 +251,12 @@ def _has_services(system: System) -> bool:
     remedy="Set 'noNewPrivileges: true' for those that run no set-user-ID program and none with file capabilities.",
     nist=("3.4.3",),
     profile=Profile.PEDANTIC,
-    about=_has_containers,
+    about=has_containers,
 )
 def new_privileges_allowed(system: System) -> Iterator[Verdict]:
     """Containers lack `noNewPrivileges`, which keeps execve from granting what a process has given up or never had."""
     keys = ("noNewPrivileges", "capabilities")
-    yield from _aggregated(system, system.containers, keys, _may_gain)
+    yield from aggregated(system, system.containers, keys, _may_gain)
 
 
 def _may_gain(container: Container) -> bool:
@@ -289,34 +274,11 @@ def _may_gain(container: Container) -> bool:
     remedy="Set 'readonly: true' and list the folders that the program writes to under 'tmpfs' or 'binds'.",
     nist=("3.4.4",),
     profile=Profile.PEDANTIC,
-    about=_has_services,
+    about=has_services,
 )
 def writable_root_filesystem(system: System) -> Iterator[Verdict]:
     """Services lack `readonly: true`: who takes one over can replace its programs until the next boot."""
-    services = [one for one in system.containers if one.section == "services"]
-    yield from _aggregated(system, services, ("readonly",), lambda one: not one.readonly)
-
-
-def _aggregated(
-    system: System, containers: Iterable[Container], keys: tuple[str, ...], lacks: Callable[[Container], bool]
-) -> Iterator[Verdict]:
-    """One failure for all that lack something, at the first of them; those not fully known are left out and named."""
-    everyone = list(containers)
-    suspects = [one for one in everyone if lacks(one)]
-    unknown = {one.title: doubt for one in suspects if (doubt := open_question(one, *keys))}
-    found = [one for one in suspects if one.title not in unknown]
-    if found:
-        at, *related = [where(one, ((keys[0], None),))[0] for one in found]
-        evidence = [f"Containers: {', '.join(one.title for one in found)}."]
-        if unknown:
-            evidence.append(f"Not known of: {', '.join(unknown)}.")
-        counts = str(len(found)), str(len(everyone))
-        yield fail(system.kind, at.place, *counts, note=at.note, related=related, evidence=evidence)
-    elif unknown:
-        reason = next(iter(unknown.values()))
-        yield undecided(
-            system.kind, system.place, f"{reason} That is so of {len(unknown)} of {len(everyone)} containers."
-        )
+    yield from aggregated(system, services(system), ("readonly",), lambda one: not one.readonly)
 
 
 @rule(
@@ -328,13 +290,13 @@ def _aggregated(
     nist=("3.5.1",),
     profile=Profile.PEDANTIC,
     confidence=Confidence.MEDIUM,
-    about=_has_services,
+    about=has_services,
 )
 def no_sysctl_container(system: System) -> Iterator[Verdict]:
     """LinuxKit's sysctl package is absent, and with it the settings that harden the kernel."""
     if not any(_applies_sysctl(one) for one in system.containers):
-        services = [one for one in system.containers if one.section == "services"]
-        yield fail(system.kind, services[0].place, str(len(services)))
+        found = services(system)
+        yield fail(system.kind, found[0].place, str(len(found)))
 
 
 def _applies_sysctl(container: Container) -> bool:

@@ -1,6 +1,7 @@
 """What leads from inside a container to root on a LinuxKit host: the ways that several rules speak of."""
 
 import posixpath
+import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache, lru_cache
 from typing import Any, Literal, NamedTuple
@@ -14,6 +15,9 @@ _NO_DISKS = frozenset({1, 2, 7, 11, 43})
 
 _MEMORY = (1, 1)
 """Major and minor number of /dev/mem."""
+
+_HOST_NAMESPACE = re.compile(r"/proc/(1|self|thread-self)/ns/[a-z]+")
+"""Paths of the namespaces that runc itself runs in: the host's."""
 
 
 class Way(NamedTuple):
@@ -54,8 +58,27 @@ def effective(container: Container) -> frozenset[str]:
 
 
 def is_host_root(container: Container) -> bool:
-    """Whether its user is root in the eyes of the host's files and sockets."""
-    return container.uid == 0 and container.namespace("user") == "host"
+    """Whether its user is root in the eyes of the host's files and sockets.
+
+    A user namespace of its own changes that only as far as its mappings do; those of one that it joins are not known.
+    """
+    users = container.namespace("user")
+    return container.uid == 0 if users == "host" else users == "new" and _mapped(container) == 0
+
+
+def _mapped(container: Container) -> int | None:
+    """The user of the host that its user is in a user namespace of its own; None where no mapping names it."""
+    for row in (container.oci.get("linux") or {}).get("uidMappings") or ():
+        offset: int = container.uid - int(row.get("containerID") or 0)
+        if 0 <= offset < int(row.get("size") or 0):
+            return int(row.get("hostID") or 0) + offset
+    return None
+
+
+def shares(container: Container, kind: str) -> bool:
+    """Whether its namespace of a kind (as in `Container.namespace`) is the host's, by default or by a path of /proc."""
+    path = container.namespace(kind)
+    return path == "host" or _HOST_NAMESPACE.fullmatch(path) is not None
 
 
 def has_all_capabilities(container: Container) -> bool:
@@ -154,19 +177,23 @@ def _ways(container: Container) -> Iterator[Way]:
 def _root_ways(container: Container, held: frozenset[str]) -> Iterator[Way]:
     yield from _path_ways(container, held)
     yield from _socket_ways(container)
-    if disk := _device(container, held, _is_disk):
+    if disk := _device(container, _is_disk):
         yield Way("direct", f"rewrite the disks of the host, whose nodes it gets by {disk[0]}", disk[1])
     elif "CAP_SYS_ADMIN" in held:
         text = "mount the cgroup hierarchy, leave its device filter and open any disk (CAP_SYS_ADMIN)"
         yield Way("detour", text, (_capability("CAP_SYS_ADMIN"),))
-    if "CAP_SYS_RAWIO" in held and (memory := _device(container, held, _is_memory)):
+    elif (mount := cgroup_mount(container)) and (found := nodes(container)):
+        text = f"leave its device filter through the cgroup hierarchy at '{mount.destination}', which it may write to "
+        text += f"(cgroup v2), and open any disk, whose nodes it gets by {found[0]}"
+        yield Way("detour", text, (bind_key(container, mount), found[1]))
+    if "CAP_SYS_RAWIO" in held and (memory := _device(container, _is_memory)):
         text = "write to physical memory through /dev/mem, on a kernel without CONFIG_STRICT_DEVMEM (CAP_SYS_RAWIO)"
         yield Way("detour", text, (_capability("CAP_SYS_RAWIO"), *memory[1]))
 
 
 def _sight(container: Container) -> tuple[str, Key] | None:
     """What shows it the host's processes, and the key of that: their namespace, or the host's own procfs."""
-    if container.namespace("pid") == "host":
+    if shares(container, "pid"):
         return "pid: host", ("pid", None)
     for mount in container.mounts:
         if mount.is_bind and _exposes(mount, "/proc"):
@@ -201,60 +228,79 @@ def _capability(name: str) -> Key:
     return "capabilities", name
 
 
-def _device(
-    container: Container, held: frozenset[str], test: Callable[[Mapping[str, Any]], bool]
-) -> tuple[str, tuple[Key, ...]] | None:
+def _device(container: Container, test: Callable[[Mapping[str, Any]], bool]) -> tuple[str, tuple[Key, ...]] | None:
     """How it gets the node of a device that its cgroup allows and that passes a test, and which values let it."""
-    if (allowed := _first(container, test)) and (nodes := _nodes(container, held)):
-        return nodes[0], (allowed, nodes[1])
-    named = _first(container, lambda rule: _is_named(rule) and test(rule))
+    if (allowed := _first(container, test)) and (found := nodes(container)):
+        return found[0], (allowed, found[1])
+    named = _first(container, lambda rule: node(container, rule) is not None and test(rule))
     return ("its list of devices", (named,)) if named else None
 
 
-def _nodes(container: Container, held: frozenset[str]) -> tuple[str, Key] | None:
+def nodes(container: Container) -> tuple[str, Key] | None:
     """How it comes by any device node: what lets it, and the key of that."""
     for mount in container.mounts:
         if mount.is_bind and host_path(mount.source) in {"/", "/dev"}:
             return f"the bind of '{mount.source}'", bind_key(container, mount)
+    held = effective(container)
     found = next((name for name in ("CAP_MKNOD", "CAP_SYS_ADMIN") if name in held), None)
     return (found, _capability(found)) if found else None
 
 
+def node(container: Container, rule: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The node (path, fileMode) that the runtime makes for the one device that a rule of the device cgroup is about."""
+    listed = (container.oci.get("linux") or {}).get("devices") or ()
+    about = device_type(rule), device_number(rule, "major"), device_number(rule, "minor")
+    return next((one for one in listed if (one.get("type"), one.get("major"), one.get("minor")) == about), None)
+
+
+def cgroup_mount(container: Container) -> Mount | None:
+    """A mount through which it may write to the cgroup hierarchy: LinuxKit's own is read-only."""
+    for mount in container.mounts:
+        if mount.writable and (mount.type in {"cgroup", "cgroup2"} or (mount.is_bind and _shows_cgroups(mount))):
+            return mount
+    return None
+
+
+def _shows_cgroups(mount: Mount) -> bool:
+    """Whether a bind holds the hierarchy, which is a filesystem of its own below /sys."""
+    source = host_path(mount.source)
+    return _within(source, "/sys/fs/cgroup") or (source in {"/", "/sys", "/sys/fs"} and "rbind" in mount.options)
+
+
 def _first(container: Container, test: Callable[[Mapping[str, Any]], bool]) -> Key | None:
     """The first rule of the device cgroup that passes a test and allows writing, as a key of the configuration."""
-    return next((("devices", str(index)) for index, rule in _allowed(container) if test(rule)), None)
+    return next((("devices", str(index)) for index, rule in allowed_devices(container, "w") if test(rule)), None)
 
 
-def _allowed(container: Container) -> list[tuple[int, Mapping[str, Any]]]:
-    """The rules of the device cgroup that allow writing; one that denies takes back those of its type before it."""
+def allowed_devices(container: Container, access: str) -> list[tuple[int, Mapping[str, Any]]]:
+    """The rules of the device cgroup that allow one of the kinds of `access` (r, w), with their numbers.
+
+    One that denies takes back those of its type before it.
+    """
     allowed: list[tuple[int, Mapping[str, Any]]] = []
     for index, rule in enumerate(container.devices):
         if not rule.get("allow"):
-            allowed = [one for one in allowed if _type(rule) not in {"a", _type(one[1])}]
-        elif "w" in (rule.get("access") or "rwm"):
+            allowed = [one for one in allowed if device_type(rule) not in {"a", device_type(one[1])}]
+        elif not set(access).isdisjoint(rule.get("access") or "rwm"):
             allowed.append((index, rule))
     return allowed
 
 
-def _is_named(rule: Mapping[str, Any]) -> bool:
-    """Whether it is for one device: LinuxKit has the runtime make the node of such."""
-    return _number(rule, "major") is not None and _number(rule, "minor") is not None
-
-
 def _is_disk(rule: Mapping[str, Any]) -> bool:
-    return _type(rule) in {"a", "b"} and _number(rule, "major") not in _NO_DISKS
+    return device_type(rule) in {"a", "b"} and device_number(rule, "major") not in _NO_DISKS
 
 
 def _is_memory(rule: Mapping[str, Any]) -> bool:
-    numbers = _number(rule, "major"), _number(rule, "minor")
-    return _type(rule) in {"a", "c"} and all(n in {None, m} for n, m in zip(numbers, _MEMORY, strict=True))
+    numbers = device_number(rule, "major"), device_number(rule, "minor")
+    return device_type(rule) in {"a", "c"} and all(n in {None, m} for n, m in zip(numbers, _MEMORY, strict=True))
 
 
-def _type(rule: Mapping[str, Any]) -> str:
+def device_type(rule: Mapping[str, Any]) -> str:
+    """`b`, `c`, or `a` for both."""
     return str(rule.get("type") or "a")
 
 
-def _number(rule: Mapping[str, Any], name: str) -> int | None:
+def device_number(rule: Mapping[str, Any], name: str) -> int | None:
     """A major or minor number; None stands for any."""
     value = rule.get(name)
     return value if isinstance(value, int) and value >= 0 else None

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from ..scanner.subjects import Container
-from .escape import effective, sensitive, sockets, ways
+from .escape import effective, sensitive, shares, sockets, ways
 from .provenance import is_set
 from .tables import load
 
@@ -104,10 +104,10 @@ _FACTS: dict[str, Callable[[Container], bool]] = {
     "root": lambda c: c.uid == 0,
     "gains_privileges": lambda c: not c.no_new_privileges,
     "writable_root": lambda c: not c.readonly,
-    "host_network": lambda c: c.namespace("network") == "host",
-    "host_pid": lambda c: c.namespace("pid") == "host",
-    "host_ipc": lambda c: c.namespace("ipc") == "host",
-    "host_uts": lambda c: c.namespace("uts") == "host",
+    "host_network": lambda c: shares(c, "network"),
+    "host_pid": lambda c: shares(c, "pid"),
+    "host_ipc": lambda c: shares(c, "ipc"),
+    "host_uts": lambda c: shares(c, "uts"),
     "host_users": lambda c: c.namespace("user") == "host",
     "runtime_socket": lambda c: any(True for _ in sockets(c)),
     "writes_sensitive": lambda c: _writes(c, sensitive_ones=True),

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from ..scanner.subjects import Container
 from .engine import Profile, Severity, Verdict, fail, rule, undecided
-from .escape import effective, is_host_root, is_setup, is_told_once
+from .escape import effective, is_host_root, is_setup, is_told_once, shares
 from .provenance import confidence, open_question, stand_in, where
 
 
@@ -19,7 +19,7 @@ from .provenance import confidence, open_question, stand_in, where
 def host_pid_namespace(container: Container) -> Iterator[Verdict]:
     """A container shares the host's pid namespace: it sees, and as root may signal, the processes of all others."""
     keys = (("pid", None),)
-    if container.namespace("pid") == "host":
+    if shares(container, "pid"):
         at, *related = where(container, keys)
         yield fail(
             container.title,

@@ -48,7 +48,10 @@ def container(
     ambient: tuple[str, ...] | list[str] = (),
     pid: str = "new",
     net: str = "host",
+    ipc: str = "host",
+    uts: str = "host",
     user: str = "host",
+    uid_mappings: tuple[dict, ...] | list[dict] = (),
     binds: tuple[str, ...] | list[str] = (),
     mounts: tuple[dict, ...] | list[dict] = (),
     devices: tuple[dict, ...] | list[dict] = (),
@@ -56,6 +59,12 @@ def container(
     env: tuple[str, ...] | list[str] = (),
     command: tuple[str, ...] | list[str] = (),
     uid: int = 0,
+    gid: int = 0,
+    groups: tuple[int, ...] | list[int] = (),
+    rlimits: tuple[dict, ...] | list[dict] = (),
+    oom: int | None = None,
+    resources: dict | None = None,
+    cgroup: str = "",
     readonly: bool = False,
     no_new_privileges: bool = False,
     readonly_paths: tuple[str, ...] | list[str] = (),
@@ -70,18 +79,18 @@ def container(
     """A container as LinuxKit would configure it, its defaults included.
 
     `binds` are texts as in a spec, `mounts` OCI mounts; `devices` is the device cgroup's allow list, `nodes` the
-    device nodes that the runtime makes. `pid`, `net`, `user` are `host`, `new` or a path.
+    device nodes that the runtime makes. `pid`, `net`, `ipc`, `uts`, `user` are `host`, `new` or a path.
     """
     namespaces = [
         {"type": kind, **({"path": path} if path != "new" else {})}
-        for kind, path in (("pid", pid), ("network", net), ("user", user))
+        for kind, path in (("pid", pid), ("network", net), ("ipc", ipc), ("uts", uts), ("user", user))
         if path != "host"
     ]
     bounding = sorted({*capabilities, *ambient})
     made = {m["destination"]: m for m in (*LINUXKIT_MOUNTS, *map(bind, binds), *mounts)}
     oci = {
         "process": {
-            "user": {"uid": uid, "gid": 0},
+            "user": {"uid": uid, "gid": gid, "additionalGids": list(groups)},
             "args": list(command),
             "env": list(env),
             "capabilities": {
@@ -92,12 +101,16 @@ def container(
                 "ambient": list(ambient),
             },
             "noNewPrivileges": no_new_privileges,
+            "rlimits": list(rlimits),
+            **({} if oom is None else {"oomScoreAdj": oom}),
         },
         "root": {"path": "rootfs", "readonly": readonly},
         "mounts": [made[destination] for destination in sorted(made)],
         "linux": {
             "namespaces": [*namespaces, {"type": "mount"}],
-            "resources": {"devices": list(devices)},
+            "uidMappings": list(uid_mappings),
+            "cgroupsPath": cgroup,
+            "resources": {"devices": list(devices), **(resources or {})},
             "devices": list(nodes),
             "readonlyPaths": list(readonly_paths),
             "maskedPaths": list(masked_paths),

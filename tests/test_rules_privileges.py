@@ -15,12 +15,17 @@ BLOCK = {"allow": True, "type": "b", "access": "rwm"}
 CHARACTER = {**BLOCK, "type": "c"}
 DISK = {**BLOCK, "major": 8, "minor": 0}
 ADMIN = ["CAP_SYS_ADMIN"]
+DISK_NODE = {"path": "/dev/sda", "type": "b", "major": 8, "minor": 0, "fileMode": 0o600}
+MEMORY_NODE = {"path": "/dev/mem", "type": "c", "major": 1, "minor": 1, "fileMode": 0o600}
+CGROUPS = {"destination": "/sys/fs/cgroup", "type": "cgroup", "source": "cgroup", "options": ["rw", "nosuid"]}
+ROOT_MAPPED = {"user": "new", "uid_mappings": [{"containerID": 0, "hostID": 0, "size": 65536}]}
 
 DIRECT = {
     "load a module": {"capabilities": ["CAP_SYS_MODULE"]},
     "load a module, as another user": {"capabilities": [], "ambient": ["CAP_SYS_MODULE"], "uid": 100},
     "trace init": {"capabilities": ["CAP_SYS_PTRACE"], "pid": "host"},
     "trace init, as another user": {"ambient": ["CAP_SYS_PTRACE"], "pid": "host", "uid": 100},
+    "trace init, whose namespace it joins by path": {"capabilities": ["CAP_SYS_PTRACE"], "pid": "/proc/1/ns/pid"},
     "trace init through the host's /proc": {"capabilities": ["CAP_SYS_PTRACE"], "binds": ["/proc:/host/proc:ro"]},
     "trace init through the host's root": {"capabilities": ["CAP_SYS_PTRACE"], "binds": ["/:/host:ro"]},
     "make a disk's node": {"capabilities": ["CAP_MKNOD"], "devices": [BLOCK]},
@@ -28,7 +33,7 @@ DIRECT = {
     "any device": {"capabilities": ["CAP_MKNOD"], "devices": [{"allow": True, "access": "rwm"}]},
     "disks below /dev": {"binds": ["/dev:/dev"], "devices": [BLOCK]},
     "read-only /dev": {"binds": ["/dev:/dev:ro"], "devices": [BLOCK]},
-    "one disk by name": {"devices": [DISK]},
+    "one disk by name": {"devices": [DISK], "nodes": [DISK_NODE]},
     "remount and write /etc": {"capabilities": ADMIN, "binds": ["/etc:/hostetc"]},
     "remount and write /": {"capabilities": ADMIN, "binds": ["/:/hostroot"]},
     "remount and write a program": {"capabilities": ADMIN, "binds": ["/usr/bin/ctr:/usr/bin/ctr"]},
@@ -43,6 +48,7 @@ TOLD = {
     "the socket itself": {"binds": ["/run/containerd/containerd.sock:/c.sock"]},
     "a directory above it": {"binds": ["/run:/run"]},
     "binfmt_misc below /proc": {"binds": ["/proc:/host/proc"]},
+    "a user namespace whose root is the host's": {"binds": ["/run:/run"], **ROOT_MAPPED},
     "binfmt_misc": {"binds": ["/proc/sys/fs/binfmt_misc:/binfmt_misc"]},
 }
 
@@ -50,8 +56,14 @@ DETOUR = {
     "CAP_SYS_ADMIN": {"capabilities": ADMIN},
     "CAP_SYS_ADMIN with the host's pids": {"capabilities": ADMIN, "pid": "host"},
     "CAP_SYS_ADMIN with a read-only bind": {"capabilities": ADMIN, "binds": ["/etc:/etc:ro"]},
+    "out of its cgroup, with a node": {"capabilities": ["CAP_MKNOD"], "mounts": [CGROUPS]},
+    "out of its cgroup through /sys": {"capabilities": ["CAP_MKNOD"], "binds": ["/sys:/sys"]},
     "physical memory": {"capabilities": ["CAP_SYS_RAWIO"], "binds": ["/dev:/dev"], "devices": [CHARACTER]},
-    "/dev/mem by name": {"capabilities": ["CAP_SYS_RAWIO"], "devices": [{**CHARACTER, "major": 1, "minor": 1}]},
+    "/dev/mem by name": {
+        "capabilities": ["CAP_SYS_RAWIO"],
+        "devices": [{**CHARACTER, "major": 1, "minor": 1}],
+        "nodes": [MEMORY_NODE],
+    },
 }
 
 HARMLESS = {
@@ -59,6 +71,15 @@ HARMLESS = {
     "a low port": {"capabilities": ["CAP_NET_BIND_SERVICE"]},
     "another user without ambient": {"capabilities": ALL, "uid": 100},
     "a user namespace": {"capabilities": ALL, "user": "new", "pid": "host", "binds": ["/run:/run"]},
+    "a user namespace whose root is another user": {
+        "user": "new",
+        "uid_mappings": [{"containerID": 0, "hostID": 1000, "size": 1}],
+        "binds": ["/run:/run"],
+    },
+    "a user namespace without a mapping of its user": {"uid": 7, **ROOT_MAPPED, "binds": ["/run:/run"]},
+    "leave for a disk without a node": {"devices": [DISK]},
+    "its cgroup may be left, without a node": {"mounts": [CGROUPS]},
+    "nodes and read-only cgroups": {"capabilities": ["CAP_MKNOD"], "binds": ["/sys:/sys:ro"]},
     "trace in its own pids": {"capabilities": ["CAP_SYS_PTRACE"]},
     "the host's pids": {"pid": "host"},
     "the host's processes, read-only": {"binds": ["/proc:/host/proc:ro"]},
@@ -183,7 +204,7 @@ def test_adding_to_an_unknown_label_leaves_the_question_open():
 
 def test_points_at_the_device_that_is_allowed():
     origins = {"devices:1": Origin("spec", place(9))}
-    (finding,) = fires(host_root_equivalent, container(devices=[CHARACTER, DISK], origins=origins))
+    (finding,) = fires(host_root_equivalent, container(devices=[CHARACTER, DISK], nodes=[DISK_NODE], origins=origins))
     assert finding.place.span.line == 9
 
 

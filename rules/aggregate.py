@@ -1,0 +1,67 @@
+"""One finding for what many containers of a spec lack, with the list of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+from ..scanner.subjects import Container, System
+from .engine import Verdict, fail, undecided
+from .provenance import open_question, where
+
+
+def has_containers(system: System) -> bool:
+    """Whether there is a container to speak of."""
+    return bool(system.containers)
+
+
+def is_whole(system: System) -> bool:
+    """Whether it has containers that run together: a package has one, and what it will run beside is not known."""
+    return system.kind != "package" and bool(system.containers)
+
+
+def has_services(system: System) -> bool:
+    """Whether it is more than a package and has services."""
+    return system.kind != "package" and any(one.section == "services" for one in system.containers)
+
+
+def services(system: System) -> list[Container]:
+    """Those of its containers that keep running."""
+    return [one for one in system.containers if one.section == "services"]
+
+
+def aggregated(
+    system: System,
+    containers: Iterable[Container],
+    keys: tuple[str, ...],
+    lacks: Callable[[Container], bool],
+    *,
+    parts: Mapping[str, Callable[[Container], bool]] | None = None,
+) -> Iterator[Verdict]:
+    """One failure for all that lack something, at the first of them; those not fully known are left out and named.
+
+    `keys` decide it, the one to point at first. The arguments are how many lack it, and of how many. `parts` says of
+    whom what is true, for the evidence, where the lack has several.
+    """
+    everyone = list(containers)
+    suspects = [one for one in everyone if lacks(one)]
+    unknown = {one.title: doubt for one in suspects if (doubt := open_question(one, *keys))}
+    found = [one for one in suspects if one.title not in unknown]
+    if found:
+        at, *related = [where(one, ((keys[0], None),))[0] for one in found]
+        evidence = [_listed(label, found, test) for label, test in (parts or {"Containers": lacks}).items()]
+        if unknown:
+            evidence.append(f"Not known of: {', '.join(unknown)}.")
+        counts = str(len(found)), str(len(everyone))
+        yield fail(
+            system.kind, at.place, *counts, note=at.note, related=related, evidence=[line for line in evidence if line]
+        )
+    elif unknown:
+        reason = next(iter(unknown.values()))
+        yield undecided(
+            system.kind, system.place, f"{reason} That is so of {len(unknown)} of {len(everyone)} containers."
+        )
+
+
+def _listed(label: str, containers: list[Container], test: Callable[[Container], bool]) -> str:
+    titles = ", ".join(one.title for one in containers if test(one))
+    return f"{label}: {titles}." if titles else ""
