@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-
-from .terminal import UsageError, complain
+from .terminal import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
 
+    from .config.policies import Policies
     from .rules.funnel import Options
     from .scanner.labels import LabelFinder
 
@@ -30,56 +29,80 @@ def add_judgement(parser: argparse.ArgumentParser) -> None:
     add(
         "--profile",
         choices=("regular", "pedantic", "auditor"),
-        default="regular",
-        help="how much to show: what everyone should mend, hardening worth having, or everything",
+        help="how much to show: what everyone should mend (the default), hardening worth having, or everything",
     )
-    add("--select", metavar="RULES", default="", help="only these rules: ids or names, comma-separated, * allowed")
-    add("--ignore", metavar="RULES", default="", help="all rules but these")
+    add("--select", metavar="RULES", help="only these rules: ids or names, comma-separated, * allowed")
+    add("--ignore", metavar="RULES", help="all rules but these")
     add("--no-ignores", action="store_true", help="show what `# lkscan: ignore[...]` in specs silences, too")
     add("--require-reason", action="store_true", help="heed only those directives in specs that give a reason")
     add("--date", metavar="YYYY-MM-DD", help="judge ends of life as of this day (default: today)")
+    add_configuration(parser)
 
 
-def judgement(order: argparse.Namespace) -> Options:
-    """The options behind `add_judgement`. Raises UsageError."""
-    from .rules.catalogue import RULES
-    from .rules.engine import Profile
-    from .rules.funnel import Options, unknown
-    from .rules.kernel import set_today, today
-
-    try:
-        set_today(order.date)
-        today()
-    except ValueError as error:
-        raise UsageError(str(error)) from None
-    select, ignore = (tuple(filter(None, map(str.strip, text.split(",")))) for text in (order.select, order.ignore))
-    if strangers := unknown((*select, *ignore), RULES):
-        raise UsageError(f"no rule is called {strangers[0]}; `lkscan rules` lists them")
-    return Options(
-        Profile[order.profile.upper()], select, ignore, heed=not order.no_ignores, require_reason=order.require_reason
+def add_configuration(parser: argparse.ArgumentParser) -> None:
+    """The options that say which configuration counts."""
+    add = parser.add_mutually_exclusive_group().add_argument
+    add("--config", metavar="FILE", help="the configuration (default: the nearest lkscan.toml above each path)")
+    add(
+        "--no-config",
+        action="store_true",
+        help="heed no configuration file, so that none can switch the scan off",
     )
 
 
-def labels(order: argparse.Namespace) -> LabelFinder:
-    """Where images' labels are looked for. Raises UsageError when a folder that was named is of no use."""
-    from .scanner.labels import LabelError, LabelFinder
+def policies(order: argparse.Namespace) -> Policies:
+    """How each path is to be judged, behind `add_judgement` and `add_inputs`. Raises UsageError."""
+    from .config.policies import Overrides, Policies
+    from .rules.engine import Profile
 
-    default = os.environ.get("LINUXKIT_CACHE") or os.path.expanduser("~/.linuxkit/cache")
+    _set_date(order.date)
+    overrides = Overrides(
+        Profile[order.profile.upper()] if order.profile else None,
+        _listed(order.select),
+        _listed(order.ignore),
+        getattr(order, "fail_on", None),
+        order.packages,
+        order.cache,
+        require_reason=order.require_reason or None,
+        heed=not order.no_ignores,
+    )
+    return Policies(overrides, config=order.config, search=not order.no_config)
+
+
+def _set_date(text: str | None) -> None:
+    from .rules.kernel import set_today, today
+
     try:
-        if order.cache is None and os.path.isfile(os.path.join(default, "index.json")):
-            return _with_default_cache(order.packages, default)
-        return LabelFinder(packages=order.packages, cache=order.cache)
-    except LabelError as error:
+        set_today(text)
+        today()
+    except ValueError as error:
         raise UsageError(str(error)) from None
 
 
-def _with_default_cache(packages: str | None, cache: str) -> LabelFinder:
-    """Nobody asked for LinuxKit's own cache: when it is damaged, it is left out, and that is said."""
-    from .scanner.labels import LabelError, LabelFinder
+def _listed(text: str | None) -> tuple[str, ...] | None:
+    return None if text is None else tuple(filter(None, map(str.strip, text.split(","))))
 
-    finder = LabelFinder(packages=packages)
+
+def judgement(order: argparse.Namespace) -> Options:
+    """The options behind `add_judgement` alone, without a configuration. Raises UsageError."""
+    from .rules.catalogue import RULES
+    from .rules.engine import Profile
+    from .rules.funnel import Options, unknown
+
+    _set_date(order.date)
+    select, ignore = _listed(order.select) or (), _listed(order.ignore) or ()
+    if strangers := unknown((*select, *ignore), RULES):
+        raise UsageError(f"no rule is called {strangers[0]}; `lkscan rules` lists them")
+    profile = Profile[(order.profile or "regular").upper()]
+    return Options(profile, select, ignore, heed=not order.no_ignores, require_reason=order.require_reason)
+
+
+def labels(order: argparse.Namespace) -> LabelFinder:
+    """Where images' labels are looked for, by the order alone. Raises UsageError when a named folder is of no use."""
+    from .config.policies import labels as find
+    from .scanner.labels import LabelError
+
     try:
-        return LabelFinder(packages=packages, cache=cache)
+        return find(order.packages, order.cache)
     except LabelError as error:
-        complain(f"{error}; going on without it")
-        return finder
+        raise UsageError(str(error)) from None

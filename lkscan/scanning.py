@@ -2,41 +2,91 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from .config.files import ConfigurationError
+from .config.policies import Policies, Policy
 from .inputs import Input, gather
 from .rules.catalogue import RULES
 from .rules.engine import Engine
 from .rules.funnel import Funnel, Options, Result, choose
+from .rules.joining import join
 from .scanner import spec
 from .scanner.labels import LabelFinder
 from .scanner.source import Limits
-from .scanner.subjects import Problem, Subject
+from .scanner.subjects import Place, Problem, Subject
 
 
-def scan(paths: Sequence[str], *, options: Options | None = None, merge: bool = False) -> Result:
+def scan(
+    paths: Sequence[str], *, options: Options | None = None, merge: bool = False, config: str | None = None
+) -> Result:
     """Scan specs, packages, images and directories; what cannot be read is in the result's problems.
 
-    Nothing is raised for bad input, nothing is written, no network is used.
+    `config` is a configuration file to judge by, `options` what to judge by without one; none is looked for. Nothing
+    is raised for bad input, nothing is written, no network is used. Raises UsageError for a configuration that cannot
+    be used, ValueError for both at once.
     """
+    if config is not None:
+        if options is not None:
+            raise ValueError("give either options or a configuration")
+        return scan_judged(gather(paths, merge=merge), Policies(config=config))
     return scan_inputs(gather(paths, merge=merge), options or Options(), LabelFinder())
 
 
 def scan_inputs(inputs: Iterable[Input | Problem], options: Options, labels: LabelFinder) -> Result:
-    """Scan what `inputs.gather` found, with the labels of images from `labels`."""
-    rules = choose(RULES, options)
-    engine = Engine(rules)
-    funnel = Funnel(rules, options, RULES)
+    """Scan what `inputs.gather` found, all by the same options, with the labels of images from `labels`."""
+    policy = Policy(choose(RULES, options), RULES, options, labels)
+    return scan_judged(inputs, lambda _: policy)
+
+
+def scan_judged(inputs: Iterable[Input | Problem], policy_of: Callable[[str], Policy]) -> Result:
+    """Scan what `inputs.gather` found, each input by the policy of its (first) path.
+
+    An input whose configuration cannot be used is not scanned, and that is a problem of the result.
+    """
+    desks: dict[int, _Desk] = {}
+    problems: list[Problem] = []
+    order: list[str] = []
     for one in inputs:
-        for subject in (one,) if isinstance(one, Problem) else read(one, labels):
+        if isinstance(one, Problem):
+            order.append(one.place.artifacts[0])
+            problems.append(one)
+            continue
+        order += one.paths
+        try:
+            policy = policy_of(one.paths[0])
+        except ConfigurationError as error:
+            problems.append(Problem(Place((error.path,)), error.message, "unusable"))
+            continue
+        if id(policy) not in desks:
+            desks[id(policy)] = _Desk(policy)
+        desks[id(policy)].take(one)
+    return join([desk.result() for desk in desks.values()], order, problems)
+
+
+class _Desk:
+    """Where the inputs of one policy are judged."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+        self._engine = Engine(policy.rules)
+        self._funnel = Funnel(policy.rules, policy.options, policy.known)
+
+    def take(self, one: Input) -> None:
+        """Read and judge an input."""
+        funnel, engine = self._funnel, self._engine
+        for subject in read(one, self._policy.labels):
             funnel.meet(subject)
             if not isinstance(subject, Problem):
                 for finding in engine.judge(subject):
                     funnel.add(finding)
         funnel.close()
-    for problem in (*labels.unread, *engine.broken):
-        funnel.meet(problem)
-    return funnel.result(engine.tally)
+
+    def result(self) -> Result:
+        """What came of all of them."""
+        for problem in (*self._policy.labels.unread, *self._engine.broken):
+            self._funnel.meet(problem)
+        return self._funnel.result(self._engine.tally)
 
 
 def read(one: Input, labels: LabelFinder) -> Iterator[Subject | Problem]:

@@ -11,7 +11,7 @@ with `version`. All text is escaped to ASCII; bytes of a name that are no UTF-8 
 - `others`: verdicts that are undecided or partial, in the same shape; `message` is the reason.
 - `not_applicable`: how often a rule's question did not arise, and why: `{rule, reason, subjects}`.
 - `suppressed`: as `findings`, with `reason` added.
-- `problems`: what could not be read: `{location, message, kind}`, kind `unusable` or `incomplete`.
+- `problems`: what could not be read: `{location, message, kind}`, kind `unusable`, `incomplete` or `failed`.
 - `systems`: one an input: `{path, kind, linuxkit, format, files, binaries, modules, kernels, containers}`. A kernel is
   `{location, version, arch, format, config_source}`, a container `{title, location, image, label, error, exposure}`.
   An exposure is `{score, at_least, word, items}` (score null: unknown), an item `{label, weight, bad}` (bad null:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from .. import rules
@@ -29,7 +30,13 @@ def facts(rule: Rule) -> list[tuple[str, str]]:
         ("profile", str(rule.profile)),
         ("looks at", looks_at),
         *(("NIST SP 800-190", risk(number)) for number in rule.nist),
+        *(("parameter", f"{name} = {_toml(value)}") for name, value in rule.parameters.items()),
     ]
+
+
+def _toml(value: object) -> str:
+    """The value as a configuration has it: JSON, which is TOML too for texts, numbers and lists of them."""
+    return json.dumps(sorted(value) if isinstance(value, (set, frozenset)) else value, ensure_ascii=False)
 
 
 def risk(number: str) -> str:

@@ -171,7 +171,9 @@ def _problem(problem: Problem, places: Places) -> om.Notification:
         physical_location=om.PhysicalLocation(artifact_location=places.artifact(problem.place.artifacts[0]))
     )
     return om.Notification(
-        message=om.Message(text=text), level="error" if problem.kind == "unusable" else "warning", locations=[location]
+        message=om.Message(text=text),
+        level="warning" if problem.kind == "incomplete" else "error",
+        locations=[location],
     )
 
 

@@ -161,7 +161,7 @@ class Rule(NamedTuple):
     SP 800-190 (`3.4.3`). `subject` is the type of the check's only parameter: its annotation is the subscription.
     `about` tells the subjects of that type for which its question arises at all; without it, it does for every one.
     `parameters` are what a user may set, with their defaults; a check of a rule that has any takes them as its second
-    argument.
+    argument. `settled`: a user set the severity, and it stands whatever the check says.
     """
 
     id: str
@@ -176,6 +176,7 @@ class Rule(NamedTuple):
     check: Check
     about: Callable[[Any], bool] | None = None
     parameters: Mapping[str, Any] = {}
+    settled: bool = False
 
     @property
     def summary(self) -> str:
@@ -258,7 +259,7 @@ class Finding(NamedTuple):
             verdict.reason,
             verdict.key,
             verdict.evidence,
-            rule.severity if verdict.severity is None else verdict.severity,
+            rule.severity if verdict.severity is None or rule.settled else verdict.severity,
             rule.confidence if verdict.confidence is None else verdict.confidence,
             rule.profile if verdict.profile is None else verdict.profile,
             verdict.fix,
@@ -287,7 +288,7 @@ class Engine:
     """Judges a stream of subjects by the rules that asked for their type, and counts what came of it.
 
     `tally` maps (rule id, outcome) to the number of subjects; a rule that yields nothing has passed the subject.
-    `broken` are the subjects that a rule could not cope with: a defect of lkscan, reported and not hidden.
+    `broken` are the subjects that a rule could not cope with: a defect of the rule, reported and not hidden.
     """
 
     def __init__(self, rules: Iterable[Rule]) -> None:
@@ -306,10 +307,12 @@ class Engine:
                     continue
                 findings = one(subject)
             except Exception as error:  # noqa: BLE001 - a rule's defect must not cost the other rules' findings
-                self.broken.append(
-                    Problem(subject.place, f"rule {one.id} failed: {type(error).__name__}; please report it")
-                )
+                self.broken.append(_broken(one, subject.place, error))
                 continue
             for outcome in {finding.outcome for finding in findings} or (Outcome.PASS,):
                 self.tally[one.id, outcome] += 1
             yield from findings
+
+
+def _broken(rule: Rule, place: Place, error: Exception) -> Problem:
+    return Problem(place, f"rule {rule.id} failed: {type(error).__name__}; please report it", "failed")

@@ -64,12 +64,13 @@ class Change(NamedTuple):
 class Problem(NamedTuple):
     """Something that could not be read: what, where and what to do. Never silently dropped.
 
-    `kind` is `unusable` (no spec or image at all: exit status 2) or `incomplete` (read in part: exit status 3).
+    `kind` is `unusable` (no spec or image at all: exit status 2), `incomplete` (read in part: exit status 3) or
+    `failed` (a rule broke on it, the others did not: exit status 2).
     """
 
     place: Place
     message: str
-    kind: Literal["unusable", "incomplete"] = "incomplete"
+    kind: Literal["unusable", "incomplete", "failed"] = "incomplete"
 
 
 class Origin(NamedTuple):

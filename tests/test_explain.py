@@ -39,3 +39,10 @@ def test_a_rule_without_a_page_is_explained_by_its_remedy() -> None:
     text = page(host_root._replace(name="of-my-own"))
     assert "looks at         container" in text
     assert text.endswith("\nGive it only the capabilities that it needs.\n")
+
+
+def test_a_rule_shows_the_parameters_that_a_configuration_may_set():
+    one = RULES[0]._replace(parameters={"registries": ("docker.io",), "limit": 3})
+    text = page(one)
+    assert 'parameter        registries = ["docker.io"]' in text
+    assert "parameter        limit = 3" in text

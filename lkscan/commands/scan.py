@@ -5,14 +5,15 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Sequence
 
 from .. import __version__
+from ..config.policies import Policies
 from ..inputs import gather
-from ..ordering import add_inputs, add_judgement, judgement, labels
+from ..ordering import add_inputs, add_judgement, policies
 from ..reports import formats
-from ..rules.engine import Severity
 from ..rules.funnel import Result
-from ..scanning import scan_inputs
+from ..scanning import scan_judged
 from ..terminal import FINDINGS, INCOMPLETE, OK, USAGE, UsageError, folder, warn, width
 
 _SEVERITIES = ("critical", "high", "medium", "low", "note", "never")
@@ -34,10 +35,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add(
         "--fail-on",
         choices=_SEVERITIES,
-        default="medium",
-        help="least severity that makes the exit status 1 (default: %(default)s)",
+        help="least severity that makes the exit status 1 (default: medium)",
     )
     add_judgement(parser)
+    add("--show-config", action="store_true", help="scan nothing; print the configuration for PATH, and its origins")
     add("--color", choices=("auto", "always", "never"), default="auto", help="colour (default: on a terminal)")
     add(
         "--if-linuxkit",
@@ -48,10 +49,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(order: argparse.Namespace) -> int:
     """Scan, print and write the reports."""
-    options, finder = judgement(order), labels(order)
+    policy_of = policies(order)
+    if order.show_config:
+        return _show(policy_of, order.paths)
     targets = {path: _format_of(path) for path in order.output}
     inputs = gather(order.paths, merge=order.merge, if_linuxkit=order.if_linuxkit)
-    result = scan_inputs(inputs, options, finder)
+    result = scan_judged(inputs, policy_of)
     if order.if_linuxkit and not result.systems and not result.problems:
         return OK
     warn(result.problems)
@@ -63,7 +66,16 @@ def run(order: argparse.Namespace) -> int:
     print(render(order.format, color=color, width=width()), end="")
     for path, name in targets.items():
         _write(path, render(name))
-    return _status(result, None if order.fail_on == "never" else Severity[order.fail_on.upper()])
+    return _status(result, policy_of)
+
+
+def _show(policy_of: Policies, paths: Sequence[str]) -> int:
+    from ..config.show import show
+
+    if len({policy_of.governing(path) for path in paths}) > 1:
+        raise UsageError("the paths are under several configurations; name one of them")
+    print(show(policy_of, paths[0]), end="")
+    return OK
 
 
 def _format_of(path: str) -> str:
@@ -81,11 +93,13 @@ def _write(path: str, text: str) -> None:
         raise UsageError(f"{path}: cannot be written: {error.strerror}") from None
 
 
-def _status(result: Result, least: int | None) -> int:
+def _status(result: Result, policy_of: Policies) -> int:
     if any(problem.kind == "incomplete" for problem in result.problems):
         return INCOMPLETE
     if result.problems:
         return USAGE
-    if least is not None and any(finding.severity >= least for finding in result.findings):
-        return FINDINGS
+    for finding in result.findings:
+        least = policy_of(finding.place.artifacts[0]).fail_on
+        if least is not None and finding.severity >= least:
+            return FINDINGS
     return OK

@@ -1,0 +1,208 @@
+"""How each input is judged: the command line over the overrides for its path, over its file, over the defaults."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from ..rules.catalogue import RULES
+from ..rules.engine import Profile, Rule, Severity
+from ..rules.funnel import Options, choose, unknown
+from ..scanner.labels import LabelError, LabelFinder
+from ..terminal import UsageError, complain, folder
+from .files import ConfigurationError, Finder
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .settings import PerPath, Settings
+
+_STDIN = "-"
+
+
+class Overrides(NamedTuple):
+    """What the command line asks for; None where it leaves the word to the configuration."""
+
+    profile: Profile | None = None
+    select: tuple[str, ...] | None = None
+    ignore: tuple[str, ...] | None = None
+    fail_on: str | None = None
+    packages: str | None = None
+    cache: str | None = None
+    require_reason: bool | None = None
+    heed: bool = True
+
+
+DEFAULTS = Overrides(Profile.REGULAR, (), (), fail_on="medium", require_reason=False)
+"""What holds where nobody says anything."""
+
+
+class Policy(NamedTuple):
+    """How some inputs are judged: by which of the `known` rules, with which options, labels from where.
+
+    `fail_on` is the least severity that fails a run, None when nothing does. `path` is the configuration file or "".
+    """
+
+    rules: tuple[Rule, ...]
+    known: tuple[Rule, ...]
+    options: Options
+    labels: LabelFinder
+    fail_on: Severity | None = None
+    path: str = ""
+
+
+class Policies:
+    """Gives the policy of each input, the same object to those that are judged alike."""
+
+    def __init__(self, overrides: Overrides | None = None, *, config: str | None = None, search: bool = True) -> None:
+        """With `config`, that file governs all; else each the nearest one, unless `search` is off.
+
+        Raises ConfigurationError where the file `config` cannot be used.
+        """
+        order = overrides or Overrides()
+        self.overrides = order._replace(ignore=() if order.select and order.ignore is None else order.ignore)
+        """What the command line asks for; the rules that it selects are not left out by the file."""
+        self._finder = Finder() if search and config is None else None
+        self._config = config
+        self._settings: dict[str | None, Settings | ConfigurationError] = {}
+        self._policies: dict[tuple[str | None, tuple[int, ...]], Policy] = {}
+        self._labels: dict[tuple[str | None, str | None], LabelFinder] = {}
+        if config is not None:
+            self._load(config)
+
+    def __call__(self, path: str) -> Policy:
+        """The policy for an input of this path. Raises ConfigurationError, or UsageError for the order."""
+        governing = self.governing(path)
+        if governing is None:
+            return self._policy(None, ())
+        base = os.path.dirname(absolute(governing))
+        relative = os.path.relpath(absolute(path), base).replace(os.sep, "/")
+        return self._policy(governing, self._fitting(governing, relative))
+
+    def governing(self, path: str) -> str | None:
+        """The configuration file that governs an input of this path, as it is shown; None without one."""
+        if self._finder is None:
+            return self._config
+        start = folder() if path == _STDIN else absolute(path)
+        found = self._finder.nearest(start if path == _STDIN or os.path.isdir(start) else os.path.dirname(start))
+        return os.path.relpath(found, folder()) if found else None
+
+    def settings(self, path: str | None) -> Settings | None:
+        """What a configuration file says. Raises ConfigurationError."""
+        return None if path is None else self._load(path)
+
+    def _fitting(self, governing: str, relative: str) -> tuple[int, ...]:
+        """The numbers of the overrides that fit a path."""
+        overrides = self._load(governing).per_path
+        if not overrides:
+            return ()
+        from .globs import fits
+
+        return tuple(number for number, one in enumerate(overrides) if fits(relative, one.path))
+
+    def _load(self, path: str) -> Settings:
+        if path not in self._settings:
+            from .files import load
+            from .settings import settings
+
+            try:
+                self._settings[path] = settings(path, load(path, named=path == self._config), RULES)
+            except ConfigurationError as error:
+                self._settings[path] = error
+        found = self._settings[path]
+        if isinstance(found, ConfigurationError):
+            raise found
+        return found
+
+    def _policy(self, path: str | None, fitting: tuple[int, ...]) -> Policy:
+        key = (path, fitting)
+        if key not in self._policies:
+            settings = self._load(path) if path else None
+            self._policies[key] = self._merged(settings, [settings.per_path[i] for i in fitting] if settings else [])
+        return self._policies[key]
+
+    def _merged(self, file: Settings | None, special: list[PerPath]) -> Policy:
+        order, known = self.overrides, RULES
+        if file:
+            severities = dict(file.severities)
+            for one in special:
+                severities.update(one.severities)
+            known = configured(file.rules, severities, file.parameters)
+        for text in unknown((*(order.select or ()), *(order.ignore or ())), known):
+            from .settings import stranger
+
+            raise UsageError(stranger(text, known))
+        ignore = (*((file and file.ignore) or ()), *(text for one in special for text in one.ignore))
+        layers = (order, *reversed(special), *([file] if file else []), DEFAULTS)
+        options = Options(
+            _first(layers, "profile"),
+            _first(layers, "select"),
+            ignore if order.ignore is None else order.ignore,
+            heed=order.heed,
+            require_reason=_first(layers, "require_reason"),
+        )
+        fail_on = _first(layers, "fail_on")
+        least = None if fail_on == "never" else Severity[fail_on.upper()]
+        return Policy(choose(known, options), known, options, self._finder_of(file), least, file.path if file else "")
+
+    def _finder_of(self, file: Settings | None) -> LabelFinder:
+        """Where images' labels are looked for. Raises ConfigurationError or UsageError for a useless folder."""
+        order = self.overrides
+        packages, cache = order.packages, order.cache
+        if file and packages is None and file.packages is not None:
+            packages = _beside(file.path, file.packages)
+        if file and cache is None and file.cache is not None:
+            cache = _beside(file.path, file.cache)
+        key = (packages, cache)
+        if key not in self._labels:
+            try:
+                self._labels[key] = labels(*key)
+            except LabelError as error:
+                if file and key != (order.packages, order.cache):
+                    raise ConfigurationError(file.path, f"'packages' or 'cache': {error}") from None
+                raise UsageError(str(error)) from None
+        return self._labels[key]
+
+
+def configured(
+    rules: Iterable[Rule], severities: Mapping[str, Severity], parameters: Mapping[str, Mapping[str, Any]]
+) -> tuple[Rule, ...]:
+    """The rules with severities and parameters that a user set, by rule id."""
+    return tuple(
+        rule._replace(
+            severity=severities.get(rule.id, rule.severity),
+            settled=rule.id in severities,
+            parameters={**rule.parameters, **parameters.get(rule.id, {})},
+        )
+        if rule.id in severities or rule.id in parameters
+        else rule
+        for rule in rules
+    )
+
+
+def labels(packages: str | None, cache: str | None) -> LabelFinder:
+    """Where images' labels are looked for; LinuxKit's own cache where none is named. Raises LabelError."""
+    default = os.environ.get("LINUXKIT_CACHE") or os.path.expanduser("~/.linuxkit/cache")
+    if cache is not None or not os.path.isfile(os.path.join(default, "index.json")):
+        return LabelFinder(packages=packages, cache=cache)
+    finder = LabelFinder(packages=packages)
+    try:
+        return LabelFinder(packages=packages, cache=default)
+    except LabelError as error:  # nobody asked for it: it is left out, and that is said
+        complain(f"{error}; going on without it")
+        return finder
+
+
+def _beside(path: str, named: str) -> str:
+    """A folder that a configuration file names, as seen from here."""
+    return os.path.join(os.path.dirname(path), os.path.expanduser(named))
+
+
+def absolute(path: str) -> str:
+    """The path from the root, links in it as they are."""
+    return os.path.normpath(os.path.join(folder(), path))
+
+
+def _first(layers: Iterable[object], key: str) -> Any:  # noqa: ANN401 - of the type of the key
+    """What the first of the layers says that has a word on it."""
+    return next(value for layer in layers if (value := getattr(layer, key, None)) is not None)

@@ -1,0 +1,49 @@
+"""One result out of several: of the same run, each for the inputs that were judged alike."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TypeVar
+
+from ..scanner.subjects import Place, Problem
+from .funnel import Result
+
+_T = TypeVar("_T")
+_S = TypeVar("_S")
+
+
+def join(parts: Sequence[Result], order: Iterable[str], problems: Sequence[Problem] = ()) -> Result:
+    """The parts together, by the order of the inputs' paths, with problems that belong to no part.
+
+    Where the parts were not judged by the same rules, no text is quoted: some rule about secrets may not have seen it.
+    """
+    if len(parts) == 1 and not problems:
+        return parts[0]
+    place: dict[str, int] = {}
+    for number, path in enumerate(order):
+        place.setdefault(path, number)
+
+    def ordered(found: Iterable[_T], of: Callable[[_T], Place]) -> tuple[_T, ...]:
+        return tuple(sorted(found, key=lambda one: place.get(of(one).artifacts[0], len(place))))
+
+    alike = len({frozenset(rule.id for rule in part.rules) for part in parts}) <= 1
+    return Result(
+        findings=ordered((one for part in parts for one in part.findings), lambda one: one.place),
+        others=ordered((one for part in parts for one in part.others), lambda one: one.place),
+        not_applicable=_summed(part.not_applicable for part in parts),
+        suppressed=ordered((one for part in parts for one in part.suppressed), lambda one: one.finding.place),
+        hidden=sum(part.hidden for part in parts),
+        problems=ordered(
+            dict.fromkeys((*problems, *(one for part in parts for one in part.problems))), lambda one: one.place
+        ),
+        systems=ordered((one for part in parts for one in part.systems), lambda one: one.place),
+        tally=_summed(part.tally for part in parts),
+        texts={name: text for part in parts for name, text in part.texts.items()} if alike else {},
+        rules=tuple({rule.id: rule for part in parts for rule in part.rules}.values()),
+    )
+
+
+def _summed(counts: Iterable[Mapping[tuple[str, _S], int]]) -> dict[tuple[str, _S], int]:
+    total: Counter[tuple[str, _S]] = Counter()
+    for one in counts:
+        total.update(one)
+    return dict(sorted(total.items(), key=lambda item: (item[0][0], str(item[0][1]))))
