@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["COMMANDS", "FINDINGS", "INCOMPLETE", "OK", "USAGE", "main", "run"]
 
 _INTERRUPTED = 130
+_FEW_COLLECTIONS = 100_000
+"""New objects before the garbage collector looks for cycles: a start makes fewer, and nearly all of them stay."""
 
 _EPILOG = """exit status:
   0  nothing at or above --fail-on
@@ -30,6 +33,7 @@ _EPILOG = """exit status:
 
 def run() -> NoReturn:
     """The console script: `main` with the exit status of its result."""
+    gc.set_threshold(_FEW_COLLECTIONS)  # with the freeze below, 9 of 76 ms of one spec
     for name in ("stdout", "stderr"):  # a stream that was closed is None here
         setattr(sys, name, getattr(sys, name) or open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - until the end
     try:
@@ -43,6 +47,7 @@ def run() -> NoReturn:
         status = OK if isinstance(error, BrokenPipeError) else USAGE
         if status:
             complain(f"standard output cannot be written: {error.strerror}")
+    gc.freeze()  # the interpreter need not look for garbage among what the end of the process frees anyway
     sys.exit(status)
 
 

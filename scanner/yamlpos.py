@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import sys
 from bisect import bisect_right
 from collections.abc import Iterator
+from functools import cache
 from math import inf, isinf, nan
 from typing import Any, Literal
 
@@ -384,10 +386,36 @@ class _Composer:
         return self._error(f"YAML cannot hold {name}", found.start() if found else 0)
 
 
+@cache
 def _library() -> Any:  # noqa: ANN401 - a library that is imported late
-    import yaml
+    """PyYAML. What it compiles for its own scanner as it is imported, and libyaml never asks for, is put off.
 
+    That is a fifth of what lkscan does for one spec, most of it for a class of all printable characters.
+    """
+    compile_now = re.compile
+
+    def compile_later(pattern: Any, flags: Any = 0) -> Any:  # noqa: ANN401 - what re.compile takes and gives
+        is_yaml = str(sys._getframe(1).f_globals.get("__name__")).startswith("yaml.")  # noqa: SLF001 - nobody else's
+        return _Pattern(pattern, flags) if is_yaml else compile_now(pattern, flags)
+
+    re.compile = compile_later
+    try:
+        import yaml
+    finally:
+        re.compile = compile_now
     return yaml
+
+
+class _Pattern:
+    """A regular expression that is compiled when it is first used; `re` keeps it."""
+
+    def __init__(self, pattern: str, flags: int) -> None:
+        self._arguments = pattern, flags
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - a pattern's attributes
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(re.compile(*self._arguments), name)
 
 
 def _end(opening: _Event, closing: _Event, parts: list[Node]) -> int:

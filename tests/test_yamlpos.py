@@ -293,3 +293,40 @@ def test_any_bytes_are_parsed_or_refused(data):
     except (YamlError, LimitError):
         return
     assert document.root is None or 0 <= document.root.start <= document.root.end <= len(document.text)
+
+
+_YAML_FOR_OTHERS = """
+import copy, re, sys
+{first}
+compile = re.compile
+from lkscan.scanner import yamlpos
+yamlpos.parse(b"a: 1")
+assert re.compile is compile
+import yaml
+text = "[0x1F, 1_000, 1.5, 1e3, 12:30:45, yes, ~, 2001-12-14t21:59:43.10-05:00, 'x']"
+for loader in (yaml.SafeLoader, yaml.CSafeLoader):
+    print(yaml.load(text, loader))
+print(yaml.safe_dump(["yes", "1", 1.5, None]))
+for loader in (yaml.SafeLoader, yaml.CSafeLoader):
+    try:
+        yaml.load("a: \\x07", loader)
+    except yaml.reader.ReaderError as error:
+        print(type(error).__module__, error.position)
+print(copy.deepcopy(yaml.reader.Reader.NON_PRINTABLE).search("\\x07"))
+"""
+
+
+def test_the_yaml_library_stays_whole_for_all_others_in_the_process():
+    """Its patterns are compiled late, for whoever comes after; whoever came first has the library as it was."""
+    import subprocess
+    import sys
+
+    said = [
+        subprocess.run(
+            [sys.executable, "-c", _YAML_FOR_OTHERS.format(first=first)], capture_output=True, text=True, check=True
+        ).stdout
+        for first in ("import yaml", "")
+    ]
+    assert said[0] == said[1]
+    assert "31, 1000, 1.5" in said[0]
+    assert "yaml.reader" in said[0]
