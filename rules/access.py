@@ -3,8 +3,8 @@
 import re
 from collections.abc import Iterator
 
-from ..scanner.subjects import Container, File
-from .engine import Confidence, Severity, Verdict, fail, not_applicable, rule, undecided
+from ..scanner.subjects import Container, File, ImageReference
+from .engine import Confidence, Profile, Severity, Verdict, fail, not_applicable, rule, undecided
 from .provenance import note
 
 _ACCOUNTS = re.compile(r"(?:containers/[^/]+/[^/]+/(?:rootfs|lower)/)?etc/(?P<table>passwd|(?:getty\.)?shadow)")
@@ -13,6 +13,10 @@ _FIELDS = {"passwd": 7, "shadow": 8}
 _NO_LOGIN = ("nologin", "false")
 _LOGIN_WORDS = ("getty", "ssh", "dropbear", "login", "console", "telnet")
 _HOST_KEY = re.compile(r"(?:.*/)?etc/ssh/ssh_host_[a-z0-9]+_key")
+
+
+def _unread(file: File) -> Verdict:
+    return undecided(file.path, file.place, f"The content of '{file.path}' is not known here; the built image tells.")
 
 
 def is_host_key(file: File) -> bool:
@@ -81,9 +85,7 @@ def empty_password(file: File) -> Iterator[Verdict]:
     in a spec's files. In a container's tree where nothing suggests a login program the severity is low.
     """
     if file.read is None:
-        yield undecided(
-            file.path, file.place, f"The content of '{file.path}' is not known here; the built image tells."
-        )
+        yield _unread(file)
         return
     data = file.read(_ACCOUNTS_LIMIT + 1)
     if len(data) > _ACCOUNTS_LIMIT:
@@ -136,4 +138,170 @@ def baked_ssh_host_key(file: File) -> Iterator[Verdict]:
         yield not_applicable(file.path, file.place, "It has the name of an SSH host key but holds no private key.")
 
 
-RULES = (insecure_getty, empty_password, baked_ssh_host_key)
+def _is_init(image: ImageReference) -> bool:
+    return image.role == "init"
+
+
+@rule(
+    "LKA004",
+    "getty-in-init",
+    Severity.HIGH,
+    "'{0}' under 'init' gives a root shell on the host, without a password, on every console.",
+    remedy="Move getty to 'services', where it asks for the password in etc/getty.shadow, or leave it out.",
+    nist=("3.5.4",),
+    about=_is_init,
+)
+def getty_in_init(image: ImageReference) -> Iterator[Verdict]:
+    """LinuxKit's getty is part of the root filesystem, where its start script sets INSECURE=true by itself.
+
+    Other images called getty are taken for copies of it, with medium confidence.
+    """
+    if image.name.rpartition("/")[2] == "getty":
+        official = image.name in {"linuxkit/getty", "docker.io/linuxkit/getty"}
+        evidence = ["its /etc/init.d/001-getty exports INSECURE=true and runs /usr/bin/rungetty.sh at boot"]
+        yield fail(
+            f"init:{image.name}",
+            image.place,
+            image.text,
+            evidence=evidence,
+            confidence=None if official else Confidence.MEDIUM,
+        )
+
+
+_SCRIPT_LIMIT = 1 << 16
+"""Bytes of a start script that are looked at."""
+_START_SCRIPT = re.compile(r"etc/init\.d/[^/]+|etc/inittab")
+_INSECURE = re.compile(
+    rb"^[^#\n]{0,1000}?(?P<what>\bINSECURE=[\"']?true\b|\ba?getty\b[^#\n]{0,200}?(?:-a|--autologin)[ =]?root\b"
+    rb"|:(?:respawn|askfirst):-?/bin/(?:ba|a)?sh\b)",
+    re.MULTILINE,
+)
+
+
+def _is_start_script(file: File) -> bool:
+    return file.kind in {"file", "hardlink"} and _START_SCRIPT.fullmatch(file.path) is not None
+
+
+@rule(
+    "LKA005",
+    "insecure-start-script",
+    Severity.HIGH,
+    "'{0}' gives a root shell on the host without a password: '{1}'.",
+    remedy="Remove the script; let linuxkit/getty run as a service, without INSECURE=true.",
+    nist=("3.5.4",),
+    about=_is_start_script,
+)
+def insecure_start_script(file: File) -> Iterator[Verdict]:
+    """What init starts at boot puts a root shell on a console, without asking for a password."""
+    if file.read is None:
+        yield _unread(file)
+        return
+    text = file.read(_SCRIPT_LIMIT)
+    found = _INSECURE.search(text)
+    if found and (b"getty" in text or b"INSECURE" not in found["what"]):
+        line = text.count(b"\n", 0, found.start("what")) + 1
+        yield fail(
+            file.path,
+            file.place,
+            file.path,
+            found["what"].decode("utf-8", "replace"),
+            evidence=[f"line {line} of the file"],
+        )
+
+
+@rule(
+    "LKA007",
+    "weak-password-hash",
+    Severity.MEDIUM,
+    "'{0}' keeps the password of '{1}' as a hash that is quick to guess.",
+    remedy="Hash it anew with yescrypt ($y$) or SHA-512 ($6$), for instance with `mkpasswd -m sha-512`.",
+    nist=("3.5.4", "3.1.4"),
+    about=_is_account_table,
+)
+def weak_password_hash(file: File) -> Iterator[Verdict]:
+    """A password is hashed with DES or MD5, which graphics cards guess by the billion a second.
+
+    Judges etc/passwd, etc/shadow and LinuxKit's etc/getty.shadow. No finding holds a hash.
+    """
+    if file.read is None:
+        yield _unread(file)
+        return
+    data = file.read(_ACCOUNTS_LIMIT)
+    found = list(_weak(data.decode("utf-8", "replace")))
+    if found:
+        accounts = ", ".join(dict.fromkeys(account for _, account, _ in found))
+        evidence = [
+            f"line {line}: the password of {account} is hashed with {method}" for line, account, method in found
+        ]
+        yield fail(file.path, file.place, file.path, accounts, evidence=evidence)
+
+
+_WEAK = {
+    "MD5 ($1$)": re.compile(r"\$1\$[./0-9A-Za-z]{1,8}\$[./0-9A-Za-z]{22}"),
+    "DES, in an extended form (_)": re.compile(r"_[./0-9A-Za-z]{19}"),
+    "DES": re.compile(r"[./0-9A-Za-z]{13}"),
+}
+"""What the hashes of crypt(5) that are weak look like."""
+
+
+def _weak(text: str) -> Iterator[tuple[int, str, str]]:
+    """Line number, account and method of each weak hash; an account that is locked with ! keeps its hash."""
+    for number, line in enumerate(text.split("\n"), 1):
+        fields = line.rstrip("\r").split(":")
+        if len(fields) < _FIELDS["passwd"] or fields[0][:1] in {"", "#"}:
+            continue
+        method = next((name for name, shape in _WEAK.items() if shape.fullmatch(fields[1])), None)
+        if method:
+            yield number, fields[0] if fields[0].isprintable() else ascii(fields[0]), method
+
+
+_KEY_FILE = re.compile(r"(?:.*/)?(?:\.ssh/authorized_keys2?|etc/ssh/authorized_keys(?:\.d/.+)?)")
+_KEY_LINE = re.compile(
+    rb"^[ \t]*(?!#)(?:[^#\n]{0,2000}[ \t])?(?:ssh-|ecdsa-|sk-)[a-z0-9@.-]{3,40}[ \t]+AAAA", re.MULTILINE
+)
+
+
+def _is_key_file(file: File) -> bool:
+    return file.kind in {"file", "hardlink"} and _KEY_FILE.fullmatch(file.path) is not None
+
+
+@rule(
+    "LKA008",
+    "authorized-keys-in-image",
+    Severity.NOTE,
+    {
+        "default": "'{0}' lets the holders of '{1}' keys log in on every machine made from this image.",
+        "source": "'{0}' lets the holder of a key log in on every machine made from this image.",
+    },
+    remedy="Check that each key is still wanted; the metadata package can bring keys at boot instead.",
+    nist=("3.5.4", "3.3.1"),
+    profile=Profile.AUDITOR,
+    about=_is_key_file,
+)
+def authorized_keys_in_image(file: File) -> Iterator[Verdict]:
+    """Keys that may log in over ssh are part of the image: taking one back means a new image for every machine."""
+    if file.read is not None:
+        count = len(_KEY_LINE.findall(file.read(_ACCOUNTS_LIMIT)))
+        if count:
+            yield fail(file.path, file.place, file.path, str(count))
+    elif file.parts and "source" in file.parts:
+        yield fail(
+            file.path,
+            file.parts["source"],
+            file.path,
+            variant="source",
+            note="which keys they are depends on who builds the image",
+        )
+    else:
+        yield _unread(file)
+
+
+RULES = (
+    insecure_getty,
+    empty_password,
+    baked_ssh_host_key,
+    getty_in_init,
+    insecure_start_script,
+    weak_password_hash,
+    authorized_keys_in_image,
+)

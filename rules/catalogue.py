@@ -14,8 +14,10 @@ from . import (
     mounts,
     namespaces,
     privileges,
+    runtimes,
     secrets,
     spec,
+    sshd,
 )
 from .engine import Rule
 
@@ -28,6 +30,8 @@ RULES: tuple[Rule, ...] = (
     *mounts.RULES,
     *crosschecks.RULES,
     *access.RULES,
+    *sshd.RULES,
+    *runtimes.RULES,
     *secrets.RULES,
     *files.RULES,
     *binaries.RULES,

@@ -10,9 +10,10 @@ from itertools import islice
 from math import log2
 from typing import Any, NamedTuple
 
-from ..scanner.subjects import Container, File, Place, Span
+from ..scanner.subjects import Container, File, KernelCommandLine, Place, Span
 from .access import is_host_key
 from .engine import Confidence, Severity, Verdict, fail, not_applicable, rule, undecided
+from .provenance import note
 from .tables import load
 
 _HEAD = 4096
@@ -29,6 +30,11 @@ _PAIR = re.compile(
     r"""\b(?P<name>[A-Za-z_][\w.-]{0,63})["']?[ \t]{0,16}[=:][ \t]{0,16}["']?(?P<value>[^][\s"',{}][^]\s"',}]{0,255})"""
 )
 """A name and its value, in YAML, JSON, a shell or a command line."""
+_OPTION = re.compile(
+    r"""(?<![\w-])--?(?P<name>[A-Za-z][\w.-]{0,63})["']?(?:[ \t]{1,16}|,\s{0,16}(?:-[ \t]{0,16})?)["']?"""
+    r"""(?P<value>[^][\s"',{}=-][^]\s"',}]{0,255})"""
+)
+"""An option and its value as the next word, on a command line or in a list."""
 
 
 class Secret(NamedTuple):
@@ -194,10 +200,84 @@ def _by_name(name: str, value: bytes) -> Secret | None:
 
 def looks_secret(text: str) -> bool:
     """Whether a text holds what may be a secret: by its looks, or after a name that speaks of one (`password: …`)."""
-    if next(find(text.encode("utf-8", "surrogateescape"), in_spec=True), None):
-        return True
-    return any(
-        _by_name(pair["name"], pair["value"].encode("utf-8", "surrogateescape")) for pair in _PAIR.finditer(text)
+    return next(_in_text(text), None) is not None
+
+
+def _in_text(text: str) -> Iterator[tuple[str, Secret]]:
+    """What may be secrets in a text: the name that speaks of each, "" for one that is told by its looks."""
+    by_looks = list(find(text.encode("utf-8", "surrogateescape"), in_spec=True))
+    yield from (("", secret) for secret in by_looks)
+    for pattern in (_PAIR, _OPTION):
+        for pair in pattern.finditer(text):
+            value = pair["value"].encode("utf-8", "surrogateescape")
+            secret = _by_name(re.sub(r"[-.]", "_", pair["name"]), value)
+            if secret and not next(find(value, in_spec=True), None):
+                yield pair["name"], secret
+
+
+def _has_command(container: Container) -> bool:
+    return bool(container.command)
+
+
+@rule(
+    "LKX003",
+    "secret-in-command",
+    Severity.CRITICAL,
+    {
+        "default": "The command of container '{0}' holds a secret: '{1}'.",
+        "named": "The command of container '{0}' holds a secret, the value of '{2}': '{1}'.",
+    },
+    remedy="Take it out and revoke it; let the program read the secret at run time from a file that is mounted for it.",
+    nist=("3.1.4",),
+    about=_has_command,
+)
+def secret_in_command(container: Container) -> Iterator[Verdict]:
+    """A container's command holds a secret: it stands in the spec, the image and the list of processes."""
+    origin = container.origin("command")
+    for name, secret in _told_apart(" ".join(container.command)).items():
+        yield _spoken(container.title, origin.place, name, secret, container.name, note(container, origin))
+
+
+@rule(
+    "LKX004",
+    "secret-in-kernel-arguments",
+    Severity.CRITICAL,
+    {
+        "default": "The kernel's command line holds a secret: '{0}'.",
+        "named": "The kernel's command line holds a secret, the value of '{1}': '{0}'.",
+    },
+    remedy="Take it out and revoke it; hand secrets over at run time (metadata service, a mounted volume, a TPM).",
+    nist=("3.1.4",),
+)
+def secret_in_kernel_arguments(line: KernelCommandLine) -> Iterator[Verdict]:
+    """The kernel's command line holds a secret: every process of every container can read it in /proc/cmdline."""
+    for name, secret in _told_apart(line.text).items():
+        yield _spoken(line.place.pointer or line.place.artifacts[-1], line.place, name, secret)
+
+
+def _told_apart(text: str) -> dict[str, Secret]:
+    """The secrets of a text, one for each name, or kind where there is none."""
+    found: dict[str, Secret] = {}
+    for name, secret in _in_text(text):
+        found.setdefault(name or f" {secret.kind}", secret)
+    return found
+
+
+def _spoken(subject: str, place: Place, name: str, secret: Secret, *who: str) -> Verdict:
+    """The failure for a secret in a command; `who` is the container's name and the note on where that comes from."""
+    named = () if name.startswith(" ") else (name,)
+    return fail(
+        subject,
+        place,
+        *who[:1],
+        secret.kind,
+        *named,
+        note="".join(who[1:]),
+        variant="named" if named else "default",
+        key=name.strip(),
+        evidence=[_describe(b"", secret).partition(": ")[2]],
+        severity=secret.severity,
+        confidence=secret.confidence,
     )
 
 
@@ -366,4 +446,4 @@ def _compiled(pattern: bytes) -> re.Pattern[bytes]:
     return re.compile(pattern)
 
 
-RULES = (secret_in_file, secret_in_environment)
+RULES = (secret_in_file, secret_in_environment, secret_in_command, secret_in_kernel_arguments)

@@ -32,8 +32,8 @@ def line(text):
     return KernelCommandLine(SPEC, text)
 
 
-def system(*containers):
-    return System(SPEC, "spec", True, "YAML", containers)  # noqa: FBT003 - of LinuxKit
+def system(*containers, lines=()):
+    return System(SPEC, "spec", True, "YAML", containers, command_lines=tuple(map(line, lines)))  # noqa: FBT003 - of LinuxKit
 
 
 def hidden(path):
@@ -104,6 +104,47 @@ CASES = {
         None,
         entry("etc/ssh/sshd_config", b""),
     ),
+    "LKA004": (
+        image("linuxkit/getty:1", "version-tag", role="init"),
+        image("linuxkit/init:1", "version-tag", role="init"),
+        image("linuxkit/getty:1", "version-tag"),
+    ),
+    "LKA005": (
+        entry("etc/inittab", b"::respawn:/bin/sh"),
+        entry("etc/inittab", b"::sysinit:/bin/rc.init"),
+        entry("etc/motd", b"::respawn:/bin/sh"),
+    ),
+    "LKA006": (
+        entry("etc/ssh/sshd_config", b"PermitRootLogin yes"),
+        entry("etc/ssh/sshd_config", b"PermitRootLogin no"),
+        entry("etc/ssh/ssh_config", b"PasswordAuthentication yes"),
+    ),
+    "LKA007": (
+        entry("etc/shadow", b"root:$1$lkscanpg$H3CHh.3.pfWjYSFlntn3z0:1::::::\n"),
+        entry("etc/shadow", b"root:*:1::::::\n"),
+        entry("etc/group", b"root:x:0:\n"),
+    ),
+    "LKA008": (
+        entry("root/.ssh/authorized_keys", b"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIK someone\n"),
+        entry("root/.ssh/authorized_keys", b"# none\n"),
+        entry("root/.ssh/config", b""),
+    ),
+    "LKA009": (
+        container(command=["dockerd", "-H", "tcp://0.0.0.0:2375"]),
+        container(command=["dockerd"]),
+        container(command=["web", "-H", "tcp://0.0.0.0:2375"]),
+    ),
+    "LKA010": (
+        entry("etc/docker/daemon.json", b'{"hosts": ["tcp://0.0.0.0:2375"]}'),
+        entry("etc/docker/daemon.json", b"{}"),
+        entry("etc/motd", b""),
+    ),
+    "LKX003": (
+        container(command=["web", "--password", "Gr4vel-Harbour-91"]),
+        container(command=["web", "--password-file", "/run/password"]),
+        container(),
+    ),
+    "LKX004": (line("app.password=Gr4vel-Harbour-91"), line("quiet"), None),
     "LKX001": (
         entry("etc/it", pem().encode()),
         entry("etc/motd", b"welcome"),
@@ -132,6 +173,12 @@ CASES = {
         image("nginx:1.19", "version-tag"),
     ),
     "LKC001": (line("mitigations=off"), line("quiet"), line("")),
+    "LKC002": (line("rdinit=/bin/sh"), line("rdinit=/init"), line("")),
+    "LKC003": (
+        system(lines=["quiet"]),
+        system(lines=["slab_nomerge init_on_alloc=1 init_on_free=1"]),
+        system(),
+    ),
 }
 """Rule -> a subject that fails, one that passes, one that it does not apply to; None: see below."""
 
@@ -142,6 +189,7 @@ ALWAYS = {
     "LKP002": "every container holds something",
     "LKN001": "every container has a pid namespace, its own or another's",
     "LKM002": "every container may have binds",
+    "LKX004": "every command line may hold a secret",
     "LKK005": "every kernel is of a series, or that is not known: undecided",
 }
 """Rules whose question arises for every subject of their type: there is nothing they do not apply to."""

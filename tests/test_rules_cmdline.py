@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from rulelab import fires
 
 from lkscan.rules import tables
-from lkscan.rules.cmdline import mitigations_disabled
-from lkscan.rules.engine import Confidence, Outcome, Severity
-from lkscan.scanner.subjects import KernelCommandLine, Place
+from lkscan.rules.cmdline import missing_hardening_arguments, mitigations_disabled, unsafe_boot_argument
+from lkscan.rules.engine import Confidence, Outcome, Profile, Severity
+from lkscan.scanner.subjects import Kernel, KernelCommandLine, Place, System
 
 SPEC = Place(("linuxkit.yml",), None, "kernel.cmdline")
 
@@ -74,6 +74,17 @@ def said(text):
         "dis_ucode_ldr",
         "microcode=dis_ucode_ldr",
         "init-on-alloc=0",
+        "selinux=0",
+        "apparmor=0",
+        "audit=0",
+        "ima_appraise=log",
+        "iommu=off",
+        "iommu=nofullflush,off",
+        "intel_iommu=off",
+        "iommu.passthrough=1",
+        "kvm-intel.vmentry_l1d_flush=never",
+        "vsyscall=emulate",
+        "cgroup_disable=cpuset,memory",
     ],
 )
 def test_fires_on_what_takes_a_defence_away(argument):
@@ -92,7 +103,7 @@ def test_fires_on_what_takes_a_defence_away(argument):
         "pti=on kpti=1 spectre_v2=on retbleed=auto mds=full,nosmt l1tf=full,force ssbd=force-on",
         "init_on_alloc=1 init_on_free=on randomize_kstack_offset=Y hardened_usercopy=on",
         "rodata=full slab_nomerge nox2apic nosmt nokaslr=1 clearcpuid=avx512f",
-        "iommu=off irrelevant=nokaslr",
+        "iommu=soft irrelevant=nokaslr",
         "console=ttyS0 -- nokaslr mitigations=off",
         "mitigations=off mitigations=auto",
         'dyndbg="file drivers/x.c +p ; nokaslr mitigations=off"',
@@ -140,20 +151,129 @@ def test_a_finding_tells_what_is_lost_and_where():
     assert fires(mitigations_disabled, line("nopti"))[0].subject == "kernel.cmdline"
 
 
-@pytest.mark.parametrize("name", tables.load("cmdline"))
-def test_the_table_is_well_formed(name):
-    row = tables.load("cmdline")[name]
-    assert set(row) <= {"values", "severity", "confidence", "reason"}
+@pytest.mark.parametrize(
+    ("table", "name"), [(table, name) for table in ("cmdline", "boot_arguments") for name in tables.load(table)]
+)
+def test_the_table_is_well_formed(table, name):
+    row = tables.load(table)[name]
+    assert set(row) <= {"values", "bare", "severity", "confidence", "profile", "reason"}
     assert "-" not in name
     assert Severity[row["severity"].upper()] is not Severity.CRITICAL
     assert row["reason"].endswith(".") or row["reason"].endswith(".)")
     re.compile(row.get("values", ""))
 
 
+@pytest.mark.parametrize(
+    ("argument", "severity"),
+    [
+        ("init=/bin/sh", Severity.HIGH),
+        ("rdinit=/bin/busybox", Severity.HIGH),
+        ("rdinit=sh", Severity.HIGH),
+        ("systemd.debug-shell", Severity.HIGH),
+        ("systemd.debug_shell=1", Severity.HIGH),
+        ("rd.break", Severity.MEDIUM),
+        ("kgdboc=ttyS0,115200", Severity.MEDIUM),
+        ("kgdbwait", Severity.MEDIUM),
+        ("nfsroot=10.0.0.1:/srv", Severity.MEDIUM),
+        ("root=/dev/nfs", Severity.MEDIUM),
+        ("root=live:http://example.org/root.img", Severity.MEDIUM),
+        ("sysrq_always_enabled", Severity.LOW),
+        ("linuxkit.runc_debug=1", Severity.LOW),
+        ("linuxkit.runc_console=1", Severity.LOW),
+        ("linuxkit.unified_cgroup_hierarchy=0", Severity.LOW),
+    ],
+)
+def test_what_lets_somebody_in_fires(argument, severity):
+    (finding,) = fires(unsafe_boot_argument, line(f"console=ttyS0 {argument} quiet"))
+    assert (finding.arguments, finding.severity) == ((argument,), severity)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "init=/init rdinit=/init root=/dev/sda1 rw single S 1",
+        "init=/bin/sh init=/sbin/init",
+        "systemd.debug_shell=0 linuxkit.runc_debug=0 linuxkit.unified_cgroup_hierarchy=1",
+        "rootfstype=ext4 nfs root=LABEL=nfs:x console=ttyS0 -- rdinit=/bin/sh",
+        "init=/lib/systemd/systemd root=/dev/nbd0 kgdboc=",
+    ],
+)
+def test_ordinary_ways_to_boot_are_fine(text):
+    assert list(unsafe_boot_argument(line(text))) == []
+
+
+def test_version_1_of_control_groups_is_for_the_pedantic():
+    (finding,) = fires(unsafe_boot_argument, line("linuxkit.unified_cgroup_hierarchy=0"))
+    assert finding.profile is Profile.PEDANTIC
+
+
+def booted(*texts, **kernel):
+    """A system that boots with these command lines, its kernel with a configuration where there is one."""
+    kernels = (Kernel(SPEC, "6.12.59", "", "x86_64", "bzImage", "gzip", kernel, "IKCONFIG"),) if kernel else ()
+    return System(SPEC, "image", is_linuxkit=True, format="", kernels=kernels, command_lines=tuple(map(line, texts)))
+
+
+def missing(system):
+    return [
+        argument
+        for finding in fires(missing_hardening_arguments, system)
+        for argument in finding.message.split("'")[1].split()
+    ]
+
+
+def test_a_kernel_that_is_not_known_lacks_what_linuxkits_lack():
+    assert missing(booted("console=ttyS0")) == ["slab_nomerge", "init_on_alloc=1", "init_on_free=1"]
+    assert missing(booted("slab-nomerge init_on_alloc=on init_on_free=0")) == ["init_on_free=1"]
+    assert missing(booted("slab_nomerge init_on_alloc=1 init_on_free=y")) == []
+
+
+DEFAULTS = {"INIT_ON_ALLOC_DEFAULT_ON": "y", "INIT_ON_FREE_DEFAULT_ON": "y", "PROC_MEM_NO_FORCE": "y"}
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (DEFAULTS, []),
+        ({**DEFAULTS, "SLAB_MERGE_DEFAULT": "y"}, ["slab_nomerge"]),
+        ({**DEFAULTS, "INIT_ON_FREE_DEFAULT_ON": "n"}, ["init_on_free=1"]),
+        ({**DEFAULTS, "SHUFFLE_PAGE_ALLOCATOR": "y"}, ["page_alloc.shuffle=1"]),
+        ({**DEFAULTS, "PROC_MEM_NO_FORCE": "n"}, ["proc_mem.force_override=never"]),
+        ({**DEFAULTS, "IA32_EMULATION": "y"}, ["ia32_emulation=0"]),
+        ({**DEFAULTS, "SECURITY_LOCKDOWN_LSM": "y"}, ["lockdown=integrity"]),
+        ({**DEFAULTS, "X86_VSYSCALL_EMULATION": "y", "LEGACY_VSYSCALL_XONLY": "y"}, ["vsyscall=none"]),
+        ({**DEFAULTS, "X86_VSYSCALL_EMULATION": "y", "LEGACY_VSYSCALL_NONE": "y"}, []),
+    ],
+)
+def test_a_configuration_tells_what_is_worth_adding(options, expected):
+    assert missing(booted("quiet", **options)) == expected
+
+
+def test_what_an_older_kernel_does_not_know_is_not_asked_for():
+    system = booted("quiet", **DEFAULTS | {"PROC_MEM_NO_FORCE": "n"})
+    old = system.kernels[0]._replace(version="6.6.71-linuxkit")
+    assert missing(system._replace(kernels=(old,))) == []
+
+
+def test_what_a_template_fills_in_is_undecided_for_all():
+    (finding,) = missing_hardening_arguments(booted("{{ .Arguments }}"))
+    assert finding.outcome is Outcome.UNDECIDED
+
+
+@pytest.mark.parametrize("argument", tables.load("hardening_arguments"))
+def test_the_arguments_to_add_are_what_is_looked_for(argument):
+    row = tables.load("hardening_arguments")[argument]
+    assert set(row) <= {"name", "values", "since", "archs", "needs", "default", "told", "reason"}
+    name, equals, value = argument.partition("=")
+    assert name == row["name"]
+    assert bool(equals) is ("values" in row)
+    assert re.fullmatch(row.get("values", ""), value)
+
+
 @given(st.text())
 def test_any_text_is_read(text):
-    for finding in mitigations_disabled(line(text)):
-        assert finding.message
+    for rule in (mitigations_disabled, unsafe_boot_argument):
+        for finding in rule(line(text)):
+            assert finding.message
 
 
 @given(st.lists(st.from_regex(r"[a-z_.]{1,9}(=[a-z0-9,]{0,9})?", fullmatch=True)))

@@ -19,10 +19,12 @@ from lkscan.rules.secrets import (
     find,
     is_placeholder,
     looks_secret,
+    secret_in_command,
     secret_in_environment,
     secret_in_file,
+    secret_in_kernel_arguments,
 )
-from lkscan.scanner.subjects import Origin, Span
+from lkscan.scanner.subjects import KernelCommandLine, Origin, Place, Span
 
 ALNUM = string.ascii_letters + string.digits
 MIB = 1 << 20
@@ -272,7 +274,9 @@ def test_the_spec_itself_as_a_file_raises_no_question():
         ("cmd --db-password=velvet-Otter-19", True),
         (f"command: [app, {noise(2)}, ghp_{noise(36)}]", True),
         (f'{{"api_key": "{noise(32)}"}}', True),
+        ('command: ["app", "--password", "velvet-Otter-19"]', True),
         ("password: ${PASSWORD}", False),
+        ("app --password-file /run/secret --token $TOKEN -p 80", False),
         ("token: none", False),
         ("image: nginx:1.27", False),
         ("", False),
@@ -382,3 +386,70 @@ def test_any_text_can_be_searched(junk, text, cut):
 def test_any_bytes_have_an_entropy_and_may_be_a_placeholder(value):
     assert 0 <= entropy(value) <= 8
     assert is_placeholder(value + b"${X}")
+
+
+# --- commands and the kernel's arguments
+
+
+@pytest.mark.parametrize(
+    ("command", "key"),
+    [
+        (["app", "--password=velvet-Otter-19"], "password"),
+        (["app", "--db-password", "velvet-Otter-19"], "db-password"),
+        (["sh", "-c", "export PGPASSWORD=velvet-Otter-19\nexec app"], "PGPASSWORD"),
+        (["app", f"--api-key={noise(32)}"], "api-key"),
+        (["app", "--token", noise(40)], "token"),
+        (["app", f"ghp_{noise(36)}"], "GitHub token"),
+        (["app", f"--token=ghp_{noise(36)}"], "GitHub token"),
+        (["app", "postgres://app:velvet-Otter-19@db/app"], "password in a URL"),
+    ],
+)
+def test_a_secret_in_a_command_fires_and_is_not_shown(command, key):
+    (finding,) = fires(secret_in_command, container(command=command))
+    assert finding.key == key
+    assert key in finding.message
+    assert not any(word in repr(finding) for word in ("Otter", noise(32), noise(36), noise(40)))
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["app", "--password-file", "/run/config/password"],
+        ["app", "--password=$PASSWORD", "--token", "${TOKEN}", "--secret=/run/secret"],
+        ["app", "--password", "--verbose"],
+        ["app", "--token", "none", "--password=changeme"],
+        ["openssl", "enc", "-pass", "stdin"],
+        ["app", "--discovery-token=my-cluster-1", "-p", "8080"],
+        ["sh", "-c", 'test -n "$PASSWORD" && echo ok'],
+    ],
+)
+def test_references_and_placeholders_in_a_command_are_fine(command):
+    assert outcomes(secret_in_command, container(command=command)) == {Outcome.PASS}
+
+
+def test_a_secret_in_a_command_points_at_the_command():
+    where = Origin("spec", place(7))
+    (finding,) = fires(
+        secret_in_command, container(command=["a", "--password=velvet-Otter-19"], origins={"command": where})
+    )
+    assert (finding.place, finding.locations[0].note) == (place(7), "set here")
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("console=ttyS0 rancher.password=velvet-Otter-19 quiet", "rancher.password"),
+        ("quiet -- join_token=" + noise(32), "join_token"),
+        ("quiet ds=ghp_" + noise(36), "GitHub token"),
+    ],
+)
+def test_a_secret_in_the_kernels_arguments_fires_and_is_not_shown(text, key):
+    line = KernelCommandLine(Place(("linuxkit.yml",), None, "kernel.cmdline"), text)
+    (finding,) = fires(secret_in_kernel_arguments, line)
+    assert (finding.key, finding.subject) == (key, "kernel.cmdline")
+    assert not any(word in repr(finding) for word in ("Otter", noise(32), noise(36)))
+
+
+@pytest.mark.parametrize("text", ["", "console=ttyS0 root=LABEL=token init_on_alloc=1", "app.password={{ .Password }}"])
+def test_other_arguments_of_the_kernel_are_fine(text):
+    assert outcomes(secret_in_kernel_arguments, KernelCommandLine(Place(("linuxkit.yml",)), text)) == {Outcome.PASS}
