@@ -9,44 +9,68 @@ from .config.policies import Policies, Policy
 from .inputs import Input, gather
 from .rules.catalogue import RULES
 from .rules.engine import Engine
-from .rules.funnel import Funnel, Options, Result, choose
+from .rules.funnel import Funnel, Options, Result, accept, choose
 from .rules.joining import join
 from .scanner import spec
 from .scanner.labels import LabelFinder
 from .scanner.source import Limits
 from .scanner.subjects import Place, Problem, Subject
 
+TYPE_CHECKING = False  # a baseline's modules are imported where there is one: start-up is a feature
+if TYPE_CHECKING:
+    from .rules.baseline import Baseline
+
 
 def scan(
-    paths: Sequence[str], *, options: Options | None = None, merge: bool = False, config: str | None = None
+    paths: Sequence[str],
+    *,
+    options: Options | None = None,
+    merge: bool = False,
+    config: str | None = None,
+    baseline: str | None = None,
 ) -> Result:
     """Scan specs, packages, images and directories; what cannot be read is in the result's problems.
 
-    `config` is a configuration file to judge by, `options` what to judge by without one; none is looked for. Nothing
-    is raised for bad input, nothing is written, no network is used. Raises UsageError for a configuration that cannot
-    be used, ValueError for both at once.
+    `config` is a configuration file to judge by, `options` what to judge by without one; none is looked for. Findings
+    that are in the file `baseline` are not in the result's findings. Nothing is raised for bad input, nothing is
+    written, no network is used. Raises UsageError for a configuration or baseline that cannot be used, ValueError for
+    options and configuration at once.
     """
+    known = _baseline(baseline)
     if config is not None:
         if options is not None:
             raise ValueError("give either options or a configuration")
-        return scan_judged(gather(paths, merge=merge), Policies(config=config))
-    return scan_inputs(gather(paths, merge=merge), options or Options(), LabelFinder())
+        return scan_judged(gather(paths, merge=merge), Policies(config=config), known)
+    return scan_inputs(gather(paths, merge=merge), options or Options(), LabelFinder(), known)
 
 
-def scan_inputs(inputs: Iterable[Input | Problem], options: Options, labels: LabelFinder) -> Result:
+def _baseline(path: str | None) -> Baseline | None:
+    if path is None:
+        return None
+    from .baselines import load
+
+    return load(path)
+
+
+def scan_inputs(
+    inputs: Iterable[Input | Problem], options: Options, labels: LabelFinder, baseline: Baseline | None = None
+) -> Result:
     """Scan what `inputs.gather` found, all by the same options, with the labels of images from `labels`."""
     policy = Policy(choose(RULES, options), RULES, options, labels)
-    return scan_judged(inputs, lambda _: policy)
+    return scan_judged(inputs, lambda _: policy, baseline)
 
 
-def scan_judged(inputs: Iterable[Input | Problem], policy_of: Callable[[str], Policy]) -> Result:
-    """Scan what `inputs.gather` found, each input by the policy of its (first) path.
+def scan_judged(
+    inputs: Iterable[Input | Problem], policy_of: Callable[[str], Policy], baseline: Baseline | None = None
+) -> Result:
+    """Scan what `inputs.gather` found, each input by the policy of its (first) path, and leave out what is known.
 
     An input whose configuration cannot be used is not scanned, and that is a problem of the result.
     """
     desks: dict[int, _Desk] = {}
     problems: list[Problem] = []
     order: list[str] = []
+    judged: list[str] = []
     for one in inputs:
         if isinstance(one, Problem):
             order.append(one.place.artifacts[0])
@@ -61,7 +85,9 @@ def scan_judged(inputs: Iterable[Input | Problem], policy_of: Callable[[str], Po
         if id(policy) not in desks:
             desks[id(policy)] = _Desk(policy)
         desks[id(policy)].take(one)
-    return join([desk.result() for desk in desks.values()], order, problems)
+        judged += one.paths
+    result = join([desk.result() for desk in desks.values()], order, problems)
+    return result if baseline is None else accept(result, baseline, judged)
 
 
 class _Desk:

@@ -4,13 +4,14 @@ One object, its keys in this order; a later version of lkscan may add keys, and 
 with `version`. All text is escaped to ASCII; bytes of a name that are no UTF-8 stand as `\xNN`.
 
 - `version`: 1. `tool`: `{name, version}`.
-- `summary`: `{critical, high, medium, low, note, hidden, suppressed, undecided, partial, not_applicable, problems}`:
-  numbers; `hidden` are fails left out by the profile.
+- `summary`: `{critical, high, medium, low, note, hidden, suppressed, baselined, stale, undecided, partial,
+  not_applicable, problems}`: numbers; `hidden` are fails left out by the profile.
 - `findings`: the fails, ordered by input and place. Each: `{rule, name, outcome, severity, confidence, profile,
   subject, key, message, locations, evidence, remedy, nist, fingerprint}`.
 - `others`: verdicts that are undecided or partial, in the same shape; `message` is the reason.
 - `not_applicable`: how often a rule's question did not arise, and why: `{rule, reason, subjects}`.
-- `suppressed`: as `findings`, with `reason` added.
+- `suppressed`: as `findings`, with `reason` added. `baselined`: the same, of fails that the baseline accepts.
+- `stale`: entries of the baseline whose finding is no longer there, as they stand in its file.
 - `problems`: what could not be read: `{location, message, kind}`, kind `unusable`, `incomplete` or `failed`.
 - `systems`: one an input: `{path, kind, linuxkit, format, files, binaries, modules, kernels, containers}`. A kernel is
   `{location, version, arch, format, config_source}`, a container `{title, location, image, label, error, exposure}`.
@@ -26,14 +27,18 @@ first; lines and columns count from 1 in code points, the end is exclusive, all 
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 from ..rules.engine import Finding, Outcome, Severity
 from ..rules.exposure import exposure
-from ..rules.funnel import Result
+from ..rules.funnel import Result, Suppressed
 from ..scanner.subjects import Container, Kernel, Place, Problem, System
 from .formats import Options
 from .printable import encodable
+
+if TYPE_CHECKING:
+    from ..rules.baseline import Entry
 
 VERSION = 1
 
@@ -50,7 +55,9 @@ def render(result: Result, options: Options) -> str:
             {"rule": rule, "reason": encodable(reason), "subjects": number}
             for (rule, reason), number in result.not_applicable.items()
         ],
-        "suppressed": [{**_finding(one.finding), "reason": encodable(one.reason)} for one in result.suppressed],
+        "suppressed": _silenced(result.suppressed),
+        "baselined": _silenced(result.baselined),
+        "stale": [_entry(one) for one in _stale(result)],
         "problems": [_problem(one) for one in result.problems],
         "systems": [_system(one) for one in result.systems],
         "rules": _rules(result),
@@ -64,11 +71,26 @@ def _summary(result: Result) -> dict[str, int]:
         **{str(severity): result.count(severity) for severity in sorted(Severity, reverse=True)},
         "hidden": result.hidden,
         "suppressed": len(result.suppressed),
+        "baselined": len(result.baselined),
+        "stale": len(_stale(result)),
         "undecided": others.count(Outcome.UNDECIDED),
         "partial": others.count(Outcome.PARTIAL),
         "not_applicable": sum(result.not_applicable.values()),
         "problems": len(result.problems),
     }
+
+
+def _silenced(silenced: Iterable[Suppressed]) -> list[dict[str, Any]]:
+    return [{**_finding(one.finding), "reason": encodable(one.reason)} for one in silenced]
+
+
+def _stale(result: Result) -> tuple[Entry, ...]:
+    return result.baseline.stale if result.baseline else ()
+
+
+def _entry(entry: Entry) -> dict[str, Any]:
+    texts = {name: encodable(value) for name, value in entry._asdict().items() if isinstance(value, str)}
+    return {**texts, "severity": str(entry.severity), "members": [encodable(one) for one in entry.members]}
 
 
 def _finding(finding: Finding) -> dict[str, Any]:

@@ -1,8 +1,9 @@
 """The SARIF 2.1.0 report: one run, made for GitHub code scanning and clean under the SARIF Multitool.
 
-Only fails become results; what was silenced is left out, as GitHub cannot tell it apart. What could not be read, what
-was cut for GitHub's limits and how many verdicts are open stand in the invocation's notifications. No time, no random
-identifier and no machine's path gets in: the same scan gives the same bytes.
+Only fails become results. What was silenced or is in the baseline is left out: GitHub heeds neither `suppressions` nor
+`baselineState` and would show it like the rest. What could not be read, what was cut for GitHub's limits, how much was
+silenced and how many verdicts are open stand in the invocation's notifications. No time, no random identifier and no
+machine's path gets in: the same scan gives the same bytes.
 """
 
 from __future__ import annotations
@@ -160,6 +161,11 @@ def _invocation(result: Result, cut: int, places: Places) -> om.Invocation:
         notes.append(_notification(f"{cut} of the least severe findings were left out to keep GitHub's limits."))
     outcomes = Counter(str(one.outcome) for one in result.others)
     left = [f"{outcomes[str(one)]} {one}" for one in (Outcome.UNDECIDED, Outcome.PARTIAL) if outcomes[str(one)]]
+    silenced = (("silenced by comments", result.suppressed), ("accepted by the baseline", result.baselined))
+    told = [f"{len(found)} {how}" for how, found in silenced if found]
+    if told:
+        text = f"Findings that are left out: {', '.join(told)}. The JSON report has them, with the reasons."
+        notes.append(_notification(text, "note"))
     if left:
         notes.append(_notification(f"Verdicts that are open: {', '.join(left)}. The JSON report has them.", "note"))
     return om.Invocation(execution_successful=not result.problems, tool_execution_notifications=notes or None)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from itertools import groupby
 
 from ..rules.engine import Finding, Outcome, Severity
 from ..rules.exposure import Exposure, exposure
-from ..rules.funnel import Result
+from ..rules.funnel import Result, Suppressed
 from ..scanner.subjects import Container, Place, System
 from .formats import Options
 from .grouping import Group, Input, inputs, telling, within
@@ -26,7 +26,7 @@ _REASONS = 8
 """Reasons for open verdicts that are written out."""
 
 _SILENCED = 20
-"""Suppressed findings that are written out."""
+"""Findings of one sort, suppressed or baselined, that are written out."""
 
 _CONTAINERS = 25
 """Containers in a table of exposure."""
@@ -53,7 +53,7 @@ def render(result: Result, options: Options) -> str:
     style = Style(color=options.color, width=options.width)
     read = inputs(result)
     blocks = [list(_input(one, style)) for one in read if one.groups or len(read) == 1 or not _is_linuxkit(one)]
-    blocks += [list(part(result, style)) for part in (_remedies, _suppressed, _open, _problems, _summary)]
+    blocks += [list(part(result, style)) for part in (_remedies, _suppressed, _baselined, _open, _problems, _summary)]
     return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
 
 
@@ -210,14 +210,28 @@ def _remedies(result: Result, style: Style) -> Iterator[str]:
 
 
 def _suppressed(result: Result, style: Style) -> Iterator[str]:
-    """Who silenced what, on one line each."""
-    if result.suppressed:
-        yield f"{style.bold('Suppressed')}  {style.dim('silenced by a comment in the spec; --no-ignores shows it')}"
-    for finding, reason in result.suppressed[:_SILENCED]:
-        text = f"{finding.place} {finding.subject}: {reason or 'no reason given'}"
+    """Who silenced what."""
+    how = "silenced by a comment in the spec; --no-ignores shows it"
+    yield from _silenced("Suppressed", how, result.suppressed, style, lambda _: "no reason given")
+
+
+def _baselined(result: Result, style: Style) -> Iterator[str]:
+    """What was there when the baseline was recorded."""
+    how = "found before, and accepted by the baseline; without --baseline it is shown"
+    yield from _silenced("Baselined", how, result.baselined, style, lambda finding: finding.message)
+
+
+def _silenced(
+    title: str, how: str, silenced: Sequence[Suppressed], style: Style, without: Callable[[Finding], str]
+) -> Iterator[str]:
+    """One line each, with its reason, or what `without` says where none was given."""
+    if silenced:
+        yield f"{style.bold(title)}  {style.dim(how)}"
+    for finding, reason in silenced[:_SILENCED]:
+        text = f"{finding.place} {finding.subject}: {reason or without(finding)}"
         yield f"  {style.dim(finding.rule.id)}  {style.clipped(printable(text), len(finding.rule.id) + 4)}"
-    if len(result.suppressed) > _SILENCED:
-        yield style.dim(f"  ... and {len(result.suppressed) - _SILENCED} more (--format json lists them all)")
+    if len(silenced) > _SILENCED:
+        yield style.dim(f"  ... and {len(silenced) - _SILENCED} more (--format json lists them all)")
 
 
 def _open(result: Result, style: Style) -> Iterator[str]:
@@ -276,6 +290,13 @@ def _tail(result: Result) -> Iterator[str]:
         yield f"{result.hidden} hidden (--profile pedantic or auditor shows them)"
     if result.suppressed:
         yield f"{len(result.suppressed)} suppressed"
+    if result.baselined:
+        yield f"{len(result.baselined)} baselined"
+    if result.baseline and result.baseline.stale:
+        number = _count(len(result.baseline.stale), "entry")
+        yield f"{number} of the baseline without a finding (`lkscan baseline --update` drops them)"
+    if result.baseline and result.baseline.unseen:
+        yield f"{_count(result.baseline.unseen, 'entry')} of the baseline for what was not looked at"
     outcomes = Counter(one.outcome for one in result.others)
     open_ones = [f"{outcomes[one]} {one}" for one in (Outcome.UNDECIDED, Outcome.PARTIAL) if outcomes[one]]
     if open_ones:

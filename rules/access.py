@@ -93,10 +93,11 @@ def empty_password(file: File) -> Iterator[Verdict]:
         return
     found = list(_without_password(data.decode("utf-8", "replace"), file.path.rpartition("/")[2].rpartition(".")[2]))
     if found:
-        accounts = ", ".join(dict.fromkeys(account for _, account in found))
+        accounts = tuple(dict.fromkeys(account for _, account in found))
         evidence = [f"line {line}: the password field of {account} is empty" for line, account in found]
         severity = None if _has_login(file) else Severity.LOW
-        yield fail(file.path, file.place, file.path, accounts, evidence=evidence, severity=severity)
+        names = ", ".join(accounts)
+        yield fail(file.path, file.place, file.path, names, evidence=evidence, severity=severity, members=accounts)
 
 
 def _without_password(text: str, table: str) -> Iterator[tuple[int, str]]:

@@ -53,7 +53,13 @@ def aggregated(
             evidence.append(f"Not known of: {', '.join(unknown)}.")
         counts = str(len(found)), str(len(everyone))
         yield fail(
-            system.kind, at.place, *counts, note=at.note, related=related, evidence=[line for line in evidence if line]
+            system.kind,
+            at.place,
+            *counts,
+            note=at.note,
+            related=related,
+            evidence=[line for line in evidence if line],
+            members=[one.title for one in found],
         )
     elif unknown:
         reason = next(iter(unknown.values()))

@@ -1,11 +1,15 @@
 """The rule engine: what a rule, a finding and an outcome are, and how subjects meet the rules that asked for them."""
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import Enum, IntEnum
 from typing import Any, NamedTuple
 
 from ..scanner.subjects import Change, Place, Problem, Subject
+
+_NUMBER = re.compile(r"(?<=^containers/onboot/)\d{3}-|(?<=^containers/onshutdown/)\d{3}-")
+"""A container's place in the order, which LinuxKit puts before its name in an image."""
 
 
 class Severity(IntEnum):
@@ -85,7 +89,8 @@ class Verdict(NamedTuple):
     `subject` names the subject in a way that survives moved lines and rebuilt images (`services/sshd`,
     `etc/shadow`); `key` tells apart two verdicts of one rule on one subject (the bind's destination, the option).
     `arguments` fill the placeholders of the rule's message `variant`; `reason` is the whole sentence for the other
-    outcomes. `evidence` are facts that a reader can check by hand. The primary location comes first.
+    outcomes. `evidence` are facts that a reader can check by hand. The primary location comes first. `members` are
+    what one verdict on several things lists (containers, accounts): to a baseline, one more of them is news.
     """
 
     outcome: Outcome
@@ -100,6 +105,7 @@ class Verdict(NamedTuple):
     confidence: Confidence | None = None
     profile: Profile | None = None
     fix: Fix | None = None
+    members: tuple[str, ...] = ()
 
 
 def fail(
@@ -115,6 +121,7 @@ def fail(
     confidence: Confidence | None = None,
     profile: Profile | None = None,
     fix: Fix | None = None,
+    members: Iterable[str] = (),
 ) -> Verdict:
     """The rule fires at `at`; severity, confidence and profile are the rule's own unless truer here."""
     locations = (Location(at, note), *related)
@@ -131,6 +138,7 @@ def fail(
         confidence,
         profile,
         fix,
+        tuple(members),
     )
 
 
@@ -245,6 +253,7 @@ class Finding(NamedTuple):
     confidence: Confidence
     profile: Profile
     fix: Fix | None = None
+    members: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, rule: Rule, verdict: Verdict) -> "Finding":
@@ -263,6 +272,7 @@ class Finding(NamedTuple):
             rule.confidence if verdict.confidence is None else verdict.confidence,
             rule.profile if verdict.profile is None else verdict.profile,
             verdict.fix,
+            verdict.members,
         )
 
     @property
@@ -277,10 +287,10 @@ class Finding(NamedTuple):
 
     @property
     def fingerprint(self) -> str:
-        """32 hexadecimal digits that survive moved lines, renamed images and rebuilds."""
+        """32 hexadecimal digits that survive moved lines, reordered containers, renamed images and rebuilds."""
         from hashlib import sha256
 
-        identity = "\0".join((self.rule.id, self.subject, self.key, str(self.outcome)))
+        identity = "\0".join((self.rule.id, _NUMBER.sub("", self.subject), self.key, str(self.outcome)))
         return sha256(identity.encode("utf-8", "surrogateescape")).hexdigest()[:32]
 
 

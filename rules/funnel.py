@@ -8,6 +8,10 @@ from ..scanner.subjects import File, Problem, Spec, Subject, System
 from .engine import Finding, Outcome, Profile, Rule, Severity
 from .ignores import Directives, Ignore, Scope, names
 
+TYPE_CHECKING = False  # a baseline's module is imported where there is one: start-up is a feature
+if TYPE_CHECKING:
+    from .baseline import Baseline, Comparison
+
 
 class Options(NamedTuple):
     """What the user wants to see. `select` and `ignore` hold rule ids or names, `*` and `?` allowed (`LKB*`).
@@ -23,7 +27,7 @@ class Options(NamedTuple):
 
 
 class Suppressed(NamedTuple):
-    """A finding that somebody silenced, and the reason given."""
+    """A finding that somebody silenced or accepted, and the reason given."""
 
     finding: Finding
     reason: str
@@ -35,7 +39,8 @@ class Result(NamedTuple):
     `findings` are to be shown: every FAIL that the options ask for. `others` are the outcomes UNDECIDED and PARTIAL,
     each with its reason. `not_applicable` counts that outcome by rule id and reason; `tally`, which maps (rule id,
     outcome) to a number of subjects, has those besides that a rule is not about at all. `hidden` counts the fails that
-    a lower profile leaves out. `texts` maps the name of a spec to its text, for snippets.
+    a lower profile leaves out, `quiet` are those of them that nobody silenced. `texts` maps the name of a spec to its
+    text, for snippets. `baselined` are the fails that a baseline accepts, and `baseline` says what came of its entries.
     """
 
     findings: tuple[Finding, ...] = ()
@@ -48,6 +53,9 @@ class Result(NamedTuple):
     tally: Mapping[tuple[str, Outcome], int] = {}
     texts: Mapping[str, str] = {}
     rules: tuple[Rule, ...] = ()
+    quiet: tuple[Finding, ...] = ()
+    baselined: tuple[Suppressed, ...] = ()
+    baseline: "Comparison | None" = None
 
     def count(self, severity: Severity) -> int:
         """How many findings to show have this severity."""
@@ -132,6 +140,7 @@ class Funnel:
         others: list[Finding] = []
         suppressed: list[Suppressed] = []
         hidden = 0
+        quiet: list[Finding] = []
         silenced = [[(one, directives.reason(one)) for one in batch] for batch in self._inputs]
         counts: Counter[tuple[str, Outcome]] = Counter()
         for one in self._hygiene(directives, counts):
@@ -141,6 +150,7 @@ class Funnel:
                 others.append(finding)
             elif finding.profile > self._options.profile and not names(finding.rule, self._options.select):
                 hidden += 1
+                quiet += [finding] if reason is None else []
             elif reason is not None:
                 suppressed.append(Suppressed(finding, reason))
             else:
@@ -156,6 +166,7 @@ class Funnel:
             tally=dict(sorted({**tally, **counts}.items(), key=lambda item: (item[0][0], item[0][1].value))),
             texts=self._texts,
             rules=self._rules,
+            quiet=tuple(quiet),
         )
 
     def _hygiene(self, directives: Directives, counts: Counter[tuple[str, Outcome]]) -> Iterator[Finding]:
@@ -170,6 +181,30 @@ class Funnel:
                 found = [Finding.of(rule, verdict) for verdict in rule.check(ignore)]
                 counts[rule.id, Outcome.FAIL if found else Outcome.PASS] += 1
                 yield from found
+
+
+def accept(result: Result, baseline: "Baseline", read: Iterable[str]) -> Result:
+    """The result without the findings that the baseline accepts; `read` are the paths of the inputs that were read.
+
+    Fails that the profile hides use up their entries, too: they are there, whoever looks.
+    """
+    from .baseline import compare
+
+    number = len(result.findings)
+    accepted, comparison = compare(
+        baseline,
+        (*result.findings, *result.quiet),
+        read=read,
+        broken=[problem.place.artifacts[0] for problem in result.problems],
+        rules={rule.id for rule in result.rules},
+    )
+    return result._replace(
+        findings=tuple(one for index, one in enumerate(result.findings) if index not in accepted),
+        baselined=tuple(
+            Suppressed(result.findings[index], accepted[index].reason) for index in range(number) if index in accepted
+        ),
+        baseline=comparison,
+    )
 
 
 def _order(finding: Finding) -> tuple[tuple[str, ...], int, int, str, str]:

@@ -36,7 +36,7 @@ def unknown_ignore(ignore: Ignore) -> Iterator[Verdict]:
     """A directive is malformed or names a rule that does not exist."""
     if ignore.flaw:
         flaw = ignore.flaw.replace("'", '"')
-        yield fail(_SUBJECT, ignore.place, flaw, variant="malformed", key=f"{flaw} {','.join(ignore.patterns)}")
+        yield fail(_SUBJECT, ignore.place, flaw, variant="malformed", key=",".join(ignore.patterns))
     else:
         for stranger in ignore.strangers:
             yield fail(_SUBJECT, ignore.place, stranger, key=stranger)

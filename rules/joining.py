@@ -39,6 +39,7 @@ def join(parts: Sequence[Result], order: Iterable[str], problems: Sequence[Probl
         tally=_summed(part.tally for part in parts),
         texts={name: text for part in parts for name, text in part.texts.items()} if alike else {},
         rules=tuple({rule.id: rule for part in parts for rule in part.rules}.values()),
+        quiet=ordered((one for part in parts for one in part.quiet), lambda one: one.place),
     )
 
 

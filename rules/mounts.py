@@ -154,6 +154,7 @@ def _bind(
         severity=severity,
         profile=profile,
         confidence=confidence(container, keys),
+        members=(mount.source,),
     )
 
 

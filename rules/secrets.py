@@ -122,6 +122,7 @@ def _report(file: File, text: bytes) -> Iterator[Verdict]:
             evidence=evidence,
             severity=severity,
             confidence=confidence,
+            members=map(str, range(1, len(found) + 1)),
         )
 
 

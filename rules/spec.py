@@ -1,19 +1,21 @@
 """Family S: whether LinuxKit itself would accept a spec, and what of it LinuxKit no longer heeds."""
 
+import re
 from collections.abc import Iterator
 from typing import Literal
 
 from ..scanner.subjects import Spec, Violation
 from .engine import Severity, Verdict, fail, rule
 
+_INDEX = re.compile(r"\[\d+\]")
 _REFUSED = ("3.1.2",)
 
 
 def violations(spec: Spec, kind: Literal["yaml", "schema", "build", "capability"]) -> Iterator[Verdict]:
-    """One failure for each violation of a kind, told apart by what it says: lines and indices move."""
+    """One failure for each violation of a kind, told apart by its path of keys: lines, indices and wordings change."""
     for violation in spec.violations:
         if violation.kind == kind:
-            yield fail(spec.kind, violation.place, _phrase(violation), key=violation.message)
+            yield fail(spec.kind, violation.place, _phrase(violation), key=_INDEX.sub("[]", violation.place.pointer))
 
 
 def is_parsed(spec: Spec) -> bool:

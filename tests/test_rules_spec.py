@@ -14,8 +14,8 @@ KINDS = {
 }
 
 
-def violation(kind, message="unknown key 'noNewPrivilege'", line=7, hint=""):
-    return Violation(kind, message, place(line, "services[0]"), hint)
+def violation(kind, message="unknown key 'noNewPrivilege'", line=7, hint="", key="services[0].noNewPrivilege"):
+    return Violation(kind, message, place(line, key), hint)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -36,7 +36,7 @@ def test_message_says_what_is_wrong_and_what_was_meant():
 
 
 def test_points_at_each_violation():
-    found = fires(schema_violation, spec(violation("schema", "a", 2), violation("schema", "b", 5)))
+    found = fires(schema_violation, spec(violation("schema", line=2), violation("schema", line=5, key="services")))
     assert [finding.place.span.line for finding in found] == [2, 5]
     assert len({finding.fingerprint for finding in found}) == 2
 

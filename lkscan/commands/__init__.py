@@ -2,6 +2,7 @@
 
 COMMANDS = {
     "scan": "audit specs and images (the default command)",
+    "baseline": "record today's findings, so that only new ones count",
     "inspect": "print the facts lkscan sees, without judgement",
     "rules": "list what is checked",
     "explain": "say what a rule checks, and why",

@@ -39,6 +39,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     add_judgement(parser)
     add("--show-config", action="store_true", help="scan nothing; print the configuration for PATH, and its origins")
+    add("--baseline", metavar="FILE", help="count only what is not in this file; `lkscan baseline` records it")
     add("--color", choices=("auto", "always", "never"), default="auto", help="colour (default: on a terminal)")
     add(
         "--if-linuxkit",
@@ -54,7 +55,10 @@ def run(order: argparse.Namespace) -> int:
         return _show(policy_of, order.paths)
     targets = {path: _format_of(path) for path in order.output}
     inputs = gather(order.paths, merge=order.merge, if_linuxkit=order.if_linuxkit)
-    result = scan_judged(inputs, policy_of)
+    from ..baselines import load
+
+    baseline = None if order.baseline is None else load(order.baseline)
+    result = scan_judged(inputs, policy_of, baseline)
     if order.if_linuxkit and not result.systems and not result.problems:
         return OK
     warn(result.problems)
