@@ -90,4 +90,19 @@ def trust_section_ignored(spec: Spec) -> Iterator[Verdict]:
         yield fail(spec.kind, place, "trust", note="accepted by the schema, read by nothing")
 
 
-RULES = (unparsable_yaml, schema_violation, build_failure, trust_section_ignored)
+@rule(
+    "LKS009",
+    "further-document-ignored",
+    Severity.MEDIUM,
+    "LinuxKit reads the first YAML document only: all that follows '{0}' is ignored.",
+    remedy="Move the further documents to files of their own and build them together, or remove them.",
+    nist=_REFUSED,
+    about=is_parsed,
+)
+def further_document_ignored(spec: Spec) -> Iterator[Verdict]:
+    """The file holds more than one YAML document, and LinuxKit silently ignores all but the first."""
+    if spec.ignored is not None:
+        yield fail(spec.kind, spec.ignored, "---", note="from here on, nothing is read")
+
+
+RULES = (unparsable_yaml, schema_violation, build_failure, trust_section_ignored, further_document_ignored)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Literal
 
@@ -47,10 +47,31 @@ class Source:
             message = f"there are more than {FAULT_LIMIT} reasons to refuse it; the others are not told"
             self.violations.append(Violation("build", message, Place((self.path,)), "", "build"))
 
+    def at(self, path: Sequence[str | int]) -> Place:
+        """The place of the value that a path of keys and indices leads to, or of the last one there is on the way."""
+        node, pointer = self.root, ""
+        for step in path:
+            inner = _item(node, step) if isinstance(step, int) else node and node.get(step)
+            if inner is None:
+                break
+            node, pointer = inner, f"{pointer}[{step}]" if isinstance(step, int) else f"{pointer}.{step}".lstrip(".")
+        return self.place(node, pointer)
+
     def subject(self) -> Spec:
         """The document as a subject."""
         sections = {key.text: self.place(key, key.text) for key, _ in self.root.pairs} if self.root else {}
-        return Spec(Place((self.path,)), self.kind, self._document.text, sections, tuple(self.violations))
+        rest = self._document.rest
+        ignored = Place((self.path,), self._document.stretch(rest, rest + len("---"))) if rest >= 0 else None
+        return Spec(
+            Place((self.path,)),
+            self.kind,
+            self._document.text,
+            sections,
+            tuple(self.violations),
+            self.value,
+            self.at,
+            ignored,
+        )
 
     def entries(self, section: str) -> Iterator[Entry]:
         """The items of a section that are maps."""
@@ -90,6 +111,10 @@ class Entry:
         """Note why LinuxKit would stop at this entry while it builds, or (not `late`) while it reads."""
         stops: Literal["spec", "build"] = "build" if late else "spec"
         self.source.note(Violation("capability" if capability else "build", message, place, hint, stops))
+
+
+def _item(node: Node | None, index: int) -> Node | None:
+    return node.items[index] if node and index < len(node.items) else None
 
 
 def load(path: str, data: bytes, kind: Kind) -> Source | Problem:

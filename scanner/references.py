@@ -18,7 +18,9 @@ _PACKAGE = "@pkg:"
 def reference(text: str, role: str, place: Place) -> ImageReference:
     """The reference that `text` is; any text is one, and `kind` says of what sort."""
     name, tag, digest = split(text)
-    return ImageReference(text, name, tag, digest, _kind(text, tag, digest), role, place)
+    kind = _kind(text, tag, digest)
+    repository = "" if kind in {"package", "placeholder"} or not name else full_name(name)
+    return ImageReference(text, name, tag, digest, kind, role, place, repository)
 
 
 def split(text: str) -> tuple[str, str, str]:
@@ -36,7 +38,7 @@ def _kind(text: str, tag: str, digest: str) -> ReferenceClass:
         return "package"
     if re.search(_PLACEHOLDER, text):
         return "placeholder"
-    if _is_digest(digest):
+    if digest:
         return "digest"
     if not tag:
         return "untagged"
@@ -44,11 +46,6 @@ def _kind(text: str, tag: str, digest: str) -> ReferenceClass:
     if any(len(part) == _TREE_HASH and _HEX.issuperset(part) for part in parts):
         return "dirty-tag" if "dirty" in parts else "content-tag"
     return "latest" if tag == "latest" else "version-tag"
-
-
-def _is_digest(text: str) -> bool:
-    algorithm, _, digits = text.partition(":")
-    return bool(algorithm) and len(digits) >= 32 and _HEX.issuperset(digits)  # noqa: PLR2004 - the shortest digest
 
 
 def expand(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import posixpath
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
@@ -31,6 +32,7 @@ from .subjects import (
     Subject,
     System,
     Violation,
+    Volume,
 )
 from .yamlpos import SIZE_LIMIT, Node, YamlError, node_of, parse, shown
 
@@ -62,16 +64,15 @@ def read(
         else:
             sources.append(loaded)
     if sources:
-        subjects = list(_subjects(sources, labels))
+        joined = _Joined([source for source in sources if source.kind == "spec"], labels)
+        subjects = list(_subjects(sources, joined))
         yield from (source.subject() for source in sources)
         yield from subjects
-        yield _system(sources, subjects)
+        yield _system(sources, subjects, joined.volumes)
 
 
-def _subjects(sources: Sequence[Source], labels: LabelFinder) -> Iterator[Subject]:
+def _subjects(sources: Sequence[Source], spec: _Joined) -> Iterator[Subject]:
     """Everything but the Spec subjects and the System; violations are noted in the sources on the way."""
-    specs = [source for source in sources if source.kind == "spec"]
-    spec = _Joined(specs, labels)
     yield from spec.references()
     yield from spec.command_line()
     yield from spec.containers()
@@ -81,7 +82,7 @@ def _subjects(sources: Sequence[Source], labels: LabelFinder) -> Iterator[Subjec
     yield from spec.files()
 
 
-def _system(sources: Sequence[Source], subjects: Sequence[Subject]) -> System:
+def _system(sources: Sequence[Source], subjects: Sequence[Subject], volumes: Sequence[Volume]) -> System:
     return System(
         Place((sources[0].path,)),
         "spec" if any(source.kind == "spec" for source in sources) else "package",
@@ -90,6 +91,8 @@ def _system(sources: Sequence[Source], subjects: Sequence[Subject]) -> System:
         containers=tuple(one for one in subjects if isinstance(one, Container)),
         command_lines=tuple(one for one in subjects if isinstance(one, KernelCommandLine)),
         files=sum(isinstance(one, File) for one in subjects),
+        images=tuple(one for one in subjects if isinstance(one, ImageReference)),
+        volumes=tuple(volumes),
     )
 
 
@@ -105,11 +108,13 @@ class _Joined:
         }
         names = [entry.text("name") for section in SECTIONS for entry in self._entries[section]]
         self._ids = {name: _FIRST_ID + i for i, name in enumerate(names)}
-        self._volumes = {
-            volume.text("name"): bool(volume.value.get("readonly"))
-            for volume in self._entries["volumes"]
-            if volume.source is sources[-1]
-        }
+        self.volumes = tuple(
+            Volume(entry.text("name"), bool(entry.value.get("readonly")), entry.place("name"))
+            for entry in self._entries["volumes"]
+            if entry.source is sources[-1]
+        )
+        """Those that containers may name: the last document's, as in LinuxKit."""
+        self._read_only = {volume.name: volume.readonly for volume in self.volumes}
         self._check_names()
 
     def _check_names(self) -> None:
@@ -171,7 +176,7 @@ class _Joined:
             entry.refuse(f"the label of {shown(image.text)} is refused: {fault}", image.place)
             found = Label("unknown", found.detail)
         result, refusals = _settled(entry.value, label, config, self._ids)
-        for refusal in (*refusals, *islice(check_volumes(entry.value, self._volumes), _REFUSALS)):
+        for refusal in (*refusals, *islice(check_volumes(entry.value, self._read_only), _REFUSALS)):
             _refuse(entry, refusal, _blamed(entry, image, refusal.source))
         return Container(
             entry.text("name"),
@@ -184,6 +189,7 @@ class _Joined:
             result.runtime,
             _origins(entry, image, result.sources),
             error=f"the label is refused: {fault}" if fault else str(refusals[0]) if refusals else "",
+            restated={key: entry.place(key) for key, value in entry.value.items() if _restates(key, value, label)},
         )
 
     def _label(self, entry: Entry, image: ImageReference) -> Found:
@@ -200,8 +206,12 @@ class _Joined:
 
     def files(self) -> Iterator[File]:
         """What `files:` puts into the root filesystem."""
+        made: set[str] = set()
         for entry in self._entries["files"]:
-            yield self._file(entry)
+            file = self._file(entry)
+            seen = set(made) if entry.value.get("optional") else made
+            yield file._replace(folders=_folders(file.path, seen))
+            seen.add(file.path)
 
     def _file(self, entry: Entry) -> File:
         complaint_ = _file_complaint(entry)
@@ -235,6 +245,29 @@ class _Joined:
         except ValueError as error:
             entry.refuse(f"'{key}' cannot be resolved: {error}", entry.place(key))
             return 0
+
+
+def _folders(path: str, made: set[str]) -> tuple[str, ...]:
+    """The folders above a path that LinuxKit has not written yet; they are noted as written."""
+    above = posixpath.normpath(posixpath.dirname(path))
+    steps = [] if above in {".", "/"} else above.split("/")
+    new = tuple(folder for i in range(len(steps)) if (folder := "/".join(steps[: i + 1])) not in made)
+    made.update(new)
+    return new
+
+
+_SETS = frozenset({"capabilities", "capabilities.add", "ambient", "binds", "binds.add"})
+"""Lists of texts whose order means nothing, as long as no two mount on one path."""
+
+
+def _restates(key: str, value: Any, label: Mapping[str, Any]) -> bool:  # noqa: ANN401 - what a spec holds
+    """Whether the container would be the same without the key: the label says so already, or an addition is there."""
+    if key.endswith(".add"):
+        own = label.get(key.removesuffix(".add"))
+        return own is not None and bool(value) and set(value) <= set(own)
+    if key not in label:
+        return False
+    return bool(value == label[key] or (key in _SETS and sorted(value) == sorted(label[key])))
 
 
 def _refuse(entry: Entry, refusal: RefusedError, place: Place) -> None:

@@ -116,7 +116,9 @@ class Spec(NamedTuple):
     """A LinuxKit spec, or a package's build.yml, as a whole.
 
     `sections` maps each top-level key to the place of that key (`trust`, `services` …). `violations` holds every
-    reason to refuse it, its containers' included; `text` is the document itself, for snippets.
+    reason to refuse it, its containers' included; `text` is the document itself, for snippets. `value` is what
+    LinuxKit's types hold of it, before anything is joined or merged; `find` gives the place of a value in it.
+    `ignored` is where a further document starts, which LinuxKit never reads.
     """
 
     place: Place
@@ -124,6 +126,13 @@ class Spec(NamedTuple):
     text: str
     sections: Mapping[str, Place]
     violations: tuple[Violation, ...] = ()
+    value: Mapping[str, Any] = {}
+    find: Callable[[tuple[str | int, ...]], Place] | None = None
+    ignored: Place | None = None
+
+    def at(self, *path: str | int) -> Place:
+        """The place of the value that a path of keys and indices leads to: `("services", 2, "binds", 0)`."""
+        return self.find(path) if self.find else self.place
 
 
 ReferenceClass = Literal[
@@ -135,9 +144,10 @@ class ImageReference(NamedTuple):
     """A reference to a container image, and what pins it.
 
     `role` is the key that holds it: `kernel`, `init`, `onboot`, `onshutdown`, `services`, `volumes`. `name` is what
-    stands before the tag, as written. `kind`: `digest` (@sha256:…), `content-tag` (40 hexadecimal digits, a git tree
-    hash), `dirty-tag` (the same with -dirty), `version-tag` (any other), `latest`, `untagged`, `placeholder` (filled
-    in by somebody's template), `package` (@pkg:, built from a local folder).
+    stands before the tag, as written; `repository` is the same with its registry (`docker.io/library/redis`), "" where
+    a template or a local package stands. `kind`: `digest` (anything behind an @), `content-tag` (40 hexadecimal
+    digits, a git tree hash), `dirty-tag` (the same with -dirty), `version-tag` (any other), `latest`, `untagged`,
+    `placeholder` (filled in by somebody's template), `package` (@pkg:, built from a local folder).
     """
 
     text: str
@@ -146,6 +156,20 @@ class ImageReference(NamedTuple):
     digest: str
     kind: ReferenceClass
     role: str
+    place: Place
+    repository: str = ""
+
+    @property
+    def registry(self) -> str:
+        """The host that it is pulled from, with its port if one is given."""
+        return self.repository.partition("/")[0]
+
+
+class Volume(NamedTuple):
+    """A volume that a spec declares, at its name."""
+
+    name: str
+    readonly: bool
     place: Place
 
 
@@ -176,7 +200,8 @@ class Container(NamedTuple):
     where items can differ, by key and item: `capabilities:CAP_SYS_ADMIN`, `binds:/run` and `mounts:/run` and
     `tmpfs:/run` (by destination), `devices:0`, `env:0` (by index). `capabilities.add` and `binds.add` are there only
     where the plain key makes LinuxKit ignore them. `place` is its entry: the value of `name` in a
-    spec, config.json in an image. `error` is LinuxKit's reason not to build it.
+    spec, config.json in an image. `error` is LinuxKit's reason not to build it. `restated` are the keys of the spec
+    that give what the label gives anyway, each with its place.
     """
 
     name: str
@@ -189,6 +214,7 @@ class Container(NamedTuple):
     runtime: Mapping[str, Any]
     origins: Mapping[str, Origin]
     error: str = ""
+    restated: Mapping[str, Place] = {}
 
     @property
     def title(self) -> str:
@@ -283,7 +309,8 @@ class File(NamedTuple):
     known (a spec's `source:`); it is valid only until the next subject is asked for. `source` and `location` are
     LinuxKit's own provenance (the image it came from, `services[2]`), "" where the format drops it. `replaces`: the
     same path was met before in the same tree; the last one counts, and what was found on the earlier one is void.
-    `parts` are the places of its keys in a spec (`mode`, `contents`, `source` …), None in an image.
+    `parts` are the places of its keys in a spec (`mode`, `contents`, `source` …), None in an image. `folders` are those
+    above it that LinuxKit writes for it into the image, with its owner and its mode.
     """
 
     path: str
@@ -300,6 +327,7 @@ class File(NamedTuple):
     read: Callable[[int], bytes] | None = None
     replaces: bool = False
     parts: Mapping[str, Place] | None = None
+    folders: tuple[str, ...] = ()
 
     @property
     def container(self) -> str:
@@ -417,7 +445,8 @@ class System(NamedTuple):
     """The whole of one input: what rules that need all of it look at; always the last subject of an input.
 
     `kind`: `spec`, `package` or `image`; `is_linuxkit` whether an image bears LinuxKit's marks. `format` names the
-    layers that were peeled (`ISO 9660 (Rock Ridge) > gzip > cpio`). `files`, `binaries`: how many were seen.
+    layers that were peeled (`ISO 9660 (Rock Ridge) > gzip > cpio`). `files`, `binaries`: how many were seen. `images`
+    and `volumes` are a spec's.
     """
 
     place: Place
@@ -430,6 +459,8 @@ class System(NamedTuple):
     files: int = 0
     binaries: int = 0
     modules: int = 0
+    images: tuple[ImageReference, ...] = ()
+    volumes: tuple[Volume, ...] = ()
 
 
 Subject = (

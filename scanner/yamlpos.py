@@ -7,6 +7,7 @@ import sys
 from bisect import bisect_right
 from collections.abc import Iterator
 from functools import cache
+from itertools import islice
 from math import inf, isinf, nan
 from typing import Any, Literal
 
@@ -25,6 +26,10 @@ Kind = Literal["map", "seq", "str", "int", "float", "bool", "null", "timestamp"]
 
 _DUPLICATES = 20
 """Keys given twice that are told."""
+
+
+_EMPTY = 1000
+"""Events behind the first document that may say nothing, until it is left open what comes."""
 
 
 class YamlError(Exception):
@@ -68,11 +73,15 @@ class Node:
 
 
 class Document:
-    """The first document of a text: its root (None when there is none) and what turns offsets into lines."""
+    """The first document of a text: its root (None when there is none) and what turns offsets into lines.
 
-    def __init__(self, text: str, root: Node | None) -> None:
+    `rest` is the offset of what follows it in the text and is never read, -1 when nothing does.
+    """
+
+    def __init__(self, text: str, root: Node | None, rest: int = -1) -> None:
         self.text = text
         self.root = root
+        self.rest = rest
         self._lines: list[int] = []
 
     def span(self, node: Node) -> Span | None:
@@ -99,7 +108,7 @@ def parse(data: bytes) -> Document:
         raise LimitError(f"the YAML exceeds the limit of {SIZE_LIMIT >> 20} MiB")
     text = decode(data)
     composer = _Composer(text)
-    return Document(text, composer.document())
+    return Document(text, composer.document(), composer.rest())
 
 
 def decode(data: bytes) -> str:
@@ -235,6 +244,27 @@ class _Composer:
         if self._nodes > 1000 and self._aliased / self._nodes > 0.99:  # noqa: PLR2004 - yaml.v3's own limit
             raise YamlError(("aliases make up nearly all of the document", None, ""))
         return root
+
+    def rest(self) -> int:
+        """Where a further document starts that is not empty, or what is no YAML at all; -1 where nothing follows."""
+        start = -1
+        try:
+            for event in islice(self._events, _EMPTY):
+                match type(event).__name__:
+                    case "StreamEndEvent":
+                        return -1
+                    case "DocumentStartEvent":
+                        start = event.start_mark.index
+                    case "DocumentEndEvent":
+                        pass
+                    case "ScalarEvent" if not (event.value or event.style or event.anchor):
+                        pass
+                    case _:
+                        return int(start)
+        except self._library.YAMLError as error:
+            mark = getattr(error, "problem_mark", None)
+            return int(start if start >= 0 else mark.index if mark else len(self._text))
+        return int(start)
 
     def _parsed(self) -> Iterator[_Event]:
         """The events: libyaml's, else the same in pure Python."""

@@ -1,6 +1,7 @@
 """Subjects for rule tests: a container or a file in one line, and what a rule says of it."""
 
 from lkscan.rules.engine import Engine, Finding, Outcome, Rule
+from lkscan.scanner.references import full_name
 from lkscan.scanner.subjects import (
     Binary,
     Container,
@@ -75,6 +76,7 @@ def container(
     origins: dict[str, Origin] | None = None,
     at: Place = SPEC,
     error: str = "",
+    restated: dict[str, Place] | None = None,
 ) -> Container:
     """A container as LinuxKit would configure it, its defaults included.
 
@@ -117,7 +119,7 @@ def container(
         },
     }
     known = Label(label) if isinstance(label, str) else label
-    return Container(name, section, index, at, image, known, oci, runtime or {}, origins or {}, error)
+    return Container(name, section, index, at, image, known, oci, runtime or {}, origins or {}, error, restated or {})
 
 
 def file(
@@ -164,12 +166,20 @@ def image(text: str, kind: str, *, role: str = "services", at: Place = SPEC) -> 
     rest, _, digest = text.partition("@")
     head, _, last = rest.rpartition("/")
     name, _, tag = last.partition(":")
-    return ImageReference(text, f"{head}/{name}" if head else name, tag, digest, kind, role, at)
+    whole = f"{head}/{name}" if head else name
+    repository = "" if kind in {"placeholder", "package"} else full_name(whole)
+    return ImageReference(text, whole, tag, digest, kind, role, at, repository)
 
 
-def spec(*violations: Violation, sections: dict[str, Place] | None = None, kind: str = "spec") -> Spec:
-    """A spec as a whole."""
-    return Spec(SPEC, kind, "", sections or {}, violations)
+def spec(
+    *violations: Violation,
+    sections: dict[str, Place] | None = None,
+    kind: str = "spec",
+    value: dict | None = None,
+    ignored: Place | None = None,
+) -> Spec:
+    """A spec as a whole; `value` is what it says, every line of it at the same place."""
+    return Spec(SPEC, kind, "", sections or {}, violations, value or {}, None, ignored)
 
 
 def fires(rule: Rule, subject: Subject) -> list[Finding]:

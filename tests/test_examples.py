@@ -77,6 +77,7 @@ def test_the_bad_spec_fires_what_its_users_should_mend():
     assert found(EXAMPLES / "bad.yml") == {
         **IN_BOTH,
         "end-of-life-kernel-tag": {"linuxkit/kernel"},
+        "folder-with-the-files-mode": {"etc/init.d/099-tweaks"},
         "mitigations-disabled": {"kernel.cmdline"},
         "trust-section-ignored": {"spec"},
         "unpinned-image": {"onboot:example/setup", "services:docker"},

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+import tomli
 
 from lkscan.rules import tables
 from lkscan.rules.catalogue import RULES
@@ -18,6 +19,7 @@ PAGES = Path(__file__).parent.parent / "rules" / "pages"
 HEADINGS = ("What it does", "Why it matters", "Example", "Use instead", "When not to care", "References")
 BY_NAME = {rule.name: rule for rule in RULES}
 BLOCK = re.compile(r"^```ya?ml\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+PARAMETERS = re.compile(r"^```toml\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 EXPECT = re.compile(r"#\s*expect:\s*(.+)$")
 FROM_SPECS = {Spec, ImageReference, Container, KernelCommandLine, Ignore}
 
@@ -49,8 +51,14 @@ def findings(rule, text):
     assert not problems, problems
     if rule.subject is Ignore:
         return about_directives(rule, subjects)
-    judge = Engine([rule])
+    judge = Engine([configured(rule)])
     return [finding for subject in subjects for finding in judge.judge(subject)]
+
+
+def configured(rule):
+    """The rule with the parameters that its page sets."""
+    given = PARAMETERS.search(page(rule))
+    return rule._replace(parameters={**rule.parameters, **tomli.loads(given[1])["rules"][rule.name]}) if given else rule
 
 
 def about_directives(rule, subjects):

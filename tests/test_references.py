@@ -27,8 +27,8 @@ SHA256 = "sha256:" + "a" * 64
         ("a/b:latest", "latest"),
         ("a/b", "untagged"),
         ("registry:5000/a/b", "untagged"),
-        ("a/b@sha256:short", "untagged"),
-        ("a/b:1@sha256:short", "version-tag"),
+        ("a/b@sha256:short", "digest"),
+        ("a/b:1@sha256:short", "digest"),
         ("", "untagged"),
         ("@pkg:./pkg/sshd", "package"),
         ("${IMAGE}", "placeholder"),
@@ -56,6 +56,24 @@ def test_the_kind_says_what_pins_it(text, kind):
 )
 def test_name_tag_and_digest(text, parts):
     assert split(text) == parts
+
+
+@pytest.mark.parametrize(
+    ("text", "repository", "registry"),
+    [
+        ("redis:7", "docker.io/library/redis", "docker.io"),
+        ("a/b:1", "docker.io/a/b", "docker.io"),
+        ("index.docker.io/a/b", "docker.io/a/b", "docker.io"),
+        (f"host:5000/a@{SHA256}", "host:5000/a", "host:5000"),
+        ("localhost/a", "localhost/a", "localhost"),
+        ("@pkg:./a", "", ""),
+        ("a/b:${TAG}", "", ""),
+        ("", "", ""),
+    ],
+)
+def test_the_repository_is_the_name_with_its_registry(text, repository, registry):
+    found = reference(text, "init", Place(("a",)))
+    assert (found.repository, found.registry) == (repository, registry)
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,11 @@ from lkscan.rules.catalogue import RULES
 from lkscan.rules.engine import Outcome
 from lkscan.rules.ignores import Ignore
 from lkscan.scanner.effective import CAPABILITIES
-from lkscan.scanner.subjects import Kernel, KernelCommandLine, Origin, System, Violation
+from lkscan.scanner.subjects import Kernel, KernelCommandLine, Origin, System, Violation, Volume
 
-BY_ID = {rule.id: rule for rule in RULES}
+CONFIGURED = {"LKI004": {"registries": ("quay.io",)}}
+"""Rules that say nothing without parameters, and some to make them speak."""
+BY_ID = {rule.id: rule._replace(parameters={**rule.parameters, **CONFIGURED.get(rule.id, {})}) for rule in RULES}
 
 
 def kernel(version="6.12.59-linuxkit", **options):
@@ -32,8 +34,25 @@ def line(text):
     return KernelCommandLine(SPEC, text)
 
 
-def system(*containers, lines=()):
-    return System(SPEC, "spec", True, "YAML", containers, command_lines=tuple(map(line, lines)))  # noqa: FBT003 - of LinuxKit
+def system(*containers, lines=(), **facts):
+    found = System(SPEC, "spec", True, "YAML", containers, command_lines=tuple(map(line, lines)))  # noqa: FBT003 - of LinuxKit
+    return found._replace(**facts)
+
+
+def files(*entries):
+    return spec(value={"files": list(entries)})
+
+
+def services(*entries):
+    return spec(value={"services": list(entries)})
+
+
+def package(**keys):
+    return spec(kind="package", value={"image": "agent", **keys})
+
+
+def made(path, *folders, **facts):
+    return entry(path, b"", **facts)._replace(folders=folders)
 
 
 def hidden(path):
@@ -66,11 +85,60 @@ CASES = {
         directive("LKP002", reason="it is fine", required=True),
         directive("LKP002"),
     ),
+    "LKS009": (spec(ignored=place(9)), spec(), refused("yaml")),
+    "LKS010": (services({"name": "a", "env": ["A=1", "A=2"]}), services({"name": "a", "env": ["A=1"]}), spec()),
+    "LKS011": (
+        files({"path": "etc/a"}, {"path": "/etc/a"}),
+        files({"path": "etc/a"}, {"path": "/etc/a", "optional": True}),
+        spec(),
+    ),
+    "LKS012": (files({"path": "a/../b"}), files({"path": "a/..b"}), spec()),
+    "LKS013": (files({"path": "a", "source": "~/a"}), files({"path": "a", "source": "a"}), spec()),
+    "LKS014": (
+        files({"path": "a", "source": "a", "optional": True}),
+        files({"path": "a", "source": "a", "optional": False}),
+        spec(),
+    ),
+    "LKS015": (files({"path": "a", "metadata": "yaml"}), files({"path": "a", "contents": ""}), spec()),
+    "LKS016": (made("etc/a", "etc", mode=0o777), made("etc/a", "etc"), entry("etc/a", b"", mode=0o777)),
+    "LKS017": (container(restated={"pid": place(4)}), container(), container(section="package")),
+    "LKS018": (
+        services({"name": "a", "uid": "a"}, {"name": "a"}),
+        services({"name": "a", "uid": "a"}, {"name": "b"}),
+        spec(),
+    ),
     "LKI001": (image("nginx", "untagged"), image("nginx:1", "version-tag"), image("${IT}", "placeholder")),
     "LKI002": (
         image("nginx:1", "version-tag"),
         image("nginx@sha256:" + "a" * 64, "digest"),
         image("@pkg:./x", "package"),
+    ),
+    "LKI003": (
+        image("nginx@sha256:abc", "digest"),
+        image("nginx@sha256:" + "a" * 64, "digest"),
+        image("nginx", "untagged"),
+    ),
+    "LKI004": (image("nginx:1", "version-tag"), image("quay.io/a/b:1", "version-tag"), image("${IT}", "placeholder")),
+    "LKI005": (
+        image("10.0.0.1:5000/web:1", "version-tag"),
+        image("10.0.0.1:5000/web@sha256:" + "a" * 64, "digest"),
+        image("@pkg:./x", "package"),
+    ),
+    "LKI006": (image("nginx:1", "version-tag"), image("a/nginx:1", "version-tag"), image("@pkg:./x", "package")),
+    "LKI007": (
+        image("linuxkt/sshd:1", "version-tag"),
+        image("linuxkit/sshd:1", "version-tag"),
+        image("@pkg:./x", "package"),
+    ),
+    "LKI008": (
+        system(images=(image("web:1", "version-tag"), image("web:2", "version-tag"))),
+        system(images=(image("web:1", "version-tag"), image("web:1", "version-tag"))),
+        system(),
+    ),
+    "LKI009": (
+        image("linuxkit/runc:v0.6", "version-tag", role="init"),
+        image("linuxkit/runc:v1.3.0", "version-tag", role="init"),
+        image("runc:v0.6", "version-tag"),
     ),
     "LKP001": (container(capabilities=CAPABILITIES), container(capabilities=["CAP_CHOWN"]), None),
     "LKP002": (container(capabilities=["CAP_SYS_MODULE"]), container(capabilities=["CAP_CHOWN"]), None),
@@ -93,6 +161,28 @@ CASES = {
     "LKP005": (system(container(uid=1)), system(container(uid=1, no_new_privileges=True)), system()),
     "LKY001": (sysctl("vm.swappiness"), sysctl("net.core.somaxconn", net="new"), container()),
     "LKL001": (system(container()), system(container(), container(name="sysctl")), system()),
+    "LKL002": (
+        image("linuxkit/kernel:5.10.104-dbg", "version-tag", role="kernel"),
+        image("linuxkit/kernel:5.10.104-rt", "version-tag", role="kernel"),
+        image("app:dbg", "version-tag"),
+    ),
+    "LKL003": (
+        image("linuxkit/test-ns:1", "version-tag"),
+        image("test-ns:1", "version-tag"),
+        image("@pkg:./x", "package"),
+    ),
+    "LKL004": (
+        system(*(container(name=name, image=image("web:1", "version-tag")) for name in "ab")),
+        system(*(container(name=name, image=image(f"{name}:1", "version-tag")) for name in "ab")),
+        system(container()),
+    ),
+    "LKL005": (
+        system(container(), volumes=(Volume("data", False, place(9)),)),  # noqa: FBT003 - read-only
+        system(container(binds=["data:/data"]), volumes=(Volume("data", False, place(9)),)),  # noqa: FBT003
+        system(container()),
+    ),
+    "LKV001": (package(network=True), package(network=False), spec()),
+    "LKV002": (package(tag="1"), package(tag="{{.Hash}}-a"), spec()),
     "LKA001": (
         container(image=image("linuxkit/getty:1", "version-tag"), env=["INSECURE=true"]),
         container(image=image("linuxkit/getty:1", "version-tag")),

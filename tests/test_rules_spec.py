@@ -3,7 +3,13 @@ from rulelab import SPEC, fires, outcomes, place, spec
 
 from lkscan.rules.engine import Outcome
 from lkscan.rules.privileges import unknown_capability
-from lkscan.rules.spec import build_failure, schema_violation, trust_section_ignored, unparsable_yaml
+from lkscan.rules.spec import (
+    build_failure,
+    further_document_ignored,
+    schema_violation,
+    trust_section_ignored,
+    unparsable_yaml,
+)
 from lkscan.scanner.subjects import Violation
 
 KINDS = {
@@ -54,3 +60,9 @@ def test_trust_section_is_told_at_its_key():
 
 def test_no_trust_section_no_finding():
     assert outcomes(trust_section_ignored, spec(sections={"services": SPEC})) == {Outcome.PASS}
+
+
+def test_what_follows_the_first_document_is_told_where_it_starts():
+    (finding,) = fires(further_document_ignored, spec(ignored=place(12)))
+    assert finding.place == place(12)
+    assert "first YAML document only" in finding.message

@@ -97,6 +97,21 @@ def test_the_spec_knows_its_sections():
     assert at(spec.sections["trust"]) == "trust"
 
 
+def test_the_spec_finds_the_place_of_any_of_its_values():
+    (spec,) = of(Spec, subjects(SPEC))
+    place = spec.at("services", 1, "capabilities", 0)
+    assert (at(place), place.pointer) == ("CAP_NET_BIND_SERVICE", "services[1].capabilities[0]")
+    assert spec.at("services", 1, "env", 7) == spec.at("services", 1)
+    assert spec.at().span is not None
+    assert spec.value["services"][1]["net"] == "new"
+
+
+def test_a_further_document_is_noted_and_not_read():
+    (spec,) = of(Spec, subjects("services: []\n---\nservices: [{name: a}]\n"))
+    assert (spec.ignored.span.line, spec.violations) == (2, ())
+    assert of(Spec, subjects(SPEC))[0].ignored is None
+
+
 def test_every_reference_has_its_role_and_place():
     found = of(ImageReference, subjects(SPEC))
     assert [one.role for one in found] == ["kernel", "init", "onboot", "onshutdown", "services", "services", "volumes"]
@@ -159,6 +174,23 @@ def test_files_have_mode_owner_contents_and_places():
     assert (link.kind, link.target) == ("symlink", "motd")
     assert (key.mode, key.uid, key.read) == (0o600, 103, None)
     assert spec.read is None
+    assert [one.folders for one in (motd, keys, link, key, spec)] == [("etc",), (), (), ("root",), ()]
+
+
+def test_what_repeats_the_label_is_noted():
+    text = "services: [{name: a, image: 'linuxkit/sysctl:43ac1d39da329c3567fcb9689e5ca99de6d169b6', %s}]\n"
+    restated = {
+        "capabilities: [CAP_NET_ADMIN, CAP_SYS_ADMIN]": ["capabilities"],
+        "capabilities: [CAP_SYS_ADMIN]": [],
+        "capabilities.add: [CAP_SYS_ADMIN]": ["capabilities.add"],
+        "capabilities.add: [CAP_SYS_ADMIN, CAP_KILL]": [],
+        "capabilities.add: []": [],
+        "pid: host, readonly: true": ["pid", "readonly"],
+        "net: host": [],
+        "binds: []": [],
+    }
+    found = {key: list(of(Container, subjects(text % key))[0].restated) for key in restated}
+    assert found == restated
 
 
 def test_the_system_comes_last():
@@ -166,6 +198,8 @@ def test_the_system_comes_last():
     assert (system.kind, system.is_linuxkit, system.format, system.files) == ("spec", True, "YAML", 5)
     assert len(system.containers) == 4
     assert len(system.command_lines) == 1
+    assert [one.role for one in system.images] == [one.role for one in of(ImageReference, subjects(SPEC))]
+    assert [(one.name, one.readonly, at(one.place)) for one in system.volumes] == [("data", False, "data")]
 
 
 # --- reasons to refuse

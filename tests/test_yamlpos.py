@@ -112,6 +112,29 @@ def test_documents_mean_what_linuxkit_reads(text, value):
     assert read(text) == value
 
 
+@pytest.mark.parametrize(
+    ("text", "rest"),
+    [
+        ("a: 1\n", -1),
+        ("---\na: 1\n", -1),
+        ("a: 1\n---\n", -1),
+        ("a: 1\n...\n", -1),
+        ("a: 1\n---\n# nothing\n---\n", -1),
+        ("a: 1\n---\nb: 2\n", 5),
+        ("a: 1\n--- x\n", 5),
+        ("a: 1\n---\n---\nb: 2\n", 9),
+        ("a: 1\n---\nb: [\n", 5),
+        ("a: 1\n---\n''\n", 5),
+        ("a: 1\n...\nb: 2\n", 9),
+        ("a: 1\n...\n}\n", 9),
+        ("", -1),
+        ("# only a comment\n", -1),
+    ],
+)
+def test_what_follows_the_first_document_is_found_and_not_read(text, rest):
+    assert parse(text.encode()).rest == rest
+
+
 @pytest.mark.parametrize("text", ["", "# only a comment\n", "\n\n"])
 def test_an_empty_text_has_no_root(text):
     assert parse(text.encode()).root is None

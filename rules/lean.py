@@ -1,0 +1,116 @@
+"""Family L: what a system carries although nothing in it has a use for it."""
+
+import posixpath
+from collections.abc import Iterator
+
+from ..scanner.subjects import SECTIONS, Container, ImageReference, System
+from .engine import Confidence, Location, Profile, Severity, Verdict, fail, rule
+from .provenance import open_question
+
+_DEBUG = frozenset({"dbg", "debug", "kasan", "kcov"})
+_LINUXKIT = "docker.io/linuxkit/"
+_VOLUMES = "/containers/volumes/"
+"""Where LinuxKit puts volumes."""
+_TESTS = frozenset({"bpftrace", "docker-bench", "kernel-config", "kernel-perf", "ltp", "virtsock"})
+"""LinuxKit's packages, besides those called test-…, that examine a system or one of its parts."""
+
+
+def _is_kernel(image: ImageReference) -> bool:
+    return image.role == "kernel" and bool(image.repository)
+
+
+@rule(
+    "LKL002",
+    "debug-kernel",
+    Severity.LOW,
+    "The kernel '{0}' is a debugging build: slower, and it tells more about its memory than a kernel should.",
+    remedy="Name the kernel without the suffix.",
+    nist=("3.5.1",),
+    about=_is_kernel,
+)
+def debug_kernel(image: ImageReference) -> Iterator[Verdict]:
+    """The kernel is built for debugging, with checks and interfaces that a product has no use for."""
+    last = image.repository.rpartition("/")[2]
+    if not _DEBUG.isdisjoint(f"{last}-{image.tag}".replace("_", "-").replace(".", "-").split("-")):
+        yield fail(f"kernel:{image.name}", image.place, image.text)
+
+
+def _is_container(image: ImageReference) -> bool:
+    return image.role not in {"kernel", "volumes"} and bool(image.repository)
+
+
+@rule(
+    "LKL003",
+    "test-image",
+    Severity.LOW,
+    "Image '{0}' is there to test or to examine LinuxKit, not to run in a product.",
+    remedy="Take it out of the spec, or keep it in a spec of its own that is built for tests only.",
+    nist=("3.5.1",),
+    profile=Profile.PEDANTIC,
+    about=_is_container,
+)
+def test_image(image: ImageReference) -> Iterator[Verdict]:
+    """A container comes from one of the packages that LinuxKit tests and examines itself with."""
+    name = image.repository.removeprefix(_LINUXKIT)
+    if name in _TESTS or (name.startswith("test-") and name != image.repository):
+        yield fail(f"{image.role}:{image.name}", image.place, image.text)
+
+
+def _has_several(system: System) -> bool:
+    return system.kind == "spec" and len(system.containers) > 1
+
+
+@rule(
+    "LKL004",
+    "duplicate-container",
+    Severity.LOW,
+    "Container '{0}' does what '{1}' does already: the same image with the same configuration.",
+    remedy="Remove one of them.",
+    nist=("3.5.1",),
+    about=_has_several,
+)
+def duplicate_container(system: System) -> Iterator[Verdict]:
+    """Two services, or two containers of one stage next to each other, are the same but for their names."""
+    for section in SECTIONS:
+        earlier: dict[str, Container] = {}
+        for one in (container for container in system.containers if container.section == section):
+            build = _build(one)
+            if build and (twin := earlier.get(build)):
+                yield fail(one.title, one.place, one.name, twin.name, related=(Location(twin.place, "the same"),))
+            if section != "services":
+                earlier.clear()
+            earlier.setdefault(build, one)
+
+
+def _build(container: Container) -> str:
+    """Its image and all that it is given, as one text; "" where a template decides on the image."""
+    if container.image is None or container.image.kind == "placeholder":
+        return ""
+    return repr((container.image.text, container.oci, container.runtime))
+
+
+def _has_volumes(system: System) -> bool:
+    return bool(system.volumes)
+
+
+@rule(
+    "LKL005",
+    "unused-volume",
+    Severity.LOW,
+    "No container mounts the volume '{0}'.",
+    remedy="Remove the volume, or mount it where it is meant to be used.",
+    nist=("3.5.1",),
+    about=_has_volumes,
+)
+def unused_volume(system: System) -> Iterator[Verdict]:
+    """A volume is declared, and put into the image, and no container mounts it."""
+    sources = {posixpath.normpath(mount.source) for container in system.containers for mount in container.mounts}
+    used = {source.removeprefix(_VOLUMES).partition("/")[0] for source in sources}
+    is_open = any(open_question(one, "binds", "mounts") for one in system.containers)
+    for volume in system.volumes:
+        if volume.name not in used:
+            confidence = Confidence.MEDIUM if is_open else Confidence.HIGH
+            yield fail(f"volumes/{volume.name}", volume.place, volume.name, confidence=confidence)
+
+
+RULES = (debug_kernel, test_image, duplicate_container, unused_volume)
