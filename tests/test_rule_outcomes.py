@@ -64,6 +64,15 @@ def sysctl(name, **facts):
     return made._replace(oci={**made.oci, "linux": {**made.oci["linux"], "sysctl": {name: "1"}}})
 
 
+def propagating(made):
+    return made._replace(oci={**made.oci, "linux": {**made.oci["linux"], "rootfsPropagation": "shared"}})
+
+
+def tmpfs(destination, *options):
+    return {"destination": destination, "type": "tmpfs", "source": "tmpfs", "options": list(options)}
+
+
+GUARDS = ("nosuid", "nodev", "noexec", "size=64m")
 HARD = {
     "STACKPROTECTOR": "y",
     "STACKPROTECTOR_STRONG": "y",
@@ -153,6 +162,28 @@ CASES = {
     ),
     "LKM003": (hidden("var/lib/a"), hidden("etc/a"), entry("var/lib/a", b"")),
     "LKM004": (system(container()), system(container(readonly=True)), system(container(section="onboot"))),
+    "LKM005": (
+        propagating(container(capabilities=["CAP_SYS_ADMIN"], binds=["/srv:/srv"])),
+        propagating(container(binds=["/srv:/srv"])),
+        container(capabilities=["CAP_SYS_ADMIN"], binds=["/srv:/srv"]),
+    ),
+    "LKM006": (container(mounts=[tmpfs("/tmp")]), container(mounts=[tmpfs("/tmp", *GUARDS)]), container()),
+    "LKM007": (
+        container(mounts=[{"destination": "/sys/fs/cgroup", "type": "cgroup2", "options": ["rw"]}]),
+        container(mounts=[{"destination": "/sys/fs/cgroup", "type": "cgroup2", "options": ["ro"]}]),
+        None,
+    ),
+    "LKM008": (
+        system(container()),
+        system(container(readonly_paths=["/proc/sys", "/proc/sysrq-trigger"])),
+        system(container(section="onboot")),
+    ),
+    "LKM009": (
+        system(container(binds=["data:/a"]), container(name="b", binds=["data:/a"])),
+        system(container(binds=["data:/a"]), container(name="b", binds=["data:/a:ro"])),
+        system(),
+    ),
+    "LKM010": (container(binds=["/a:/data", "/b:/data/"]), container(binds=["/a:/data", "/b:/data/b"]), None),
     "LKP004": (
         container(origins={"binds.add": Origin("spec", place(5))}),
         container(),
@@ -279,6 +310,8 @@ ALWAYS = {
     "LKP002": "every container holds something",
     "LKN001": "every container has a pid namespace, its own or another's",
     "LKM002": "every container may have binds",
+    "LKM007": "every container may have mounts",
+    "LKM010": "every container may have mounts",
     "LKX004": "every command line may hold a secret",
     "LKK005": "every kernel is of a series, or that is not known: undecided",
 }
