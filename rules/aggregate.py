@@ -61,11 +61,15 @@ def aggregated(
             evidence=[line for line in evidence if line],
             members=[one.title for one in found],
         )
-    elif unknown:
-        reason = next(iter(unknown.values()))
-        yield undecided(
-            system.kind, system.place, f"{reason} That is so of {len(unknown)} of {len(everyone)} containers."
-        )
+    else:
+        yield from left_open(system, suspects, len(everyone), *keys)
+
+
+def left_open(system: System, containers: Iterable[Container], of: int, *keys: str) -> Iterator[Verdict]:
+    """One undecided for all of whom it is not known what `keys` hold, with the reason of the first; `of` how many."""
+    doubts = [doubt for one in containers if (doubt := open_question(one, *keys))]
+    if doubts:
+        yield undecided(system.kind, system.place, f"{doubts[0]} That is so of {len(doubts)} of {of} containers.")
 
 
 def _listed(label: str, containers: list[Container], test: Callable[[Container], bool]) -> str:

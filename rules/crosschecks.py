@@ -9,10 +9,8 @@ from .aggregate import aggregated, has_containers, has_services, is_whole, servi
 from .engine import Confidence, Location, Profile, Severity, Verdict, fail, not_applicable, rule, undecided
 from .escape import effective, host_path, shares
 from .files import MOUNTED
+from .namespaces import KEYS
 from .provenance import confidence, is_set, open_question, stand_in, where
-
-_KEYS = {"network": "net", "ipc": "ipc", "uts": "uts", "pid": "pid", "user": "userns"}
-"""The spec's key for each kind of namespace that can be joined by path; runtime.bindNS says `user` for the last."""
 
 _IPC = frozenset(
     {
@@ -56,7 +54,7 @@ def namespace_path_nobody_makes(system: System) -> Iterator[Verdict]:
 def _joins(containers: Iterable[Container]) -> Iterator[tuple[Container, str, str]]:
     """Every namespace that is joined by a path: the container, its kind, the path. Those of /proc always exist."""
     for container in containers:
-        for kind in _KEYS:
+        for kind in KEYS:
             path = container.namespace(kind)
             if path not in {"host", "new"} and not host_path(path).startswith("/proc/"):
                 yield container, kind, path
@@ -65,7 +63,7 @@ def _joins(containers: Iterable[Container]) -> Iterator[tuple[Container, str, st
 def _bound(container: Container, kind: str) -> str:
     """The path at which it leaves its namespace of a kind for others to join, or ""."""
     bound = container.runtime.get("bindNS") or {}
-    return host_path(bound.get("user" if kind == "user" else _KEYS[kind], ""))
+    return host_path(bound.get("user" if kind == "user" else KEYS[kind], ""))
 
 
 def _made(containers: Iterable[Container], kind: str) -> list[str]:
@@ -73,7 +71,7 @@ def _made(containers: Iterable[Container], kind: str) -> list[str]:
 
 
 def _unmade(container: Container, kind: str, path: str, others: list[Container]) -> Verdict:
-    keys = ((_KEYS[kind], None),)
+    keys = ((KEYS[kind], None),)
     at = where(container, keys)[0]
     if doubt := _other_maker(others, kind, path) or open_question(container):
         return undecided(container.title, at.place, doubt, key=kind)
@@ -214,7 +212,7 @@ def _is_refused(container: Container, kind: str) -> bool:
 
 def _refused(container: Container, name: str, kind: str = "", *, variant: str = "default") -> Verdict:
     """The failure, at the setting; open where an unknown label may give the container the namespace it needs."""
-    key = _KEYS.get(kind)
+    key = KEYS.get(kind)
     keys = (("sysctl", None), *(((key, None),) if key else ()))
     at, *related = where(container, keys)
     if key and container.label.kind == "unknown" and not is_set(container, key):

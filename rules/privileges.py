@@ -1,12 +1,15 @@
 """Family P: privileges that a container holds, alone and put together."""
 
 from collections.abc import Iterator
+from typing import Any
 
-from ..scanner.subjects import Container, Spec
-from .engine import Profile, Severity, Verdict, fail, rule, undecided
-from .escape import Way, effective, has_all_capabilities, is_setup, is_told_once, ways
-from .provenance import Key, confidence, open_question, stand_in, where
+from ..scanner.subjects import Container, Spec, System
+from .aggregate import has_containers, is_whole
+from .engine import Location, Profile, Severity, Verdict, fail, not_applicable, rule, undecided
+from .escape import Way, effective, has_all_capabilities, is_setup, is_told_once, shares, ways
+from .provenance import Key, fail_at, is_set, open_question, where
 from .spec import is_parsed, violations
+from .tables import load
 
 _DECIDE = ("capabilities", "ambient", "pid", "devices", "resources", "binds", "mounts")
 """The keys of a container that can lead to the host."""
@@ -32,7 +35,7 @@ def all_capabilities(container: Container) -> Iterator[Verdict]:
     keys = (("capabilities", "CAP_SYS_ADMIN"),)
     if has_all_capabilities(container):
         inert = not effective(container) >= container.capabilities
-        yield _fail(
+        yield fail_at(
             container,
             keys,
             str(len(container.capabilities)),
@@ -81,10 +84,139 @@ def unknown_capability(spec: Spec) -> Iterator[Verdict]:
     yield from violations(spec, "capability")
 
 
+# --- one capability
+
+
+@rule(
+    "LKP006",
+    "dangerous-capability",
+    Severity.MEDIUM,
+    "Container '{0}' holds '{1}': it can '{2}'.",
+    remedy="Drop the capability, or give the container a namespace of its own where that confines it ('net: new').",
+    nist=("3.4.3",),
+)
+def dangerous_capability(container: Container) -> Iterator[Verdict]:
+    """A container holds a capability that reaches beyond it, even alone.
+
+    Silent where host-root-equivalent speaks: who is root on the host gains nothing more by it.
+    """
+    if ways(container):
+        return
+    held = effective(container)
+    rows = [row for row in load("capabilities")["dangerous"] if row["capability"] in held and _reaches(container, row)]
+    yield from (_dangerous(container, row) for row in rows)
+    if not rows and (question := open_question(container, "capabilities", "ambient")):
+        yield undecided(container.title, container.place, question)
+
+
+def _reaches(container: Container, row: dict[str, Any]) -> bool:
+    return "needs" not in row or shares(container, row["needs"])
+
+
+def _dangerous(container: Container, row: dict[str, Any]) -> Verdict:
+    """The failure for a capability; open where an unknown label may keep it inside a namespace."""
+    name, needs = row["capability"], row.get("needs", "")
+    key = _NAMESPACE_KEYS.get(needs, "")
+    keys: tuple[Key, ...] = (("capabilities", name), *(((key, None),) if key else ()))
+    if key and container.namespace(needs) == "host" and (question := open_question(container, key)):
+        return undecided(container.title, where(container, keys)[0].place, question, key=name)
+    quiet = is_setup(container) or row.get("profile") == "pedantic"
+    return fail_at(
+        container,
+        keys,
+        name,
+        row["gain"],
+        severity=Severity[row["severity"].upper()],
+        profile=Profile.PEDANTIC if quiet else None,
+        evidence=(f"It shares the {needs} namespace of the host.",) if needs else (),
+        key=name,
+    )
+
+
+_NAMESPACE_KEYS = {"network": "net", "pid": "pid", "ipc": "ipc"}
+"""The spec's key for each kind of namespace that a row of the table may need."""
+
+
+@rule(
+    "LKP007",
+    "inert-capabilities",
+    Severity.LOW,
+    "Container '{0}' runs as user '{1}', whom execve leaves without '{2}'.",
+    remedy="Move to 'ambient' what the program needs, and drop the rest.",
+    nist=("3.4.3",),
+    profile=Profile.PEDANTIC,
+)
+def inert_capabilities(container: Container) -> Iterator[Verdict]:
+    """A container gives capabilities to a user who is not root, without making them ambient.
+
+    The kernel drops them when the program is executed. What remains is a bounding set that a program with file
+    capabilities or a set-user-ID one could take up.
+    """
+    lost = sorted(container.capabilities - container.ambient)
+    if container.uid and lost and not has_all_capabilities(container):
+        yield fail_at(container, (("capabilities", lost[0]), ("uid", None)), str(container.uid), ", ".join(lost))
+    elif question := open_question(container, "uid", "capabilities", "ambient"):
+        yield undecided(container.title, container.place, question)
+    elif not container.uid:
+        yield not_applicable(container.title, container.place, "It runs as root, who gains its bounding set at execve.")
+
+
+# --- what no container can have, and what nobody knows
+
+
+@rule(
+    "LKP014",
+    "unknown-privileges",
+    Severity.NOTE,
+    "What '{0}' of '{1}' containers may do is not known: the labels of their images are not.",
+    remedy="Name the packages ('--packages DIR') or a cache that holds the images ('--cache DIR'), or set "
+    "'capabilities', 'binds', 'devices' and the namespaces in the spec.",
+    nist=("3.4.3",),
+    profile=Profile.AUDITOR,
+    about=has_containers,
+)
+def unknown_privileges(system: System) -> Iterator[Verdict]:
+    """Containers leave their capabilities to labels of images that are not known."""
+    found = [one for one in system.containers if one.label.kind == "unknown" and not is_set(one, "capabilities")]
+    if found:
+        images = dict.fromkeys(one.image.text if one.image else one.name for one in found)
+        counts = str(len(found)), str(len(system.containers))
+        first, *others = (one.image.place if one.image else one.place for one in found)
+        related = [Location(place) for place in others]
+        yield fail(system.kind, first, *counts, related=related, evidence=(f"Images: {', '.join(images)}.",))
+
+
+@rule(
+    "LKP015",
+    "platform-without-seccomp",
+    Severity.NOTE,
+    "None of the '{0}' containers has a seccomp filter, an AppArmor or SELinux profile, or a cgroup namespace.",
+    remedy="LinuxKit cannot give them any: keep capabilities, devices and the host's namespaces few, and prefer "
+    "programs that install a seccomp filter themselves.",
+    nist=("3.4.3",),
+    profile=Profile.AUDITOR,
+    about=is_whole,
+)
+def platform_without_seccomp(system: System) -> Iterator[Verdict]:
+    """LinuxKit confines containers by namespaces, capabilities and cgroups, and by nothing else."""
+    if not any(_is_filtered(one) for one in system.containers):
+        yield fail(system.kind, system.containers[0].place, str(len(system.containers)))
+
+
+def _is_filtered(container: Container) -> bool:
+    """Whether somebody put more into its config.json than LinuxKit can."""
+    process, linux = container.oci.get("process") or {}, container.oci.get("linux") or {}
+    profiles = (linux.get("seccomp"), process.get("apparmorProfile"), process.get("selinuxLabel"))
+    return any(profiles) or not shares(container, "cgroup")
+
+
+# --- failures
+
+
 def _way_out(container: Container, found: list[Way], variant: str, severity: Severity, profile: Profile) -> Verdict:
     evidence = tuple(f"or: {way.text}" for way in found[1:])
     keys = tuple(dict.fromkeys(key for way in found for key in way.keys))
-    return _fail(
+    return fail_at(
         container,
         keys,
         found[0].text.replace("'", ""),
@@ -95,30 +227,12 @@ def _way_out(container: Container, found: list[Way], variant: str, severity: Sev
     )
 
 
-def _fail(
-    container: Container,
-    keys: tuple[Key, ...],
-    argument: str,
-    *,
-    variant: str,
-    severity: Severity | None = None,
-    profile: Profile | None = None,
-    evidence: tuple[str, ...] = (),
-) -> Verdict:
-    first, *related = where(container, keys)
-    return fail(
-        container.title,
-        first.place,
-        container.name,
-        argument,
-        note=first.note,
-        related=related,
-        variant=variant,
-        evidence=(*evidence, *stand_in(container, keys)),
-        severity=severity,
-        profile=profile,
-        confidence=confidence(container, keys),
-    )
-
-
-RULES = (all_capabilities, host_root_equivalent, unknown_capability)
+RULES = (
+    all_capabilities,
+    host_root_equivalent,
+    unknown_capability,
+    dangerous_capability,
+    inert_capabilities,
+    unknown_privileges,
+    platform_without_seccomp,
+)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ..scanner.subjects import Container, Origin, Place
-from .engine import Confidence, Location
+from .engine import Confidence, Location, Profile, Severity, Verdict, fail
 
 Key = tuple[str, str | None]
 """A key of a container's configuration and, where it has items, one of them: as `Container.origin` takes them."""
@@ -26,6 +26,35 @@ def where(container: Container, keys: Iterable[Key]) -> list[Location]:
         origin = container.origin(key, item)
         found[origin.place, note(container, origin)] = None
     return [Location(place, text) for place, text in found] or [Location(container.place)]
+
+
+def fail_at(
+    container: Container,
+    keys: Iterable[Key],
+    *arguments: str,
+    variant: str = "default",
+    key: str = "",
+    evidence: Iterable[str] = (),
+    severity: Severity | None = None,
+    profile: Profile | None = None,
+) -> Verdict:
+    """The failure of a container by the values of `keys`, the deciding one first; its name is the first argument."""
+    keys = tuple(keys)
+    at, *related = where(container, keys)
+    return fail(
+        container.title,
+        at.place,
+        container.name,
+        *arguments,
+        note=at.note,
+        related=related,
+        variant=variant,
+        key=key,
+        evidence=(*evidence, *stand_in(container, keys)),
+        severity=severity,
+        profile=profile,
+        confidence=confidence(container, keys),
+    )
 
 
 def confidence(container: Container, keys: Iterable[Key]) -> Confidence:

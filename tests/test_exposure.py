@@ -25,6 +25,16 @@ def labels(one: module.Exposure) -> set[str]:
     return {item.label for item in one.items if item.bad}
 
 
+def test_what_is_dangerous_alone_weighs() -> None:
+    assert {row["capability"] for row in load("capabilities")["dangerous"]} <= set(CAPABILITIES)
+
+
+@pytest.mark.parametrize("kind", ["network", "pid"])
+def test_a_path_to_the_hosts_namespace_weighs_as_the_hosts(kind: str) -> None:
+    key, path = ("net" if kind == "network" else kind), f"/proc/1/ns/{'net' if kind == 'network' else kind}"
+    assert exposure(container(**{key: path})).score == exposure(container(**{key: "host"})).score
+
+
 def test_every_capability_weighs_once() -> None:
     known = load("capabilities")
     assert set(CAPABILITIES) >= set(known["first"])

@@ -55,6 +55,34 @@ def made(path, *folders, **facts):
     return entry(path, b"", **facts)._replace(folders=folders)
 
 
+def package(*containers):
+    return System(SPEC, "package", True, "YAML", containers)  # noqa: FBT003 - of LinuxKit
+
+
+def filtered():
+    made = container()
+    return made._replace(
+        oci={**made.oci, "linux": {**made.oci["linux"], "seccomp": {"defaultAction": "SCMP_ACT_KILL"}}}
+    )
+
+
+def device(kind, major, minor, mode=0o600):
+    numbers = {"type": kind, "major": major, "minor": minor}
+    return container(devices=[{"allow": True, **numbers}], nodes=[{"path": "/dev/it", "fileMode": mode, **numbers}])
+
+
+def limited(**facts):
+    return container(resources={"memory": {"limit": 1 << 28}, "pids": {"limit": 100}}, **facts)
+
+
+def rlimit(name, soft, hard):
+    return container(rlimits=[{"type": f"RLIMIT_{name}", "soft": soft, "hard": hard}])
+
+
+def leaves(path, **facts):
+    return container(runtime={"bindNS": {"net": path}}, **facts)
+
+
 def hidden(path):
     return entry(path, b"", source="linuxkit.files")
 
@@ -152,7 +180,37 @@ CASES = {
     "LKP001": (container(capabilities=CAPABILITIES), container(capabilities=["CAP_CHOWN"]), None),
     "LKP002": (container(capabilities=["CAP_SYS_MODULE"]), container(capabilities=["CAP_CHOWN"]), None),
     "LKP003": (refused("capability"), spec(), refused("yaml")),
+    "LKP006": (container(capabilities=["CAP_NET_RAW"]), container(capabilities=["CAP_NET_RAW"], net="new"), None),
+    "LKP007": (container(uid=1, capabilities=["CAP_KILL"]), container(uid=1, ambient=["CAP_KILL"]), container()),
+    "LKP008": (system(container()), system(container(uid=1)), system(container(section="onboot"))),
+    "LKP009": (container(uid=1), container(uid=1, gid=1), container()),
+    "LKP010": (
+        system(container(uid=1), container(name="b", uid=1)),
+        system(container(uid=1), container(name="b", uid=2)),
+        system(container(section="onboot")),
+    ),
+    "LKP011": (device("c", 10, 223), device("c", 1, 3), container()),
+    "LKP012": (container(devices=[{"allow": True, "type": "c"}]), device("c", 1, 3), container()),
+    "LKP013": (device("c", 5, 1, mode=0o666), device("c", 5, 1), container()),
+    "LKP014": (system(container(label="unknown")), system(container()), system()),
+    "LKP015": (system(container()), system(filtered()), package(container())),
     "LKN001": (container(pid="host"), container(), None),
+    "LKN003": (system(container()), system(container(net="new", ipc="new", uts="new")), system()),
+    "LKN004": (container(net="/run/netns/a"), None, container()),
+    "LKN005": (container(runtime={"namespace": "k8s.io"}), None, container()),
+    "LKN006": (leaves("/run/netns/a"), leaves("/run/netns/a", net="new"), container()),
+    "LKN007": (
+        container(runtime={"interfaces": [{"name": "wg0"}]}),
+        container(runtime={"interfaces": [{"name": "wg0"}]}, net="new"),
+        container(),
+    ),
+    "LKN008": (container(user="new"), None, container()),
+    "LKR001": (system(container()), system(limited()), system(container(section="onboot"))),
+    "LKR002": (rlimit("NOFILE", 1 << 20, 1 << 21), rlimit("NOFILE", 1024, 1 << 20), container()),
+    "LKR003": (rlimit("CORE", 1, 1), rlimit("CORE", 0, 1), container()),
+    "LKR004": (container(oom=-1000), container(oom=-800), container()),
+    "LKR005": (system(container(cgroup="/")), system(container(cgroup="/app")), system()),
+    "LKR006": (limited(capabilities=["CAP_SYS_ADMIN"]), limited(), container()),
     "LKM001": (container(binds=["/run:/run"]), container(), container(binds=["/run:/run"], section="onboot")),
     "LKM002": (container(binds=["/etc:/etc"]), container(binds=["/etc:/etc:ro"]), None),
     "LKN002": (
@@ -308,6 +366,7 @@ ALWAYS = {
     "LKS005": "every directive is one or is not",
     "LKP001": "every container has a bounding set",
     "LKP002": "every container holds something",
+    "LKP006": "every container holds something",
     "LKN001": "every container has a pid namespace, its own or another's",
     "LKM002": "every container may have binds",
     "LKM007": "every container may have mounts",
@@ -317,7 +376,12 @@ ALWAYS = {
 }
 """Rules whose question arises for every subject of their type: there is nothing they do not apply to."""
 
-NEVER_PASSES = {"LKA003": "what is named like a host key is one, or is none: then the rule does not apply"}
+NEVER_PASSES = {
+    "LKA003": "what is named like a host key is one, or is none: then the rule does not apply",
+    "LKN004": "who joins a namespace is told of; to others the rule does not apply",
+    "LKN005": "every other containerd namespace is told of",
+    "LKN008": "every user namespace is told of",
+}
 
 
 def test_the_table_holds_every_rule() -> None:

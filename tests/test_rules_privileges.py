@@ -1,13 +1,21 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rulelab import bind, container, fires, image, outcomes, place
+from rulelab import SPEC, bind, container, fires, image, outcomes, place
 
 from lkscan.rules import tables
 from lkscan.rules.engine import Confidence, Outcome, Profile, Severity
 from lkscan.rules.escape import host_path, sensitive, ways
-from lkscan.rules.privileges import all_capabilities, host_root_equivalent
-from lkscan.scanner.subjects import Origin
+from lkscan.rules.privileges import (
+    all_capabilities,
+    dangerous_capability,
+    host_root_equivalent,
+    inert_capabilities,
+    platform_without_seccomp,
+    unknown_privileges,
+)
+from lkscan.scanner.effective import CAPABILITIES
+from lkscan.scanner.subjects import Origin, System
 
 FIRST = tables.load("capabilities")["first"]
 ALL = [*FIRST, *tables.load("capabilities")["since"]]
@@ -307,3 +315,155 @@ def test_every_host_path_says_why():
     assert all(entry["reason"] for entry in entries if "severity" in entry)
     assert not any("'" in entry.get("reason", "") for entry in entries), "a reason stands in single quotes"
     assert bind("/etc:/etc:ro")["options"] == ["ro", "rbind"]
+
+
+# --- LKP006
+
+ROWS = {row["capability"]: row for row in tables.load("capabilities")["dangerous"]}
+SHARED = {"network": {"net": "host"}, "pid": {"pid": "host"}, "ipc": {"ipc": "host"}}
+APART = {"network": {"net": "new"}, "pid": {"pid": "new"}, "ipc": {"ipc": "new"}}
+
+
+def test_every_row_names_a_capability_once_and_says_what_it_gains():
+    rows = tables.load("capabilities")["dangerous"]
+    assert len(ROWS) == len(rows)
+    assert set(ROWS) <= set(CAPABILITIES)
+    for row in rows:
+        assert Severity[row["severity"].upper()] <= Severity.HIGH
+        assert row.get("needs", "pid") in SHARED
+        assert "'" not in row["gain"]
+        assert not row["gain"].endswith(".")
+
+
+@pytest.mark.parametrize("name", sorted(ROWS))
+def test_each_capability_of_the_table_is_told_of_as_the_table_says(name):
+    row = ROWS[name]
+    facts = {"uid": 100, "ambient": [name], **SHARED.get(row.get("needs"), {})}
+    (finding,) = fires(
+        dangerous_capability, container(origins={f"capabilities:{name}": Origin("spec", place(7))}, **facts)
+    )
+    assert f"holds '{name}'" in finding.message
+    assert (finding.severity.name.lower(), str(finding.profile)) == (row["severity"], row.get("profile", "regular"))
+    assert finding.place.span.line == 7
+
+
+@pytest.mark.parametrize("name", sorted(name for name, row in ROWS.items() if "needs" in row))
+def test_a_capability_counts_for_nothing_in_a_namespace_that_confines_it(name):
+    facts = {"uid": 100, "ambient": [name], **APART[ROWS[name]["needs"]]}
+    assert outcomes(dangerous_capability, container(**facts)) == {Outcome.PASS}
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"capabilities": ["CAP_NET_RAW"], "uid": 100},
+        {"capabilities": ["CAP_NET_RAW"], "user": "new"},
+        {"capabilities": ["CAP_NET_RAW", "CAP_SYS_MODULE"]},
+        {"capabilities": ["CAP_NET_RAW", "CAP_SYS_ADMIN"]},
+        {"capabilities": ["CAP_NET_RAW"], "binds": ["/run:/run"]},
+        {"capabilities": ["CAP_CHOWN", "CAP_NET_BIND_SERVICE", "CAP_SETUID"]},
+    ],
+    ids=["lost at execve", "in a user namespace", "root anyway", "a detour is told", "a socket is told", "harmless"],
+)
+def test_is_silent_on_capabilities_that_add_nothing(facts):
+    assert outcomes(dangerous_capability, container(**facts)) == {Outcome.PASS}
+
+
+@pytest.mark.parametrize("section", ["onboot", "onshutdown"])
+def test_a_capability_for_a_narrow_job_is_for_pedants(section):
+    (finding,) = fires(dangerous_capability, container(capabilities=["CAP_NET_RAW"], section=section))
+    assert finding.profile is Profile.PEDANTIC
+
+
+def test_two_capabilities_are_two_findings_with_their_own_identity():
+    found = fires(dangerous_capability, container(capabilities=["CAP_NET_RAW", "CAP_NET_ADMIN"]))
+    assert len({finding.fingerprint for finding in found}) == 2
+
+
+@pytest.mark.parametrize(
+    ("set_keys", "outcome"),
+    [
+        ((), Outcome.UNDECIDED),
+        (("capabilities", "ambient"), Outcome.UNDECIDED),
+        (("capabilities", "ambient", "net"), Outcome.FAIL),
+    ],
+)
+def test_an_unknown_label_may_keep_a_capability_inside_a_namespace(set_keys, outcome):
+    origins = {key: Origin("spec", place(5)) for key in set_keys}
+    subject = container(label="unknown", capabilities=["CAP_NET_RAW"], origins=origins)
+    assert outcomes(dangerous_capability, subject) == {outcome}
+
+
+def test_nothing_dangerous_in_a_spec_with_an_unknown_label_stays_open():
+    assert outcomes(dangerous_capability, container(label="unknown")) == {Outcome.UNDECIDED}
+
+
+# --- LKP007
+
+
+@pytest.mark.parametrize(
+    ("facts", "lost"),
+    [
+        ({"capabilities": ["CAP_KILL"]}, "CAP_KILL"),
+        ({"capabilities": ["CAP_KILL", "CAP_CHOWN"], "ambient": ["CAP_KILL"]}, "CAP_CHOWN"),
+        ({"capabilities": ["CAP_KILL", "CAP_CHOWN"]}, "CAP_CHOWN, CAP_KILL"),
+    ],
+)
+def test_names_what_a_user_loses_at_execve(facts, lost):
+    (finding,) = fires(inert_capabilities, container(uid=100, **facts))
+    assert finding.message == f"Container 'app' runs as user '100', whom execve leaves without '{lost}'."
+    assert finding.profile is Profile.PEDANTIC
+
+
+@pytest.mark.parametrize("facts", [{"ambient": ["CAP_KILL"]}, {"capabilities": ALL}, {}])
+def test_is_silent_on_ambient_capabilities_all_of_them_and_none(facts):
+    assert outcomes(inert_capabilities, container(uid=100, **facts)) == {Outcome.PASS}
+
+
+@pytest.mark.parametrize(
+    ("keys", "outcome"), [((), Outcome.UNDECIDED), (("uid", "capabilities", "ambient"), Outcome.NOT_APPLICABLE)]
+)
+def test_an_unknown_label_may_set_the_user_or_the_capabilities(keys, outcome):
+    origins = {key: Origin("spec", place(5)) for key in keys}
+    assert outcomes(inert_capabilities, container(label="unknown", origins=origins)) == {outcome}
+
+
+# --- LKP014, LKP015
+
+
+def system(*containers, kind="spec"):
+    return System(SPEC, kind, is_linuxkit=True, format="YAML", containers=containers)
+
+
+def test_unknown_labels_are_told_of_once_with_their_images():
+    web, other = (container(label="unknown", image=image(f"example.org/{name}:1", "version-tag")) for name in "ab")
+    (finding,) = fires(unknown_privileges, system(web, container(), other, web))
+    assert finding.message.startswith("What '3' of '4' containers may do is not known")
+    assert finding.evidence == ("Images: example.org/a:1, example.org/b:1.",)
+    assert (finding.severity, finding.profile) == (Severity.NOTE, Profile.AUDITOR)
+
+
+def test_a_container_whose_capabilities_the_spec_sets_is_known_well_enough():
+    subject = container(label="unknown", origins={"capabilities": Origin("spec", place(5))})
+    assert outcomes(unknown_privileges, system(subject)) == {Outcome.PASS}
+
+
+def test_what_linuxkit_cannot_express_is_one_note_for_all():
+    (finding,) = fires(platform_without_seccomp, system(container(), container(name="b")))
+    assert finding.message.startswith("None of the '2' containers has a seccomp filter")
+    assert (finding.severity, finding.profile) == (Severity.NOTE, Profile.AUDITOR)
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        {"linux": {"seccomp": {"defaultAction": "SCMP_ACT_ERRNO"}}},
+        {"linux": {"namespaces": [{"type": "cgroup"}]}},
+        {"process": {"apparmorProfile": "web"}},
+        {"process": {"selinuxLabel": "system_u:system_r:container_t:s0"}},
+    ],
+)
+def test_an_image_to_which_somebody_added_more_is_not_told_of(extra):
+    made = container(label="built")
+    oci = {**made.oci, **{part: {**made.oci[part], **facts} for part, facts in extra.items()}}
+    assert outcomes(platform_without_seccomp, system(made._replace(oci=oci))) == {Outcome.PASS}
