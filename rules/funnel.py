@@ -37,10 +37,11 @@ class Result(NamedTuple):
     """All that a report is made of; the same input gives the same result, in the same order.
 
     `findings` are to be shown: every FAIL that the options ask for. `others` are the outcomes UNDECIDED and PARTIAL,
-    each with its reason. `not_applicable` counts that outcome by rule id and reason; `tally`, which maps (rule id,
-    outcome) to a number of subjects, has those besides that a rule is not about at all. `hidden` counts the fails that
-    a lower profile leaves out, `quiet` are those of them that nobody silenced. `texts` maps the name of a spec to its
-    text, for snippets. `baselined` are the fails that a baseline accepts, and `baseline` says what came of its entries.
+    each with its reason; not those undecided that the profile does not ask. `not_applicable` counts that outcome by
+    rule id and reason; `tally`, which maps (rule id, outcome) to a number of subjects, has those besides that a rule is
+    not about at all. `hidden` counts the fails that a lower profile leaves out, `quiet` are those of them that nobody
+    silenced. `texts` maps the name of a spec to its text, for snippets. `baselined` are the fails that a baseline
+    accepts, and `baseline` says what came of its entries.
     """
 
     findings: tuple[Finding, ...] = ()
@@ -146,9 +147,10 @@ class Funnel:
         for one in self._hygiene(directives, counts):
             silenced[self._homes[one.place.artifacts]].append((one, None))
         for finding, reason in (pair for batch in silenced for pair in sorted(batch, key=lambda pair: _order(pair[0]))):
+            asked = finding.profile <= self._options.profile or names(finding.rule, self._options.select)
             if finding.outcome is not Outcome.FAIL:
-                others.append(finding)
-            elif finding.profile > self._options.profile and not names(finding.rule, self._options.select):
+                others += [finding] if asked or finding.outcome is not Outcome.UNDECIDED else []
+            elif not asked:
                 hidden += 1
                 quiet += [finding] if reason is None else []
             elif reason is not None:

@@ -141,7 +141,7 @@ def test_standard_input_is_governed_by_the_folder_we_are_in(folder) -> None:
         ("profile = 1", "'profile' must be a text, not a whole number"),
         ("select = 'LKP002'", "'select' must be a list of texts, not a text"),
         ("select = [1]", "'select' must be a list of texts, not a list"),
-        ("select = ['LKP02']", "'select' no rule is called LKP02; did you mean 'LKP002'?"),
+        ("select = ['LKPP002']", "'select' no rule is called LKPP002; did you mean 'LKP002'?"),
         ("ignore = ['host-root-equivalen']", "did you mean 'host-root-equivalent'?"),
         ("fail-on = 'all'", "'fail-on' is 'all'"),
         ("require-reason = 'yes'", "'require-reason' must be true or false, not a text"),

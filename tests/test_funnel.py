@@ -91,9 +91,14 @@ def test_a_comment_silences_its_line_or_the_next_and_keeps_its_reason(text: str,
 
 
 def test_undecided_is_kept_apart_from_findings() -> None:
-    result = pour("", {1: ""})
+    result = pour("", {1: ""}, Options(Profile.PEDANTIC))
     assert [one.message for one in result.others] == ["There is no word."]
     assert result.count(Severity.HIGH) == 1
+
+
+@pytest.mark.parametrize(("options", "number"), [(Options(), 0), (Options(select=("LKT002",)), 1)])
+def test_what_the_profile_does_not_ask_is_not_undecided(options: Options, number: int) -> None:
+    assert len(pour("", {1: ""}, options).others) == number
 
 
 def test_problems_and_texts_reach_the_result() -> None:

@@ -55,7 +55,7 @@ def made(path, *folders, **facts):
     return entry(path, b"", **facts)._replace(folders=folders)
 
 
-def package(*containers):
+def alone(*containers):
     return System(SPEC, "package", True, "YAML", containers)  # noqa: FBT003 - of LinuxKit
 
 
@@ -193,7 +193,7 @@ CASES = {
     "LKP012": (container(devices=[{"allow": True, "type": "c"}]), device("c", 1, 3), container()),
     "LKP013": (device("c", 5, 1, mode=0o666), device("c", 5, 1), container()),
     "LKP014": (system(container(label="unknown")), system(container()), system()),
-    "LKP015": (system(container()), system(filtered()), package(container())),
+    "LKP015": (system(container()), system(filtered()), alone(container())),
     "LKN001": (container(pid="host"), container(), None),
     "LKN003": (system(container()), system(container(net="new", ipc="new", uts="new")), system()),
     "LKN004": (container(net="/run/netns/a"), None, container()),
