@@ -6,5 +6,6 @@ COMMANDS = {
     "inspect": "print the facts lkscan sees, without judgement",
     "rules": "list what is checked",
     "explain": "say what a rule checks, and why",
+    "completion": "print a script that completes command lines in bash, zsh or fish",
 }
 """Command -> what it is for. The module of a command has its name, and is imported when it is called."""
