@@ -33,8 +33,8 @@ def add_judgement(parser: argparse.ArgumentParser) -> None:
     )
     add("--select", metavar="RULES", help="only these rules: ids or names, comma-separated, * allowed")
     add("--ignore", metavar="RULES", help="all rules but these")
-    add("--no-ignores", action="store_true", help="show what `# lkscan: ignore[...]` in specs silences, too")
-    add("--require-reason", action="store_true", help="heed only those directives in specs that give a reason")
+    add("--no-ignores", action="store_true", help="show what comments in specs and the configuration silence, too")
+    add("--require-reason", action="store_true", help="heed only those that give a reason")
     add("--date", metavar="YYYY-MM-DD", help="judge ends of life as of this day (default: today)")
     add_configuration(parser)
 
@@ -66,7 +66,7 @@ def policies(order: argparse.Namespace) -> Policies:
         require_reason=order.require_reason or None,
         heed=not order.no_ignores,
     )
-    return Policies(overrides, config=order.config, search=not order.no_config)
+    return Policies(overrides, config=order.config, search=not order.no_config, scanned=order.paths)
 
 
 def _set_date(text: str | None) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from .config.files import ConfigurationError
 from .config.policies import Policies, Policy
 from .inputs import Input, gather
 from .rules.catalogue import RULES
-from .rules.engine import Engine
-from .rules.funnel import Funnel, Options, Result, accept, choose
+from .rules.engine import Engine, Outcome
+from .rules.entries import Entries
+from .rules.funnel import Funnel, Options, Result, accept, choose, hygiene
 from .rules.joining import join
 from .scanner import spec
 from .scanner.labels import LabelFinder
@@ -40,7 +42,7 @@ def scan(
     if config is not None:
         if options is not None:
             raise ValueError("give either options or a configuration")
-        return scan_judged(gather(paths, merge=merge), Policies(config=config), known)
+        return scan_judged(gather(paths, merge=merge), Policies(config=config, scanned=paths), known)
     return scan_inputs(gather(paths, merge=merge), options or Options(), LabelFinder(), known)
 
 
@@ -86,22 +88,40 @@ def scan_judged(
             desks[id(policy)] = _Desk(policy)
         desks[id(policy)].take(one)
         judged += one.paths
-    result = join([desk.result() for desk in desks.values()], order, problems)
+    parts = [desk.result() for desk in desks.values()]
+    unread = {one.place.artifacts[0] for one in (*problems, *(one for part in parts for one in part.problems))}
+    registers = {id(one.policy.entries): one.policy for one in reversed(desks.values())}
+    for policy in reversed(registers.values()):
+        if policy.entries:
+            parts.append(_hygiene(policy, policy.entries, unread))
+            judged.append(policy.entries.path)
+    result = join(parts, order, problems)
     return result if baseline is None else accept(result, baseline, judged)
+
+
+def _hygiene(policy: Policy, entries: Entries, unread: Iterable[str]) -> Result:
+    """What the rules about directives say of those in a configuration, now that it is known what came of each."""
+    funnel, counts = Funnel(policy.rules, policy.options), Counter[tuple[str, Outcome]]()
+    for finding in hygiene(entries.outcomes(policy.rules, unread), policy.rules, counts):
+        funnel.add(finding)
+    return funnel.result(counts)
 
 
 class _Desk:
     """Where the inputs of one policy are judged."""
 
     def __init__(self, policy: Policy) -> None:
-        self._policy = policy
+        self.policy = policy
         self._engine = Engine(policy.rules)
-        self._funnel = Funnel(policy.rules, policy.options, policy.known)
+        self._funnel = Funnel(policy.rules, policy.options, policy.known, policy.entries)
 
     def take(self, one: Input) -> None:
         """Read and judge an input."""
-        funnel, engine = self._funnel, self._engine
-        for subject in read(one, self._policy.labels):
+        funnel, engine, entries = self._funnel, self._engine, self.policy.entries
+        if entries:
+            for path in one.paths:
+                entries.meet(path)
+        for subject in read(one, self.policy.labels):
             funnel.meet(subject)
             if not isinstance(subject, Problem):
                 for finding in engine.judge(subject):
@@ -110,7 +130,7 @@ class _Desk:
 
     def result(self) -> Result:
         """What came of all of them."""
-        for problem in (*self._policy.labels.unread, *self._engine.broken):
+        for problem in (*self.policy.labels.unread, *self._engine.broken):
             self._funnel.meet(problem)
         return self._funnel.result(self._engine.tally)
 

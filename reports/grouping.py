@@ -11,8 +11,6 @@ _OBVIOUS = frozenset({"set here", "as built"})
 """Notes that say no more than the place they stand at."""
 
 _TREE = (File, Binary, KernelModule)
-_CONTAINER_DEPTH = 3
-"""`containers/services/sshd`: the components that name a container's folder in an image."""
 
 
 class Group(NamedTuple):
@@ -59,24 +57,15 @@ def inputs(result: Result) -> list[Input]:
 
 def groups(findings: Iterable[Finding], system: System | None) -> list[Group]:
     """The findings of one input in groups: worst group first, worst finding first, else in the order given."""
-    containers = {_home(container.place): container for container in (system.containers if system else ())}
+    containers = {container.place.home: container for container in (system.containers if system else ())}
     found: dict[str, Group] = {}
     for finding in findings:
-        container = containers.get(_home(finding.place))
+        container = containers.get(finding.place.home)
         title = container.title if container else _part(finding)
         found.setdefault(title, Group(title, container, [])).findings.append(finding)
     for group in found.values():
         group.findings.sort(key=lambda finding: -finding.severity)
     return sorted(found.values(), key=lambda group: -group.worst)
-
-
-def _home(place: Place) -> tuple[str, ...]:
-    """What a container and all that is inside it have in common: its folder in an image, its entry in a spec."""
-    *outer, innermost = place.artifacts
-    steps = innermost.split("/")
-    if steps[0] == "containers" and len(steps) > _CONTAINER_DEPTH:
-        return (*outer, "/".join(steps[:_CONTAINER_DEPTH]))
-    return (*place.artifacts, place.pointer.partition("]")[0])
 
 
 def _part(finding: Finding) -> str:

@@ -10,6 +10,7 @@ from itertools import groupby
 from ..rules.engine import Finding, Outcome, Severity
 from ..rules.exposure import Exposure, exposure
 from ..rules.funnel import Result, Suppressed
+from ..rules.ignores import Ignore
 from ..scanner.subjects import Container, Place, System
 from .formats import Options
 from .grouping import Group, Input, inputs, telling, within
@@ -62,7 +63,8 @@ def _is_linuxkit(one: Input) -> bool:
 
 
 def _input(one: Input, style: Style) -> Iterator[str]:
-    facts = _facts(one.system) if one.system else "broke off"
+    configuration = all(finding.rule.subject is Ignore for group in one.groups for finding in group.findings)
+    facts = _facts(one.system) if one.system else "configuration" if configuration else "broke off"
     yield f"{style.paint('1;4', printable(one.name))}  {style.dim(facts)}"
     for group in one.groups:
         yield ""

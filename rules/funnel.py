@@ -1,11 +1,12 @@
 """The funnel: the one place that filters, suppresses, orders and counts findings."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from ..scanner.subjects import File, Problem, Spec, Subject, System
 from .engine import Finding, Outcome, Profile, Rule, Severity
+from .entries import Entries
 from .ignores import Directives, Ignore, Scope, names
 
 TYPE_CHECKING = False  # a baseline's module is imported where there is one: start-up is a feature
@@ -81,8 +82,18 @@ def unknown(patterns: Iterable[str], rules: Iterable[Rule]) -> list[str]:
 class Funnel:
     """Takes findings as they come and gives, in `result`, those to show, in order."""
 
-    def __init__(self, rules: Iterable[Rule], options: Options, known: Iterable[Rule] | None = None) -> None:
-        """`rules` are those that were run, `known` all that a directive may name (the same, unless told)."""
+    def __init__(
+        self,
+        rules: Iterable[Rule],
+        options: Options,
+        known: Iterable[Rule] | None = None,
+        entries: Entries | None = None,
+    ) -> None:
+        """`rules` are those that were run, `known` all that a directive may name (the same, unless told).
+
+        `entries` are what a configuration silences.
+        """
+        self._entries = entries if options.heed else None
         self._rules = tuple(rules)
         self._known = self._rules if known is None else tuple(known)
         self._options = options
@@ -142,19 +153,20 @@ class Funnel:
         suppressed: list[Suppressed] = []
         hidden = 0
         quiet: list[Finding] = []
-        silenced = [[(one, directives.reason(one)) for one in batch] for batch in self._inputs]
+        reason = self._reasons(directives)
+        silenced = [[(one, reason(one)) for one in batch] for batch in self._inputs]
         counts: Counter[tuple[str, Outcome]] = Counter()
         for one in self._hygiene(directives, counts):
             silenced[self._homes[one.place.artifacts]].append((one, None))
-        for finding, reason in (pair for batch in silenced for pair in sorted(batch, key=lambda pair: _order(pair[0]))):
+        for finding, excuse in (pair for batch in silenced for pair in sorted(batch, key=lambda pair: _order(pair[0]))):
             asked = finding.profile <= self._options.profile or names(finding.rule, self._options.select)
             if finding.outcome is not Outcome.FAIL:
                 others += [finding] if asked or finding.outcome is not Outcome.UNDECIDED else []
             elif not asked:
                 hidden += 1
-                quiet += [finding] if reason is None else []
-            elif reason is not None:
-                suppressed.append(Suppressed(finding, reason))
+                quiet += [finding] if excuse is None else []
+            elif excuse is not None:
+                suppressed.append(Suppressed(finding, excuse))
             else:
                 findings.append(finding)
         return Result(
@@ -171,18 +183,39 @@ class Funnel:
             quiet=tuple(quiet),
         )
 
+    def _reasons(self, directives: Directives) -> Callable[[Finding], str | None]:
+        """What asks for a finding's excuse: the comments first, then the configuration."""
+        entries = self._entries
+        if entries is None:
+            return directives.reason
+        containers = {one.place.home: one.title for system in self._systems for one in system.containers}
+
+        def reason(finding: Finding) -> str | None:
+            comment = directives.reason(finding)
+            entry = entries.reason(finding, containers.get(finding.place.home, ""))
+            return entry if comment is None else comment
+
+        return reason
+
     def _hygiene(self, directives: Directives, counts: Counter[tuple[str, Outcome]]) -> Iterator[Finding]:
         """What the rules about directives say, now that it is known what came of each; nothing silences them."""
         unread = [problem.place.artifacts[0] for problem in self._problems]
-        rules = [rule for rule in self._rules if rule.subject is Ignore]
-        for ignore in directives.outcomes(self._rules, unread):
-            for rule in rules:
-                if rule.about is not None and not rule.about(ignore):
-                    counts[rule.id, Outcome.NOT_APPLICABLE] += 1
-                    continue
-                found = [Finding.of(rule, verdict) for verdict in rule.check(ignore)]
-                counts[rule.id, Outcome.FAIL if found else Outcome.PASS] += 1
-                yield from found
+        return hygiene(directives.outcomes(self._rules, unread), self._rules, counts)
+
+
+def hygiene(
+    ignores: Iterable[Ignore], rules: Iterable[Rule], counts: Counter[tuple[str, Outcome]]
+) -> Iterator[Finding]:
+    """What the rules about directives say of each after the run; the outcomes are added to `counts`."""
+    asked = [rule for rule in rules if rule.subject is Ignore]
+    for ignore in ignores:
+        for rule in asked:
+            if rule.about is not None and not rule.about(ignore):
+                counts[rule.id, Outcome.NOT_APPLICABLE] += 1
+                continue
+            found = [Finding.of(rule, verdict) for verdict in rule.check(ignore)]
+            counts[rule.id, Outcome.FAIL if found else Outcome.PASS] += 1
+            yield from found
 
 
 def accept(result: Result, baseline: "Baseline", read: Iterable[str]) -> Result:

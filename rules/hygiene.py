@@ -1,4 +1,4 @@
-"""Family S, its second half: directives that silence findings, and do not do what their writer meant."""
+"""Family S, its second half: directives, of specs or configurations, that do not do what their writer meant."""
 
 from collections.abc import Iterator
 
@@ -29,7 +29,8 @@ def _needs_reason(ignore: Ignore) -> bool:
         "default": "The directive names '{0}', and no rule is called so: it silences nothing.",
         "malformed": "The comment is no directive and silences nothing: '{0}'.",
     },
-    remedy="Name rules as `lkscan rules` lists them: `# lkscan: ignore[RULE, ...] reason (until YYYY-MM-DD)`.",
+    remedy="Name rules as `lkscan rules` lists them: `# lkscan: ignore[RULE, ...] reason (until YYYY-MM-DD)`; in a "
+    'configuration, `rules = ["RULE"]`.',
     nist=_CONFIGURATION,
 )
 def unknown_ignore(ignore: Ignore) -> Iterator[Verdict]:
@@ -47,7 +48,7 @@ def unknown_ignore(ignore: Ignore) -> Iterator[Verdict]:
     "unused-ignore",
     Severity.LOW,
     "The directive for '{0}' silences nothing.",
-    remedy="Remove the rule from the directive, or the directive; or move it to the line of the finding.",
+    remedy="Remove the rule from the directive, or the directive; or move it to where the finding is.",
     nist=_CONFIGURATION,
     about=_is_sound,
 )
@@ -78,7 +79,7 @@ def expired_ignore(ignore: Ignore) -> Iterator[Verdict]:
     "ignore-without-reason",
     Severity.LOW,
     "The directive for '{0}' gives no reason, and silences nothing without one.",
-    remedy="Write behind the bracket why the finding is acceptable here.",
+    remedy="Write why the finding is acceptable here: behind the bracket, or as `reason` in a configuration.",
     nist=_CONFIGURATION,
     about=_needs_reason,
 )

@@ -11,6 +11,10 @@ SECTIONS = ("onboot", "onshutdown", "services")
 """The sections of a spec that hold containers, in the order in which LinuxKit numbers them."""
 
 
+_CONTAINER_DEPTH = 3
+"""`containers/services/sshd`: the components that name a container's folder in an image."""
+
+
 class Span(NamedTuple):
     """A stretch of text: lines and columns count from 1 in code points, the end is exclusive."""
 
@@ -35,6 +39,15 @@ class Place(NamedTuple):
     def inside(self, artifact: str) -> "Place":
         """The place of `artifact`, found within this one."""
         return Place((*self.artifacts, artifact))
+
+    @property
+    def home(self) -> tuple[str, ...]:
+        """What a container and all that is inside it have in common: its folder in an image, its entry in a spec."""
+        *outer, innermost = self.artifacts
+        steps = innermost.split("/")
+        if steps[0] == "containers" and len(steps) > _CONTAINER_DEPTH:
+            return (*outer, "/".join(steps[:_CONTAINER_DEPTH]))
+        return (*self.artifacts, self.pointer.partition("]")[0])
 
     def __str__(self) -> str:
         """`linuxkit.yml:12:7`, or `image.iso / boot/initrd.img / etc/shadow`."""

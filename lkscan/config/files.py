@@ -59,38 +59,40 @@ def _in_folder(folder: str) -> str | None:
     if os.path.lexists(own):
         return own
     if os.path.isfile(project) and b"lkscan" in _bytes(project, SIZE):
-        return project if "lkscan" in _tools(project) else None
+        return project if _own(_parsed(project)[0]) is not None else None
     return None
 
 
-def _tools(project: str) -> Mapping[str, Any]:
-    tools = _tree(project).get("tool")
-    return tools if isinstance(tools, dict) else {}
-
-
-def load(path: str, *, named: bool = False) -> Mapping[str, Any]:
-    """The tree of a configuration file. Raises ConfigurationError.
+def load(path: str, *, named: bool = False) -> tuple[Mapping[str, Any], str]:
+    """The tree of a configuration file, and its text. Raises ConfigurationError.
 
     A file that the user `named` may be a link; one that was found may not: it would lead out of the folders searched.
     """
     if not named and os.path.islink(path):
         raise ConfigurationError(path, "is a link, which is not followed; name its target with --config")
+    tree, text = _parsed(path)
     if os.path.basename(path) != PROJECT:
-        return _tree(path)
-    table = _tools(path).get("lkscan")
+        return tree, text
+    table = _own(tree)
     if not isinstance(table, dict):
         raise ConfigurationError(path, "has no table [tool.lkscan]")
-    return table
+    return table, text
 
 
-def _tree(path: str) -> Mapping[str, Any]:
+def _own(project: Mapping[str, Any]) -> object:
+    tools = project.get("tool")
+    return tools.get("lkscan") if isinstance(tools, dict) else None
+
+
+def _parsed(path: str) -> tuple[Mapping[str, Any], str]:
     data = _bytes(path, SIZE + 1)
     if len(data) > SIZE:
         raise ConfigurationError(path, f"is longer than {SIZE >> 10} KiB, which no configuration is")
     import tomli  # 10 ms cheaper to import than the standard library's tomllib, and there from 3.10 on
 
     try:
-        return tomli.loads(data.decode("utf-8-sig"))
+        text = data.decode("utf-8-sig")
+        return tomli.loads(text), text
     except UnicodeDecodeError as error:
         raise ConfigurationError(path, f"is not UTF-8 (byte {error.start})") from None
     except RecursionError:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from ..rules.catalogue import RULES
 from ..rules.engine import Profile, Rule, Severity
+from ..rules.entries import Entries
 from ..rules.funnel import Options, choose, unknown
 from ..scanner.labels import LabelError, LabelFinder
 from ..terminal import UsageError, complain, folder
@@ -40,7 +42,7 @@ DEFAULTS = Overrides(Profile.REGULAR, (), (), fail_on="medium", require_reason=F
 class Policy(NamedTuple):
     """How some inputs are judged: by which of the `known` rules, with which options, labels from where.
 
-    `fail_on` is the least severity that fails a run, None when nothing does. `path` is the configuration file or "".
+    `fail_on` is the least severity that fails a run, None when nothing does. `entries`: what a configuration silences.
     """
 
     rules: tuple[Rule, ...]
@@ -48,15 +50,23 @@ class Policy(NamedTuple):
     options: Options
     labels: LabelFinder
     fail_on: Severity | None = None
-    path: str = ""
+    entries: Entries | None = None
 
 
 class Policies:
     """Gives the policy of each input, the same object to those that are judged alike."""
 
-    def __init__(self, overrides: Overrides | None = None, *, config: str | None = None, search: bool = True) -> None:
+    def __init__(
+        self,
+        overrides: Overrides | None = None,
+        *,
+        config: str | None = None,
+        search: bool = True,
+        scanned: Sequence[str] = (),
+    ) -> None:
         """With `config`, that file governs all; else each the nearest one, unless `search` is off.
 
+        `scanned` are the paths that the user names; what a configuration silences is unused only where all was scanned.
         Raises ConfigurationError where the file `config` cannot be used.
         """
         order = overrides or Overrides()
@@ -66,6 +76,8 @@ class Policies:
         self._config = config
         self._settings: dict[str | None, Settings | ConfigurationError] = {}
         self._policies: dict[tuple[str | None, tuple[int, ...]], Policy] = {}
+        self._scanned = [absolute(path) for path in scanned]
+        self._entries: dict[str, Entries] = {}
         self._labels: dict[tuple[str | None, str | None], LabelFinder] = {}
         if config is not None:
             self._load(config)
@@ -75,9 +87,7 @@ class Policies:
         governing = self.governing(path)
         if governing is None:
             return self._policy(None, ())
-        base = os.path.dirname(absolute(governing))
-        relative = os.path.relpath(absolute(path), base).replace(os.sep, "/")
-        return self._policy(governing, self._fitting(governing, relative))
+        return self._policy(governing, self._fitting(governing, _below(governing, path)))
 
     def governing(self, path: str) -> str | None:
         """The configuration file that governs an input of this path, as it is shown; None without one."""
@@ -96,7 +106,7 @@ class Policies:
         overrides = self._load(governing).per_path
         if not overrides:
             return ()
-        from .globs import fits
+        from ..rules.globs import fits
 
         return tuple(number for number, one in enumerate(overrides) if fits(relative, one.path))
 
@@ -106,7 +116,7 @@ class Policies:
             from .settings import settings
 
             try:
-                self._settings[path] = settings(path, load(path, named=path == self._config), RULES)
+                self._settings[path] = settings(path, *load(path, named=path == self._config), RULES)
             except ConfigurationError as error:
                 self._settings[path] = error
         found = self._settings[path]
@@ -143,7 +153,19 @@ class Policies:
         )
         fail_on = _first(layers, "fail_on")
         least = None if fail_on == "never" else Severity[fail_on.upper()]
-        return Policy(choose(known, options), known, options, self._finder_of(file), least, file.path if file else "")
+        entries = self._entries_of(file) if file and file.entries and order.heed else None
+        return Policy(choose(known, options), known, options, self._finder_of(file), least, entries)
+
+    def _entries_of(self, file: Settings) -> Entries:
+        """What a file silences: one register for all that it governs."""
+        if file.path not in self._entries:
+            required = bool(_first((self.overrides, file, DEFAULTS), "require_reason"))
+            found = [one._replace(ignore=one.ignore._replace(required=required)) for one in file.entries]
+            base = os.path.dirname(absolute(file.path))
+            whole = any(os.path.isdir(one) and f"{base}/".startswith(f"{one.rstrip('/')}/") for one in self._scanned)
+            below = partial(_below, file.path)
+            self._entries[file.path] = Entries(found, file.rules, below, whole=whole)
+        return self._entries[file.path]
 
     def _finder_of(self, file: Settings | None) -> LabelFinder:
         """Where images' labels are looked for. Raises ConfigurationError or UsageError for a useless folder."""
@@ -191,6 +213,11 @@ def labels(packages: str | None, cache: str | None) -> LabelFinder:
     except LabelError as error:  # nobody asked for it: it is left out, and that is said
         complain(f"{error}; going on without it")
         return finder
+
+
+def _below(config: str, path: str) -> str:
+    """The path as patterns in a configuration have it: relative to its folder."""
+    return os.path.relpath(absolute(path), os.path.dirname(absolute(config))).replace(os.sep, "/")
 
 
 def _beside(path: str, named: str) -> str:

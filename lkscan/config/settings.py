@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from ..rules.engine import Profile, Rule, Severity
+from ..rules.entries import Entry
 from ..rules.funnel import unknown
+from ..rules.ignores import Ignore
 from ..scanner.schema import suggest
+from ..scanner.subjects import Place, Span
 from .tables import Table
 
 SEVERITIES = tuple(str(one) for one in sorted(Severity, reverse=True))
 PROFILES = tuple(map(str, Profile))
 NEVER = "never"
 """`fail-on` that no finding reaches."""
+
+_HEADER = re.compile(r"([ \t]*)\[\[[ \t]*(?:tool[ \t]*\.[ \t]*lkscan[ \t]*\.[ \t]*)?ignore[ \t]*\]\]")
 
 
 class PerPath(NamedTuple):
@@ -30,7 +36,7 @@ class Settings(NamedTuple):
     """A configuration file; None where it says nothing.
 
     `path` is the file, `tree` its content, `rules` are all that there are. `severities` and `parameters` are by rule
-    id; `packages` and `cache` are as written: relative to the file's folder.
+    id; `packages` and `cache` are as written: relative to the file's folder. `entries` silence findings.
     """
 
     path: str
@@ -46,18 +52,21 @@ class Settings(NamedTuple):
     severities: Mapping[str, Severity] = {}
     parameters: Mapping[str, Mapping[str, Any]] = {}
     per_path: tuple[PerPath, ...] = ()
+    entries: tuple[Entry, ...] = ()
 
 
-def settings(path: str, tree: Mapping[str, Any], rules: Iterable[Rule]) -> Settings:
-    """The settings in the tree of a file, `rules` being lkscan's own. Raises ConfigurationError."""
+def settings(path: str, tree: Mapping[str, Any], text: str, rules: Iterable[Rule]) -> Settings:
+    """The settings in the tree of a file of this text, `rules` being lkscan's own. Raises ConfigurationError."""
     table, known = Table(path, tree), tuple(rules)
+    ignore, entries = _ignore(table, known, text)
     found = Settings(
         path,
         tree,
         known,
         profile=_profile(table),
         select=_patterns(table, "select", known),
-        ignore=_patterns(table, "ignore", known),
+        ignore=ignore,
+        entries=entries,
         fail_on=table.choice("fail-on", (*SEVERITIES, NEVER)),
         require_reason=table.flag("require-reason"),
         packages=table.text("packages"),
@@ -100,9 +109,49 @@ def _profile(table: Table) -> Profile | None:
 
 def _patterns(table: Table, key: str, rules: tuple[Rule, ...]) -> tuple[str, ...] | None:
     found = table.texts(key)
-    for text in unknown(found or (), rules):
-        raise table.error(key, stranger(text, rules))
+    _known(table, key, found or (), rules)
     return found
+
+
+def _known(table: Table, key: str, patterns: Iterable[str], rules: tuple[Rule, ...]) -> None:
+    for text in unknown(patterns, rules):
+        raise table.error(key, stranger(text, rules))
+
+
+def _ignore(table: Table, rules: tuple[Rule, ...], text: str) -> tuple[tuple[str, ...] | None, tuple[Entry, ...]]:
+    """Rules that are not to run, and entries that silence findings: one list may hold both."""
+    items = table.items("ignore")
+    patterns = tuple(one for one in items or () if isinstance(one, str))
+    if items is not None:
+        _known(table, "ignore", patterns, rules)
+    rows = [(number, one) for number, one in enumerate(items or ()) if not isinstance(one, str)]
+    spans = _headers(text) if len(rows) == len(items or ()) else []
+    entries = [
+        _entry(table.within("ignore", number, one), spans[number] if len(spans) == len(rows) else None)
+        for number, one in rows
+    ]
+    return None if items is None or (rows and not patterns) else patterns, tuple(entries)
+
+
+def _entry(table: Table, span: Span | None) -> Entry:
+    patterns = table.texts("rules") or ()
+    if not patterns:
+        raise table.error("rules", "must name at least one rule")
+    reason, until = " ".join((table.text("reason") or "").split()), table.day("until") or ""
+    words = " ".join(filter(None, (reason, until and f"(until {until})")))
+    ignore = Ignore(Place((table.path,), span, table.name), tuple(dict.fromkeys(patterns)), words, until, "")
+    found = Entry(ignore, table.glob("path", needed=False), table.text("container") or "")
+    table.close()
+    return found
+
+
+def _headers(text: str) -> list[Span]:
+    """Where `[[ignore]]` stands: TOML's readers do not tell."""
+    return [
+        Span(number, len(match[1]) + 1, number, len(match[0]) + 1)
+        for number, line in enumerate(text.split("\n"), 1)
+        if (match := _HEADER.match(line))
+    ]
 
 
 def _severities(table: Table, rules: tuple[Rule, ...]) -> Mapping[str, Severity]:

@@ -13,7 +13,7 @@ from ..rules.engine import Rule
 from .policies import DEFAULTS, Overrides, Policies, absolute
 from .settings import Settings
 
-_KEYS = ("profile", "select", "ignore", "fail-on", "require-reason", "packages", "cache")
+_KEYS = ("profile", "select", "fail-on", "require-reason", "packages", "cache", "ignore")
 _FOLDERS = {"packages", "cache"}
 _AS_WRITTEN = ("per-path",)
 _ORDER, _DEFAULT = "command line", "default"
@@ -34,14 +34,20 @@ def show(policies: Policies, path: str) -> str:
 
 
 def _values(order: Overrides, file: Settings | None) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Every single value and its origin."""
+    """Every single value and its origin; the last is `ignore`, with the file's entries, which nothing overrides."""
     layers = [(_ORDER, order), *([(file.path, file)] if file else []), (_DEFAULT, DEFAULTS)]
+    entries = [one for one in file.tree.get("ignore", ()) if isinstance(one, dict)] if file else []
     for key in _KEYS:
-        for origin, layer in layers:
-            value = getattr(layer, key.replace("-", "_"))
-            if value is not None:
-                yield origin, {key: absolute(value) if origin == _ORDER and key in _FOLDERS else _plain(value)}
-                break
+        found = ((origin, _plain(getattr(layer, key.replace("-", "_")))) for origin, layer in layers)
+        origin, value = next((one for one in found if one[1] is not None), ("", None))
+        if value is None:
+            continue
+        if origin == _ORDER and key in _FOLDERS:
+            value = absolute(value)
+        if file and key == "ignore" and entries:
+            yield f"{origin}, {file.path}" if value and origin != file.path else file.path, {key: [*value, *entries]}
+        else:
+            yield origin, {key: value}
 
 
 def _parameters(file: Settings | None, rules: Iterable[Rule]) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import date, datetime
 from typing import Any, NoReturn
 
 from ..scanner.schema import suggest
@@ -36,6 +37,20 @@ class Table:
             raise self.error(key, "is missing")
         return value if value is None or isinstance(value, str) else self._refuse(key, "a text", value)
 
+    def day(self, key: str) -> str | None:
+        """A day, as a date or as a text of the form YYYY-MM-DD."""
+        value = self._take(key)
+        try:
+            if isinstance(value, str) and len(value) == len("YYYY-MM-DD"):
+                value = date.fromisoformat(value)
+        except ValueError:
+            pass
+        if value is None:
+            return None
+        if isinstance(value, date) and not isinstance(value, datetime):
+            return value.isoformat()
+        raise self.error(key, "must be a day of the form YYYY-MM-DD")
+
     def choice(self, key: str, words: Iterable[str]) -> str | None:
         """One of several words."""
         value, known = self.text(key), tuple(words)
@@ -44,10 +59,12 @@ class Table:
         hint = suggest(value, known)
         raise self.error(key, f"is '{_short(value)}', which is none of {', '.join(known)}{hint and f'; {hint}'}")
 
-    def glob(self, key: str) -> str:
-        """A pattern of paths, which must be there."""
-        value = self.text(key, needed=True) or ""
-        if not value or len(value) > _GLOB:
+    def glob(self, key: str, *, needed: bool = True) -> str:
+        """A pattern of paths; "" where there is none and none is needed."""
+        value = self.text(key, needed=needed)
+        if value is None:
+            return ""
+        if not 0 < len(value) <= _GLOB:
             raise self.error(key, f"must have between 1 and {_GLOB} characters")
         return value
 
