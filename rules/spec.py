@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 from ..scanner.subjects import Spec, Violation
-from .engine import Severity, Verdict, fail, rule
+from .engine import Profile, Severity, Verdict, fail, rule
 
 _INDEX = re.compile(r"\[\d+\]")
 _REFUSED = ("3.1.2",)
@@ -81,6 +81,7 @@ def build_failure(spec: Spec) -> Iterator[Verdict]:
     "The section '{0}' has no effect: LinuxKit no longer verifies signatures of images.",
     remedy="Remove the section, and pin the images by digest.",
     nist=("3.1.5",),
+    profile=Profile.PEDANTIC,
     about=_is_spec,
 )
 def trust_section_ignored(spec: Spec) -> Iterator[Verdict]:

@@ -79,7 +79,6 @@ def test_the_bad_spec_fires_what_its_users_should_mend():
         "end-of-life-kernel-tag": {"linuxkit/kernel"},
         "folder-with-the-files-mode": {"etc/init.d/099-tweaks"},
         "mitigations-disabled": {"kernel.cmdline"},
-        "trust-section-ignored": {"spec"},
         "unpinned-image": {"onboot:example/setup", "services:docker"},
         "world-writable-file": {"etc/init.d/099-tweaks"},
     }
