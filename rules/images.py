@@ -126,7 +126,9 @@ def image_in_several_versions(system: System) -> Iterator[Verdict]:
         if image.repository:
             places.setdefault(image.repository, []).append(image)
     for repository, images in places.items():
-        versions = {image.digest or image.tag or "latest": image for image in images}
+        versions: dict[str, ImageReference] = {}
+        for image in images:
+            versions.setdefault(image.digest or image.tag or "latest", image)
         if len(versions) > 1:
             first, *others = versions.values()
             yield fail(

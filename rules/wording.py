@@ -196,7 +196,10 @@ def file_path_with_dots(spec: Spec) -> Iterator[Verdict]:
     "LKS013",
     "source-of-one-machine",
     Severity.LOW,
-    "'{0}' files come from outside the project, the first of them from '{1}': each machine builds another image.",
+    {
+        "default": "'{0}' comes from '{1}', outside the project: each machine builds another image.",
+        "several": "'{0}' files come from outside the project, first from '{1}': each machine builds another image.",
+    },
     remedy="Keep the files beside the spec and name them by relative paths; bring keys at boot, by linuxkit/metadata.",
     nist=_DEFECT,
     profile=Profile.PEDANTIC,
@@ -212,7 +215,9 @@ def source_of_one_machine(spec: Spec) -> Iterator[Verdict]:
         if optional:
             evidence.append(f"Left out without a word where it is not there: {', '.join(optional)}.")
         related = [Location(place, "from outside, too") for place in others]
-        yield fail(spec.kind, at, str(len(found)), found[0][1]["source"], related=related, evidence=evidence)
+        variant, what = ("several", str(len(found))) if others else ("default", _path(found[0][1]))
+        source = str(found[0][1]["source"])
+        yield fail(spec.kind, at, what, source, related=related, variant=variant, evidence=evidence)
 
 
 def _is_foreign(value: Mapping[str, Any]) -> bool:
@@ -224,7 +229,10 @@ def _is_foreign(value: Mapping[str, Any]) -> bool:
     "LKS014",
     "optional-file",
     Severity.LOW,
-    "'{0}' files are left out without a word where their source is missing, the first of them '{1}'.",
+    {
+        "default": "'{0}' is left out without a word where its source is missing.",
+        "several": "'{0}' files are left out without a word where their source is missing, the first of them '{1}'.",
+    },
     remedy="Drop 'optional: true', so that a build without the file stops; or write a default before it.",
     nist=_DEFECT,
     profile=Profile.PEDANTIC,
@@ -245,7 +253,11 @@ def optional_file(spec: Spec) -> Iterator[Verdict]:
         at, *others = [spec.at(*steps, "optional") for steps, _ in found]
         related = [Location(place, "optional, too") for place in others]
         listed = f"Files: {', '.join(path for _, path in found)}."
-        yield fail(spec.kind, at, str(len(found)), found[0][1], related=related, evidence=[listed])
+        if others:
+            count = str(len(found))
+            yield fail(spec.kind, at, count, found[0][1], related=related, variant="several", evidence=[listed])
+        else:
+            yield fail(spec.kind, at, found[0][1])
 
 
 @rule(
@@ -323,7 +335,7 @@ def restated_label(container: Container) -> Iterator[Verdict]:
     elif keys:
         first, *others = places
         related = [Location(place, "the same as in the label, too") for place in others]
-        evidence = (f"The label: {container.label.detail}.",)
+        evidence = (f"The label of this very tag is known, from {container.label.detail}.",)
         yield fail(
             container.title,
             first,

@@ -18,7 +18,7 @@ _PACKAGE = "@pkg:"
 def reference(text: str, role: str, place: Place) -> ImageReference:
     """The reference that `text` is; any text is one, and `kind` says of what sort."""
     name, tag, digest = split(text)
-    kind = _kind(text, tag, digest)
+    kind = _kind(text, tag)
     repository = "" if kind in {"package", "placeholder"} or not name else full_name(name)
     return ImageReference(text, name, tag, digest, kind, role, place, repository)
 
@@ -33,12 +33,12 @@ def split(text: str) -> tuple[str, str, str]:
     return head + slash + base, tag, digest
 
 
-def _kind(text: str, tag: str, digest: str) -> ReferenceClass:
+def _kind(text: str, tag: str) -> ReferenceClass:
     if text.startswith(_PACKAGE):
         return "package"
     if re.search(_PLACEHOLDER, text):
         return "placeholder"
-    if digest:
+    if "@" in text:
         return "digest"
     if not tag:
         return "untagged"

@@ -29,6 +29,7 @@ SHA256 = "sha256:" + "a" * 64
         ("registry:5000/a/b", "untagged"),
         ("a/b@sha256:short", "digest"),
         ("a/b:1@sha256:short", "digest"),
+        ("a/b@", "digest"),
         ("", "untagged"),
         ("@pkg:./pkg/sshd", "package"),
         ("${IMAGE}", "placeholder"),
