@@ -1,10 +1,13 @@
-"""Family F: what the modes of files allow."""
+"""Family F: whose files are, what their modes allow, and what of LinuxKit's they take the place of."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any
 
-from ..scanner.subjects import File
-from .engine import Severity, Verdict, fail, not_applicable, rule
+from ..scanner.subjects import File, Place
+from .engine import Confidence, Profile, Severity, Verdict, fail, not_applicable, rule
+from .tables import load
 
 _CONTAINER = re.compile(r"containers/[^/]+/[^/]+/(?P<tree>rootfs|lower)/(?P<path>.+)", re.DOTALL)
 MOUNTED = {"": ("dev", "proc", "run", "sys", "tmp", "var"), "container": ("dev", "proc", "sys")}
@@ -103,6 +106,180 @@ def set_id_file(file: File) -> Iterator[Verdict]:
     yield fail(file.path, file.place, *arguments, variant=variant, evidence=evidence, severity=severity)
 
 
+_SECRET_HINT = re.compile(r"key|shadow|id_|private|wireguard|\.docker|netrc|pgpass|-secrets")
+"""Every path of secret_paths.toml holds one of these: most files of an image do not, and are asked no more."""
+_KEY_HEAD = 4096
+
+
+def _may_be_secret(file: File) -> bool:
+    return _is_file(file) and _SECRET_HINT.search(file.path) is not None
+
+
+@rule(
+    "LKF003",
+    "readable-secret-file",
+    Severity.MEDIUM,
+    "'{0}' can be read by every user (mode '{2}') and holds '{1}'.",
+    remedy="Let only its owner read it: mode 0600, which is LinuxKit's default for an entry of 'files:'.",
+    nist=("3.1.4", "3.5.4"),
+    about=_may_be_secret,
+)
+def readable_secret_file(file: File) -> Iterator[Verdict]:
+    """A file that holds passwords or private keys can be read by every user.
+
+    Told by its path; for a private key by its content too, where that is known. Low in a container's own tree.
+    """
+    tree, path = _tree(file)
+    row = next((row for shape, row in _secret_paths() if shape.fullmatch(path)), None)
+    if row is None or path.endswith(".pub"):
+        yield not_applicable(file.path, file.place, "Its path is not one of those that are known to hold secrets.")
+    elif mount := _hidden_by(file):
+        yield not_applicable(file.path, file.place, _hidden(mount))
+    elif file.mode & 0o004:
+        holds = file.read is not None and b"PRIVATE KEY" in file.read(_KEY_HEAD)
+        if holds or not row.get("key") or file.read is None:
+            unread = file.read is None and row.get("key")
+            yield fail(
+                file.path,
+                _part(file, "mode"),
+                *(file.path, row["what"], _octal(file)),
+                evidence=["told by its path; its content was not read"] if file.read is None else [],
+                severity=Severity.LOW if tree else None,
+                confidence=Confidence.MEDIUM if unread else None,
+                profile=Profile.PEDANTIC if holds else None,
+            )
+
+
+@cache
+def _secret_paths() -> tuple[tuple[re.Pattern[str], Mapping[str, Any]], ...]:
+    return tuple((re.compile(row["pattern"]), row) for row in load("secret_paths")["path"])
+
+
+def _is_kept(file: File) -> bool:
+    return file.kind in {"file", "hardlink", "dir"}
+
+
+@rule(
+    "LKF004",
+    "group-writable-file",
+    Severity.LOW,
+    "'{0}' can be written by group '{1}' (mode '{2}').",
+    remedy="Take the write permission from the group (0644, 0755), unless a group shares the file on purpose.",
+    nist=("3.1.2",),
+    profile=Profile.PEDANTIC,
+    about=_is_kept,
+)
+def group_writable_file(file: File) -> Iterator[Verdict]:
+    """A program, a script, a configuration or an entry of a spec's `files` can be written by its group.
+
+    Group 0 is no exception: a container with a `uid` and no `gid` runs with it.
+    """
+    if not file.mode & 0o020 or file.mode & 0o002 or (file.kind == "dir" and file.mode & 0o1000):
+        return
+    if file.parts is None and not (file.kind != "dir" and (_is_run(file) or _tree(file)[1].startswith("etc/"))):
+        return
+    if mount := _hidden_by(file):
+        yield not_applicable(file.path, file.place, _hidden(mount))
+    else:
+        yield fail(file.path, _part(file, "mode"), file.path, str(file.gid), _octal(file))
+
+
+_PROGRAMS = re.compile(
+    r"(?:(?:usr/|usr/local/)?(?:s?bin|lib(?:32|64|exec)?)|etc/(?:init|shutdown|rc|profile|cron)\.d)/.+|s?bin|init|etc/inittab",
+    re.DOTALL,
+)
+"""What root runs, and the programs and libraries that this draws on."""
+
+
+def _is_of_another(file: File) -> bool:
+    return file.uid != 0 and _is_kept(file)
+
+
+@rule(
+    "LKF005",
+    "program-of-another-user",
+    Severity.MEDIUM,
+    "'{0}', which root runs or relies on, belongs to uid '{1}': that user can change it.",
+    remedy="Give it to root: uid 0, which is LinuxKit's default for an entry of 'files:'.",
+    nist=("3.1.2", "3.5.5"),
+    about=_is_of_another,
+)
+def program_of_another_user(file: File) -> Iterator[Verdict]:
+    """A program, library or start script belongs to a user other than root, who can give it any mode and content.
+
+    In a container's own tree the severity is low, in the pedantic profile: its programs may all run as that user.
+    """
+    tree, path = _tree(file)
+    if not _PROGRAMS.fullmatch(path) or not (file.kind == "dir" or _is_run(file) or _is_library(path)):
+        yield not_applicable(file.path, file.place, "It is no program that root runs.")
+        return
+    evidence = [f"mode {_octal(file)}, owner {file.uid}:{file.gid}"]
+    yield fail(
+        file.path,
+        _part(file, "uid"),
+        *(file.path, str(file.uid)),
+        evidence=evidence,
+        severity=Severity.LOW if tree else None,
+        profile=Profile.PEDANTIC if tree else None,
+    )
+
+
+def _is_library(path: str) -> bool:
+    return ".so" in path.rpartition("/")[2]
+
+
+def _is_from_files(file: File) -> bool:
+    return file.source == "linuxkit.files" and file.kind in {"file", "hardlink", "symlink"}
+
+
+@rule(
+    "LKF006",
+    "linuxkit-file-replaced",
+    Severity.NOTE,
+    {
+        "default": "'{0}' takes the place of a file of LinuxKit's own.",
+        "script": "'{0}' is run by init, as root and outside of any container.",
+    },
+    remedy="Check that it does what LinuxKit's own does; let a container of 'onboot' do what needs no more than that.",
+    nist=("3.5.1", "3.5.5"),
+    profile=Profile.AUDITOR,
+    about=_is_from_files,
+)
+def linuxkit_file_replaced(file: File) -> Iterator[Verdict]:
+    """An entry of `files` takes the place of a file of LinuxKit's own, or is a script that init runs."""
+    path = file.path.strip("/")
+    role = load("linuxkit_files").get(path)
+    if role:
+        yield fail(file.path, file.place, file.path, evidence=[f"LinuxKit's own: {role}"])
+    elif re.fullmatch(r"etc/(?:init|shutdown)\.d/[^/]+", path):
+        yield fail(file.path, file.place, file.path, variant="script")
+
+
+def _has_metadata(file: File) -> bool:
+    return file.parts is not None and "metadata" in file.parts
+
+
+@rule(
+    "LKF007",
+    "spec-in-image",
+    Severity.NOTE,
+    "'{0}' brings the whole spec into the image, with all that stands in it.",
+    remedy="Leave it out of images that others get, or keep all that is not for them out of the spec.",
+    nist=("3.1.4",),
+    profile=Profile.AUDITOR,
+    about=_has_metadata,
+)
+def spec_in_image(file: File) -> Iterator[Verdict]:
+    """An entry of `files` with `metadata` writes the spec into the image."""
+    evidence = [f"mode {_octal(file)}"]
+    yield fail(file.path, _part(file, "metadata"), file.path, evidence=evidence)
+
+
+def _part(file: File, key: str) -> Place:
+    """Where a spec sets a key of the file; the file's place where it does not, or in an image."""
+    return (file.parts or {}).get(key, file.place)
+
+
 def _tree(file: File) -> tuple[str, str]:
     """`lower` or `rootfs` of a container, or "" for the root filesystem; and the path inside it."""
     match = _CONTAINER.fullmatch(file.path)
@@ -124,4 +301,12 @@ def _octal(file: File) -> str:
     return f"{file.mode:04o}"
 
 
-RULES = (world_writable_file, set_id_file)
+RULES = (
+    world_writable_file,
+    set_id_file,
+    readable_secret_file,
+    group_writable_file,
+    program_of_another_user,
+    linuxkit_file_replaced,
+    spec_in_image,
+)

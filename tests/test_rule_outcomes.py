@@ -336,6 +336,23 @@ CASES = {
         entry("etc/link", b"", mode=0o777, kind="symlink"),
     ),
     "LKF002": (entry("bin/su", b"", mode=0o4755), entry("bin/sh", b"", mode=0o755), entry("bin", b"", kind="dir")),
+    "LKF003": (
+        entry("etc/shadow", b"root:*:::::::\n", mode=0o644),
+        entry("etc/shadow", b"root:*:::::::\n", mode=0o600),
+        entry("etc/motd", b""),
+    ),
+    "LKF004": (
+        entry("etc/app.conf", b"", mode=0o664),
+        entry("etc/app.conf", b"", mode=0o644),
+        entry("etc/link", b"", kind="symlink"),
+    ),
+    "LKF005": (entry("sbin/app", b"", mode=0o755, uid=9), None, entry("sbin/app", b"", mode=0o755)),
+    "LKF006": (hidden("etc/inittab"), hidden("etc/motd"), entry("etc/inittab", b"")),
+    "LKF007": (
+        entry("etc/linuxkit.yml", None)._replace(parts={"metadata": place(4)}),
+        None,
+        entry("etc/linuxkit.yml", b""),
+    ),
     "LKB001": (binary(nx="no"), binary(), binary(kind="object", nx="na")),
     "LKB002": (binary(rwx=("LOAD RWE",)), binary(), binary(kind="object")),
     "LKB003": (binary(textrel=True), binary(), binary(kind="object")),
@@ -381,6 +398,8 @@ NEVER_PASSES = {
     "LKN004": "who joins a namespace is told of; to others the rule does not apply",
     "LKN005": "every other containerd namespace is told of",
     "LKN008": "every user namespace is told of",
+    "LKF005": "what is not root's is a program or is none: then the rule does not apply",
+    "LKF007": "whatever has metadata is the spec",
 }
 
 
