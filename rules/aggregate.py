@@ -45,22 +45,25 @@ def aggregated(
     everyone = list(containers)
     suspects = [one for one in everyone if lacks(one)]
     unknown = {one.title: doubt for one in suspects if (doubt := open_question(one, *keys))}
-    found = [one for one in suspects if one.title not in unknown]
-    if found:
+
+    def tell(found: list[Container]) -> Verdict:
         at, *related = [where(one, ((keys[0], None),))[0] for one in found]
         evidence = [_listed(label, found, test) for label, test in (parts or {"Containers": lacks}).items()]
         if unknown:
             evidence.append(f"Not known of: {', '.join(unknown)}.")
-        counts = str(len(found)), str(len(everyone))
-        yield fail(
+        return fail(
             system.kind,
             at.place,
-            *counts,
+            *(str(len(found)), str(len(everyone))),
             note=at.note,
             related=related,
             evidence=[line for line in evidence if line],
             members=[one.title for one in found],
+            retold=lambda titles: tell([one for one in found if one.title in titles]),
         )
+
+    if found := [one for one in suspects if one.title not in unknown]:
+        yield tell(found)
     else:
         yield from left_open(system, suspects, len(everyone), *keys)
 

@@ -8,12 +8,14 @@ from ..scanner.subjects import Place, Span
 from .ignores import UNTIL, Ignore, Scope
 
 _BREAK = re.compile(r"\r\n?|\n")
-_OPENING = re.compile(r"#\s*lkscan:", re.IGNORECASE)
-_NEXT = re.compile(r"\s#\s|#\s*lkscan:", re.IGNORECASE)
+_START = r"#\s*lkscan(?::|[\s-]+ignore\b)"
+"""What looks like a directive, one without its colon included: that is told, not passed over."""
+_OPENING = re.compile(_START, re.IGNORECASE)
+_NEXT = re.compile(rf"\s#\s|{_START}", re.IGNORECASE)
 """Where the comment for the next reader begins."""
-_DIRECTIVE = re.compile(r"#\s*lkscan:\s*ignore\[(?P<rules>[^\]]*)\](?P<reason>.*)", re.DOTALL)
+_DIRECTIVE = re.compile(r"#\s*lkscan:\s*ignore\s*\[(?P<rules>[^\]]*)\](?P<reason>.*)", re.DOTALL | re.IGNORECASE)
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
-_FORM = "write 'ignore[RULE, ...] reason (until YYYY-MM-DD)'"
+_FORM = "write 'lkscan: ignore[RULE, ...] reason (until YYYY-MM-DD)'"
 
 _RULES, _DIRECTIVES = 32, 500
 """Patterns of a directive and directives of a file that are heeded; those beyond are reported and silence nothing."""
@@ -76,7 +78,7 @@ def _ignore(comment: str, span: Span) -> Ignore:
     patterns = tuple(dict.fromkeys(filter(None, map(str.strip, match["rules"].split(",")))))
     reason = match["reason"].strip()
     until = re.search(UNTIL, reason)
-    date = until["date"].strip() if until else ""
+    date = (until["date"] or until["bare"] or "").strip() if until else ""
     flaw = ""
     if not patterns:
         flaw = "it names no rule"

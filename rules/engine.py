@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from enum import Enum, IntEnum
 from typing import Any, NamedTuple
 
@@ -90,7 +90,9 @@ class Verdict(NamedTuple):
     `etc/shadow`); `key` tells apart two verdicts of one rule on one subject (the bind's destination, the option).
     `arguments` fill the placeholders of the rule's message `variant`; `reason` is the whole sentence for the other
     outcomes. `evidence` are facts that a reader can check by hand. The primary location comes first. `members` are
-    what one verdict on several things lists (containers, accounts): to a baseline, one more of them is news.
+    what one verdict on several things lists (containers, accounts): to a baseline, one more of them is news. Where
+    each of them has a location of its own, `retold` gives the verdict on some of them only: a directive may silence
+    the others.
     """
 
     outcome: Outcome
@@ -106,6 +108,7 @@ class Verdict(NamedTuple):
     profile: Profile | None = None
     fix: Fix | None = None
     members: tuple[str, ...] = ()
+    retold: "Callable[[Collection[str]], Verdict] | None" = None
 
 
 def fail(
@@ -122,6 +125,7 @@ def fail(
     profile: Profile | None = None,
     fix: Fix | None = None,
     members: Iterable[str] = (),
+    retold: Callable[[Collection[str]], Verdict] | None = None,
 ) -> Verdict:
     """The rule fires at `at`; severity, confidence and profile are the rule's own unless truer here."""
     locations = (Location(at, note), *related)
@@ -139,6 +143,7 @@ def fail(
         profile,
         fix,
         tuple(members),
+        retold,
     )
 
 
@@ -254,6 +259,7 @@ class Finding(NamedTuple):
     profile: Profile
     fix: Fix | None = None
     members: tuple[str, ...] = ()
+    retold: Callable[[Collection[str]], Verdict] | None = None
 
     @classmethod
     def of(cls, rule: Rule, verdict: Verdict) -> "Finding":
@@ -273,6 +279,7 @@ class Finding(NamedTuple):
             rule.profile if verdict.profile is None else verdict.profile,
             verdict.fix,
             verdict.members,
+            verdict.retold,
         )
 
     @property

@@ -154,7 +154,7 @@ class Funnel:
         hidden = 0
         quiet: list[Finding] = []
         reason = self._reasons(directives)
-        silenced = [[(one, reason(one)) for one in batch] for batch in self._inputs]
+        silenced = [[pair for one in batch for pair in _parts(one, reason)] for batch in self._inputs]
         counts: Counter[tuple[str, Outcome]] = Counter()
         for one in self._hygiene(directives, counts):
             silenced[self._homes[one.place.artifacts]].append((one, None))
@@ -218,6 +218,19 @@ def hygiene(
             yield from found
 
 
+def _parts(finding: Finding, reason: Callable[[Finding], str | None]) -> list[tuple[Finding, str | None]]:
+    """The finding with its excuse; one on several containers in parts, where not the same is said of each of them."""
+    if finding.retold is None:
+        return [(finding, reason(finding))]
+    alone = [(one, Finding.of(finding.rule, finding.retold((one,)))) for one in finding.members]
+    parts: dict[str | None, list[str]] = {}
+    for member, part in alone:
+        parts.setdefault(reason(part), []).append(member)
+    if len(parts) == 1:
+        return [(finding, excuse) for excuse in parts]
+    return [(Finding.of(finding.rule, finding.retold(some)), excuse) for excuse, some in parts.items()]
+
+
 def accept(result: Result, baseline: "Baseline", read: Iterable[str]) -> Result:
     """The result without the findings that the baseline accepts; `read` are the paths of the inputs that were read.
 
@@ -255,7 +268,7 @@ def _order(finding: Finding) -> tuple[tuple[str, ...], int, int, str, str]:
 
 def _directives(text: str) -> list[tuple[Scope, Ignore]]:
     """The directives of a text; the module that reads them costs 2 ms of a start, and few texts have any."""
-    if "lkscan:" not in text.lower():
+    if "lkscan" not in text.lower():
         return []
     from .directives import parse
 

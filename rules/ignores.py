@@ -9,8 +9,8 @@ from ..scanner.subjects import Place
 from .engine import Finding, Outcome, Rule
 from .kernel import today
 
-UNTIL = r"\(until\b(?P<date>[^()]*)\)$"
-"""The last day of a directive, at the end of its reason."""
+UNTIL = r"(?i)\(\s*until\b[:\s]*(?P<date>[^()]*)\)|\buntil:?\s+(?P<bare>\d{4}-\d\d-\d\d)(?!\d)"
+"""The last day of a directive, in its reason: whatever is in brackets behind `until`, or a day without brackets."""
 
 
 class Ignore(NamedTuple):
@@ -38,7 +38,7 @@ class Ignore(NamedTuple):
     @property
     def reasoned(self) -> bool:
         """Whether it says more than until when."""
-        return bool(re.sub(UNTIL, "", self.reason).strip())
+        return bool(re.sub(UNTIL, "", self.reason).strip(" .,;"))
 
     @property
     def effective(self) -> bool:
@@ -116,4 +116,4 @@ class Directives:
 
 def names(rule: Rule, patterns: Iterable[str]) -> bool:
     """Whether one of the patterns names this rule, by id or by name."""
-    return any(fnmatchcase(rule.id, pattern.upper()) or fnmatchcase(rule.name, pattern) for pattern in patterns)
+    return any(fnmatchcase(rule.id, pattern.upper()) or fnmatchcase(rule.name, pattern.lower()) for pattern in patterns)

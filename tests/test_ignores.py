@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -231,7 +233,14 @@ def test_a_place_in_another_file_or_in_an_image_is_not_covered() -> None:
         ("ignore[LKT001] fine (until 2026-02-30)", "unknown-ignore", False),
         ("ignore[LKT001] fine (until it is mended)", "unknown-ignore", False),
         ("ignore[LKT001] fine (untilled)", None, True),
-        ("ignore[LKT001] fine (until 2020-01-01) or so", None, True),  # only at the end
+        ("ignore[LKT001] fine (until 2020-01-01) or so", "expired-ignore", False),
+        ("ignore[LKT001] fine (until 2020-01-01).", "expired-ignore", False),
+        ("ignore[LKT001] fine (Until: 2020-01-01)", "expired-ignore", False),
+        ("ignore[LKT001] fine until 2020-01-01", "expired-ignore", False),
+        ("ignore[LKT001] fine until 2099-01-01", None, True),
+        ("ignore[LKT001] fine until it is mended", None, True),
+        ("ignore[LKT001] fine (until it is mended), see #9", "unknown-ignore", False),
+        ("Ignore [Loud-Word] fine", None, True),
         ("ignore[LKT009] fine", "unknown-ignore", False),
         ("ignore[LKT009, LKT001] fine", "unknown-ignore", True),
         ("ignore[] fine", "unknown-ignore", False),
@@ -247,6 +256,50 @@ def test_directives_that_do_not_do_what_they_should_are_findings(comment, findin
     result = run(f"a: b  # lkscan: {comment}", make(loud, 1))
     assert said(result) == ([(finding, 1)] if finding else [])
     assert bool(result.suppressed) is silent
+
+
+@pytest.mark.parametrize("comment", ["lkscan ignore[LKT001]", "lkscan-ignore: LKT001", "LKSCAN  ignore LKT001 x"])
+def test_a_directive_without_its_colon_is_told(comment) -> None:
+    result = run(f"a: b  # {comment}", make(loud, 1))
+    assert (said(result), result.suppressed) == ([("unknown-ignore", 1)], ())
+    assert "lkscan: ignore[RULE" in result.findings[-1].message
+
+
+@pytest.mark.parametrize(
+    "comment", ["lkscan ignores that", "see lkscan", "lkscan.toml ignores it", "lkscan is run on it"]
+)
+def test_prose_about_lkscan_is_no_directive(comment) -> None:
+    assert said(run(f"a: b  # {comment}", make(loud, 1))) == []
+
+
+def several(titles: Iterable[str], lines: dict[str, int]) -> engine.Verdict:
+    first, *others = [engine.Location(at(lines[title])) for title in titles]
+    return engine.fail(
+        "spec",
+        first.place,
+        ", ".join(titles),
+        related=others,
+        members=titles,
+        retold=lambda some: several([one for one in titles if one in some], lines),
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "shown", "silenced"),
+    [
+        (TEXT, ["getty, web"], []),
+        (behind(4), ["web"], [("getty", "fine")]),
+        (behind(8), ["getty"], [("web", "fine")]),
+        (behind(3), [], [("getty, web", "fine")]),
+        (behind(4, text=behind(8)), [], [("getty, web", "fine")]),
+        (behind(4, "  # lkscan: ignore[LKT*] so", text=behind(8)), [], [("getty", "so"), ("web", "fine")]),
+    ],
+)
+def test_of_a_finding_on_several_containers_only_those_that_are_covered_are_silenced(text, shown, silenced) -> None:
+    finding = Finding.of(loud, several(["getty", "web"], {"getty": 4, "web": 8}))
+    result = run(text, finding)
+    assert [one.arguments[0] for one in result.findings] == shown
+    assert [(one.finding.arguments[0], one.reason) for one in result.suppressed] == silenced
 
 
 def test_a_comment_for_another_reader_is_no_reason() -> None:
