@@ -8,6 +8,7 @@ from .engine import Profile, Severity, Verdict, not_applicable, rule, undecided
 from .escape import allowed_devices, device_number, device_type, effective, is_host_root, is_setup, node, nodes, ways
 from .provenance import Key, fail_at, open_question
 from .tables import load
+from .users import in_root_group
 
 _WRITE = 0o002
 _KINDS = {"a": "block and character", "b": "block", "c": "character"}
@@ -18,8 +19,7 @@ _KINDS = {"a": "block and character", "b": "block", "c": "character"}
     "device-of-the-host",
     Severity.MEDIUM,
     "Container '{0}' has the device '{1}': it can '{2}'.",
-    remedy="Drop the device; where it is needed, run the container as a user of its own and give the node that user's "
-    "mode.",
+    remedy="Drop the device; where its program is what the container is for, keep everything else out of it.",
     nist=("3.4.3",),
 )
 def device_of_the_host(container: Container) -> Iterator[Verdict]:
@@ -70,8 +70,8 @@ def _hurdles(container: Container, made: Mapping[str, Any], row: Mapping[str, An
     found = []
     if "needs" in row and row["needs"] not in effective(container):
         found.append(f"The kernel asks for {row['needs']} to open it, which the container does not hold.")
-    if container.uid and not int(made.get("fileMode") or 0) & 0o006:
-        found.append(f"Its user is not root (uid {container.uid}), and the node's mode lets no other user open it.")
+    if container.uid and not int(made.get("fileMode") or 0) & (0o066 if in_root_group(container) else 0o006):
+        found.append(f"Its user is not root (uid {container.uid}), and the node's mode does not let it open the node.")
     return tuple(found)
 
 
@@ -93,11 +93,16 @@ def every_device(container: Container) -> Iterator[Verdict]:
     """
     if ways(container):
         return
-    all_of = [(index, one) for index, one in allowed_devices(container, "rw") if device_number(one, "major") is None]
+    all_of = [(index, one) for index, one in allowed_devices(container, "rw") if _is_kind(one)]
     for index, allowed in all_of:
         yield _every(container, index, device_type(allowed))
     if not all_of:
         yield from _without(container)
+
+
+def _is_kind(allowed: Mapping[str, Any]) -> bool:
+    """Whether it is a whole type; runc refuses types that the kernel does not know."""
+    return device_number(allowed, "major") is None and device_type(allowed) in _KINDS
 
 
 def _every(container: Container, index: int, kind: str) -> Verdict:

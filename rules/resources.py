@@ -15,9 +15,13 @@ _NEVER_KILLED = -999
 """From this oomScoreAdj on, the kernel kills all others first; at -1000 it never kills the process."""
 
 
-def _limit(container: Container, kind: str) -> int:
+_LIMITS = (("memory", "limit"), ("pids", "limit"), ("cpu", "quota"))
+"""The limits of `resources` that keep a container from taking what others need."""
+
+
+def _limit(container: Container, kind: str, name: str = "limit") -> int:
     """The limit of a kind (memory in bytes, pids) from `resources`; 0 where there is none, or an unlimited one."""
-    found = (_resources(container).get(kind) or {}).get("limit")
+    found = (_resources(container).get(kind) or {}).get(name)
     return found if isinstance(found, int) and found > 0 else 0
 
 
@@ -70,7 +74,7 @@ def no_resource_limit(system: System) -> Iterator[Verdict]:
 )
 def limits_it_can_lift(container: Container) -> Iterator[Verdict]:
     """A container is limited, but root in it may change the limit in its cgroup, or leave the cgroup."""
-    limited = [kind for kind in ("memory", "pids", "cpu") if _resources(container).get(kind)]
+    limited = [kind for kind, name in _LIMITS if _limit(container, kind, name)]
     if not limited:
         question = open_question(container, "resources")
         verdict = undecided if question else not_applicable
@@ -100,6 +104,7 @@ def _writes_cgroups(container: Container) -> tuple[str, Key] | None:
     },
     remedy="Give each container a 'cgroupsPath' of its own, below a common one where they belong together.",
     nist=("3.4.3",),
+    confidence=Confidence.MEDIUM,
     about=has_containers,
 )
 def unusable_cgroup(system: System) -> Iterator[Verdict]:

@@ -1,7 +1,6 @@
 """Family P: as whom containers run: root, root's group, one user for several."""
 
 from collections.abc import Iterator
-from typing import Any
 
 from ..scanner.subjects import Container, System
 from .aggregate import aggregated, has_services, left_open, services
@@ -49,13 +48,24 @@ def root_group(container: Container) -> Iterator[Verdict]:
         verdict = undecided if question else not_applicable
         yield verdict(container.title, container.place, question or "It runs as root.")
         return
-    user: dict[str, Any] = (container.oci.get("process") or {}).get("user") or {}
-    if not user.get("gid"):
+    first, *others = _groups(container)
+    if first == 0:
         yield from _in_group(container, "gid", "default", "gid 0")
-    elif 0 in (user.get("additionalGids") or ()):
+    elif 0 in others:
         yield from _in_group(container, "additionalGids", "additional", "additionalGids")
     elif question := open_question(container, "additionalGids"):
         yield undecided(container.title, container.place, question)
+
+
+def _groups(container: Container) -> list[int]:
+    """Its group, and then its additional ones."""
+    user = (container.oci.get("process") or {}).get("user") or {}
+    return [int(user.get("gid") or 0), *(user.get("additionalGids") or ())]
+
+
+def in_root_group(container: Container) -> bool:
+    """Whether its processes are in the group of root, which they are unless `gid` says otherwise."""
+    return 0 in _groups(container)
 
 
 def _in_group(container: Container, key: str, variant: str, value: str) -> Iterator[Verdict]:

@@ -43,12 +43,18 @@ def test_each_device_of_the_table_is_told_of_as_the_table_says(row):
 
 @pytest.mark.parametrize(
     ("facts", "reason"),
-    [({"uid": 100}, "the node's mode"), ({"uid": 100, "mode": 0o660}, "the node's mode")],
+    [({"uid": 100}, "the node's mode"), ({"uid": 100, "gid": 100, "mode": 0o660}, "the node's mode")],
 )
 def test_a_device_that_its_user_may_not_open_weighs_little(facts, reason):
     (finding,) = fires(device_of_the_host, device("c", 10, 223, **facts))
     assert (finding.severity, finding.profile) == (Severity.LOW, Profile.PEDANTIC)
     assert reason in finding.evidence[0]
+
+
+@pytest.mark.parametrize("facts", [{}, {"gid": 100, "groups": [0]}])
+def test_the_group_of_root_opens_what_its_user_may_not(facts):
+    (finding,) = fires(device_of_the_host, device("c", 10, 223, uid=100, mode=0o660, **facts))
+    assert finding.severity is Severity.HIGH
 
 
 def test_a_device_that_takes_a_capability_weighs_little_without():
@@ -122,10 +128,11 @@ def test_all_devices_of_a_type_weigh_by_how_it_gets_their_nodes(subject, severit
         (every("c", capabilities=["CAP_SYS_ADMIN"]), PASS),
         (container(devices=[{"allow": True, "type": "c"}, {"allow": False}]), PASS),
         (device("c", 10, 223), PASS),
+        (every("no type"), PASS),
         (container(), AWAY),
         (container(label="unknown"), OPEN),
     ],
-    ids=["disks are told of", "a detour is told of", "taken back", "one device", "none", "unknown"],
+    ids=["disks are told of", "a detour is told of", "taken back", "one device", "odd", "none", "unknown"],
 )
 def test_no_more_is_said_than_is_new(subject, outcome):
     assert outcomes(every_device, subject) == {outcome}

@@ -86,6 +86,14 @@ def test_a_limit_holds_where_root_cannot_write_to_the_cgroups(facts, outcome):
     assert outcomes(limits_it_can_lift, container(resources=PIDS, **facts)) == {outcome}
 
 
+@pytest.mark.parametrize(
+    ("resources", "outcome"),
+    [({"memory": {"limit": -1}}, AWAY), ({"cpu": {"shares": 512}}, AWAY), ({"cpu": {"quota": 50000}}, FAIL)],
+)
+def test_only_what_limits_is_a_limit(resources, outcome):
+    assert outcomes(limits_it_can_lift, container(mounts=[CGROUPS], resources=resources)) == {outcome}
+
+
 def test_without_limits_there_is_nothing_to_lift():
     assert outcomes(limits_it_can_lift, container(mounts=[CGROUPS])) == {AWAY}
     assert outcomes(limits_it_can_lift, container(mounts=[CGROUPS], label="unknown")) == {OPEN}
