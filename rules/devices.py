@@ -11,7 +11,10 @@ from .tables import load
 from .users import in_root_group
 
 _WRITE = 0o002
+"""The permission bit that lets everyone write."""
+
 _KINDS = {"a": "block and character", "b": "block", "c": "character"}
+"""The types of devices that a rule of the device cgroup may be for, in words."""
 
 
 @rule(
@@ -42,11 +45,11 @@ def device_of_the_host(container: Container) -> Iterator[Verdict]:
 def _row(allowed: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """The entry of devices.toml for one device; the more exact one counts."""
     numbers = device_number(allowed, "major"), device_number(allowed, "minor")
-    rows = [one for one in load("devices")["device"] if one["type"] == device_type(allowed)]
+    rows: list[Mapping[str, Any]] = [one for one in load("devices")["device"] if one["type"] == device_type(allowed)]
     for wanted in (numbers, (numbers[0], None)):
         for one in rows:
             if (one["major"], one.get("minor")) == wanted:
-                return one  # type: ignore[no-any-return]  # TOML
+                return one
     return None
 
 
@@ -143,7 +146,7 @@ def world_writable_device(container: Container) -> Iterator[Verdict]:
     """
     if ways(container):
         return
-    found = [(index, made["path"]) for index, made in _nodes(container) if _is_open(made)]
+    found = [(index, str(made.get("path"))) for index, made in _nodes(container) if _is_open(made)]
     if found:
         keys = tuple(("devices", str(index)) for index, _ in found)
         yield fail_at(container, keys, ", ".join(path for _, path in found))

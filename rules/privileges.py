@@ -7,6 +7,7 @@ from ..scanner.subjects import Container, Spec, System
 from .aggregate import has_containers, is_whole
 from .engine import Location, Profile, Severity, Verdict, fail, not_applicable, rule, undecided
 from .escape import Way, effective, has_all_capabilities, is_setup, is_told_once, shares, ways
+from .namespaces import KEYS
 from .provenance import Key, fail_at, is_set, open_question, where
 from .spec import is_parsed, violations
 from .tables import load
@@ -116,7 +117,7 @@ def _reaches(container: Container, row: dict[str, Any]) -> bool:
 def _dangerous(container: Container, row: dict[str, Any]) -> Verdict:
     """The failure for a capability; open where an unknown label may keep it inside a namespace."""
     name, needs = row["capability"], row.get("needs", "")
-    key = _NAMESPACE_KEYS.get(needs, "")
+    key = KEYS.get(needs, "")
     keys: tuple[Key, ...] = (("capabilities", name), *(((key, None),) if key else ()))
     if key and container.namespace(needs) == "host" and (question := open_question(container, key)):
         return undecided(container.title, where(container, keys)[0].place, question, key=name)
@@ -131,10 +132,6 @@ def _dangerous(container: Container, row: dict[str, Any]) -> Verdict:
         evidence=(f"It shares the {needs} namespace of the host.",) if needs else (),
         key=name,
     )
-
-
-_NAMESPACE_KEYS = {"network": "net", "pid": "pid", "ipc": "ipc"}
-"""The spec's key for each kind of namespace that a row of the table may need."""
 
 
 @rule(
@@ -208,9 +205,6 @@ def _is_filtered(container: Container) -> bool:
     process, linux = container.oci.get("process") or {}, container.oci.get("linux") or {}
     profiles = (linux.get("seccomp"), process.get("apparmorProfile"), process.get("selinuxLabel"))
     return any(profiles) or not shares(container, "cgroup")
-
-
-# --- failures
 
 
 def _way_out(container: Container, found: list[Way], variant: str, severity: Severity, profile: Profile) -> Verdict:
