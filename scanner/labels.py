@@ -81,6 +81,10 @@ class LabelFinder:
             return Label("exact", "the image cache"), _label_of(config), config
         return _own(name.removeprefix(_OWN), reference.tag) if name.startswith(_OWN) else (_UNKNOWN, None, {})
 
+    def digest(self, reference: str) -> str:
+        """The digest that the cache has for a reference's tag, or ""."""
+        return self._layout.digest(reference) if self._layout is not None else ""
+
     def local(self, folder: str) -> Package | None:
         """The package in a folder, for `@pkg:`; None when there is none that can be read."""
         try:
