@@ -23,6 +23,8 @@ KINDS: dict[str, Kind] = {
     "RULE": "rule",
     "RULES": "rules",
     "YYYY-MM-DD": "text",
+    "SECONDS": "text",
+    "HOST": "text",
 }
 """What an argument is, by the word that the help has for it."""
 
