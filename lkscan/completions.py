@@ -9,10 +9,10 @@ import argparse
 import shlex
 from collections.abc import Iterable, Iterator
 from importlib import import_module
-from typing import Literal, NamedTuple
 
 from .commands import COMMANDS
 from .rules.catalogue import RULES
+from .scanner.startup import Literal, NamedTuple
 
 Kind = Literal["words", "file", "folder", "rule", "rules", "text"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from .scanner.startup import NamedTuple
 
 from .scanner.labels import read_file
 from .scanner.references import address, is_sha256

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, NamedTuple
+from .scanner.startup import Literal, NamedTuple
 
 from .scanner import spec
 from .scanner.labels import LabelFinder

@@ -3,16 +3,17 @@
 import re
 from collections.abc import Iterator
 
+from ..scanner.startup import late
 from ..scanner.subjects import Container, File, ImageReference
 from .engine import Confidence, Profile, Severity, Verdict, fail, not_applicable, rule, undecided
 from .provenance import note
 
-_ACCOUNTS = re.compile(r"(?:containers/[^/]+/[^/]+/(?:rootfs|lower)/)?etc/(?P<table>passwd|(?:getty\.)?shadow)")
+_ACCOUNTS = late(r"(?:containers/[^/]+/[^/]+/(?:rootfs|lower)/)?etc/(?P<table>passwd|(?:getty\.)?shadow)")
 _ACCOUNTS_LIMIT = 1 << 20
 _FIELDS = {"passwd": 7, "shadow": 8}
 _NO_LOGIN = ("nologin", "false")
 _LOGIN_WORDS = ("getty", "ssh", "dropbear", "login", "console", "telnet")
-_HOST_KEY = re.compile(r"(?:.*/)?etc/ssh/ssh_host_[a-z0-9]+_key")
+_HOST_KEY = late(r"(?:.*/)?etc/ssh/ssh_host_[a-z0-9]+_key")
 
 
 def _unread(file: File) -> Verdict:
@@ -171,8 +172,8 @@ def getty_in_init(image: ImageReference) -> Iterator[Verdict]:
 
 _SCRIPT_LIMIT = 1 << 16
 """Bytes of a start script that are looked at."""
-_START_SCRIPT = re.compile(r"etc/init\.d/[^/]+|etc/inittab")
-_INSECURE = re.compile(
+_START_SCRIPT = late(r"etc/init\.d/[^/]+|etc/inittab")
+_INSECURE = late(
     rb"^[^#\n]{0,1000}?(?P<what>\bINSECURE=[\"']?true\b|\ba?getty\b[^#\n]{0,200}?(?:-a|--autologin)[ =]?root\b"
     rb"|:(?:respawn|askfirst):-?/bin/(?:ba|a)?sh\b)",
     re.MULTILINE,
@@ -238,9 +239,9 @@ def weak_password_hash(file: File) -> Iterator[Verdict]:
 
 
 _WEAK = {
-    "MD5 ($1$)": re.compile(r"\$1\$[./0-9A-Za-z]{1,8}\$[./0-9A-Za-z]{22}"),
-    "DES, in an extended form (_)": re.compile(r"_[./0-9A-Za-z]{19}"),
-    "DES": re.compile(r"[./0-9A-Za-z]{13}"),
+    "MD5 ($1$)": late(r"\$1\$[./0-9A-Za-z]{1,8}\$[./0-9A-Za-z]{22}"),
+    "DES, in an extended form (_)": late(r"_[./0-9A-Za-z]{19}"),
+    "DES": late(r"[./0-9A-Za-z]{13}"),
 }
 """What the hashes of crypt(5) that are weak look like."""
 
@@ -256,10 +257,8 @@ def _weak(text: str) -> Iterator[tuple[int, str, str]]:
             yield number, fields[0] if fields[0].isprintable() else ascii(fields[0]), method
 
 
-_KEY_FILE = re.compile(r"(?:.*/)?(?:\.ssh/authorized_keys2?|etc/ssh/authorized_keys(?:\.d/.+)?)")
-_KEY_LINE = re.compile(
-    rb"^[ \t]*(?!#)(?:[^#\n]{0,2000}[ \t])?(?:ssh-|ecdsa-|sk-)[a-z0-9@.-]{3,40}[ \t]+AAAA", re.MULTILINE
-)
+_KEY_FILE = late(r"(?:.*/)?(?:\.ssh/authorized_keys2?|etc/ssh/authorized_keys(?:\.d/.+)?)")
+_KEY_LINE = late(rb"^[ \t]*(?!#)(?:[^#\n]{0,2000}[ \t])?(?:ssh-|ecdsa-|sk-)[a-z0-9@.-]{3,40}[ \t]+AAAA", re.MULTILINE)
 
 
 def _is_key_file(file: File) -> bool:

@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
 
+from ..scanner.startup import Any, late
 from ..scanner.subjects import Kernel, KernelCommandLine, System
 from .engine import Confidence, Profile, Severity, Verdict, fail, rule, undecided
 from .tables import load
 
-_TEMPLATE = re.compile(r"\{\{|\{%")
+_TEMPLATE = late(r"\{\{|\{%")
 
 
 def _effective(line: KernelCommandLine) -> dict[str, tuple[str, str | None]]:

@@ -1,14 +1,13 @@
 """The rule engine: what a rule, a finding and an outcome are, and how subjects meet the rules that asked for them."""
 
-import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from enum import Enum, IntEnum
-from typing import Any, NamedTuple
 
+from ..scanner.startup import Any, NamedTuple, late
 from ..scanner.subjects import Change, Place, Problem, Subject
 
-_NUMBER = re.compile(r"(?<=^containers/onboot/)\d{3}-|(?<=^containers/onshutdown/)\d{3}-")
+_NUMBER = late(r"(?<=^containers/onboot/)\d{3}-|(?<=^containers/onshutdown/)\d{3}-")
 """A container's place in the order, which LinuxKit puts before its name in an image."""
 
 

@@ -3,13 +3,13 @@
 import re
 from collections.abc import Iterator, Mapping
 from functools import cache
-from typing import Any
 
+from ..scanner.startup import Any, late
 from ..scanner.subjects import File, Place
 from .engine import Confidence, Profile, Severity, Verdict, fail, not_applicable, rule
 from .tables import load
 
-_CONTAINER = re.compile(r"containers/[^/]+/[^/]+/(?P<tree>rootfs|lower)/(?P<path>.+)", re.DOTALL)
+_CONTAINER = late(r"containers/[^/]+/[^/]+/(?P<tree>rootfs|lower)/(?P<path>.+)", re.DOTALL)
 MOUNTED = {"": ("dev", "proc", "run", "sys", "tmp", "var"), "container": ("dev", "proc", "sys")}
 """Where LinuxKit's init, and runc in a container, mount something over what the image has there (rc.init, doMounts)."""
 _SCRIPTS = ("etc/init.d", "etc/shutdown.d", "etc/rc.d", "etc/profile.d")
@@ -106,7 +106,7 @@ def set_id_file(file: File) -> Iterator[Verdict]:
     yield fail(file.path, file.place, *arguments, variant=variant, evidence=evidence, severity=severity)
 
 
-_SECRET_HINT = re.compile(r"key|shadow|id_|private|wireguard|\.docker|netrc|pgpass|-secrets")
+_SECRET_HINT = late(r"key|shadow|id_|private|wireguard|\.docker|netrc|pgpass|-secrets")
 """Every path of secret_paths.toml holds one of these: most files of an image do not, and are asked no more."""
 _KEY_HEAD = 4096
 
@@ -184,7 +184,7 @@ def group_writable_file(file: File) -> Iterator[Verdict]:
         yield fail(file.path, _part(file, "mode"), file.path, str(file.gid), _octal(file))
 
 
-_PROGRAMS = re.compile(
+_PROGRAMS = late(
     r"(?:(?:usr/|usr/local/)?(?:s?bin|lib(?:32|64|exec)?)|etc/(?:init|shutdown|rc|profile|cron)\.d)/.+|s?bin|init|etc/inittab",
     re.DOTALL,
 )

@@ -1,8 +1,8 @@
 """Family M: what of the host a container can reach or write through its mounts."""
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
+from ..scanner.startup import NamedTuple
 from ..scanner.subjects import Container, Mount
 from .engine import Location, Profile, Severity, Verdict, fail, not_applicable, partial, rule, undecided
 from .escape import (

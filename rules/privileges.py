@@ -1,8 +1,8 @@
 """Family P: privileges that a container holds, alone and put together."""
 
 from collections.abc import Iterator
-from typing import Any
 
+from ..scanner.startup import Any
 from ..scanner.subjects import Container, Spec, System
 from .aggregate import has_containers, is_whole
 from .engine import Location, Profile, Severity, Verdict, fail, not_applicable, rule, undecided

@@ -1,13 +1,12 @@
 """Family S: whether LinuxKit itself would accept a spec, and what of it LinuxKit no longer heeds."""
 
-import re
 from collections.abc import Iterator
-from typing import Literal
 
+from ..scanner.startup import Literal, late
 from ..scanner.subjects import Spec, Violation
 from .engine import Profile, Severity, Verdict, fail, rule
 
-_INDEX = re.compile(r"\[\d+\]")
+_INDEX = late(r"\[\d+\]")
 _REFUSED = ("3.1.2",)
 
 

@@ -3,8 +3,8 @@
 import posixpath
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
 
+from ..scanner.startup import Any
 from ..scanner.subjects import SECTIONS, Container, File, Spec
 from .engine import Location, Profile, Severity, Verdict, fail, rule, undecided
 from .files import MOUNTED

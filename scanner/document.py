@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any, Literal
 
 from .schema import FAULT_LIMIT, Fault, decode, validate
 from .sniff import Kind
 from .source import LimitError
+from .startup import Any, Literal
 from .subjects import Place, Problem, Spec, Violation
 from .yamlpos import Document, Node, YamlError, parse
 from .yamlpos import decode as decode_text

@@ -1,10 +1,10 @@
 """The configuration LinuxKit gives a container: its defaults, overridden by the image's label, then by the spec."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Literal, NamedTuple
 
 from .built import from_built
 from .schema import suggest
+from .startup import Any, Literal, NamedTuple
 from .yamlpos import shown
 
 __all__ = [

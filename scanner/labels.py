@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
-from typing import TYPE_CHECKING, Any
 
 from .references import full_name
 from .schema import decode
 from .source import FileSource, LimitError
+from .startup import Any
 from .subjects import ImageReference, Label, Place, Problem
 from .yamlpos import SIZE_LIMIT, YamlError, parse
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .layout import Layout
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from .startup import Any
 
 from .references import canonical, is_sha256, split
 

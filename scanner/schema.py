@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator
 from functools import cache
 from math import nan
-from typing import Any, NamedTuple
 
+from .startup import Any, NamedTuple
 from .yamlpos import Node, shown
 
 FAULT_LIMIT = 200

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import os
 import posixpath
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import islice
-from typing import Any
 
 from .document import Entry, Source, load
 from .effective import Effective, RefusedError, check_volumes, effective, numeric_id, octal
@@ -18,6 +16,7 @@ from .references import complaint, reference
 from .schema import decode, validate
 from .sniff import Kind, likely, sniff
 from .source import LimitError
+from .startup import Any, late
 from .subjects import (
     SECTIONS,
     Container,
@@ -41,7 +40,7 @@ __all__ = ["SIZE_LIMIT", "read", "sniff"]
 _REFUSALS = 10
 """Values of one container that are reported as refused; nothing more is looked for in a worse one."""
 _FIRST_ID = 100
-_VOLUME_NAME = re.compile(r"[a-z0-9_-]*")
+_VOLUME_NAME = late(r"[a-z0-9_-]*")
 
 
 def read(

@@ -1,8 +1,8 @@
 """The subjects: fact-bearing things, of the same type whether found in a spec or in an image."""
 
-import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Literal, NamedTuple
+
+from .startup import Any, Literal, NamedTuple, late
 
 Yes = Literal["yes", "no", "na", "undecided"]
 """A binary property: has it, lacks it, has no use for it, or the evidence is not there."""
@@ -410,7 +410,7 @@ class Kernel(NamedTuple):
     config_text: bytes = b""
 
 
-_WORD = re.compile(r'(\s+)|[^\s"]+|"[^"]*"?')
+_WORD = late(r'(\s+)|[^\s"]+|"[^"]*"?')
 
 
 class KernelCommandLine(NamedTuple):

@@ -18,8 +18,14 @@ from lkscan.rules import kernel
 ROOT = Path(__file__).resolve().parent.parent
 ALLOWED = {
     "scanner": ("lkscan.scanner",),
-    "rules": ("lkscan.rules", "lkscan.scanner.subjects"),
-    "reports": ("lkscan.reports", "lkscan.rules", "lkscan.scanner.subjects", "lkscan.scanner.yamlpatch"),
+    "rules": ("lkscan.rules", "lkscan.scanner.subjects", "lkscan.scanner.startup"),
+    "reports": (
+        "lkscan.reports",
+        "lkscan.rules",
+        "lkscan.scanner.subjects",
+        "lkscan.scanner.startup",
+        "lkscan.scanner.yamlpatch",
+    ),
     "lkscan": ("lkscan",),
 }
 HEAVY = {"yaml", "tomli", "lief", "sarif_om", "jsonschema", "rich", "jinja2", "dataclasses", "typing", "inspect"}

@@ -7,7 +7,8 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from ..scanner.startup import NamedTuple
+from typing import TYPE_CHECKING
 
 from .. import lockfile, pinning
 from ..config.files import ConfigurationError

@@ -13,7 +13,7 @@ from ..inputs import gather
 from ..ordering import add_inputs, add_judgement, policies
 from ..reports import formats
 from ..rules.funnel import Result
-from ..scanning import scan_judged
+from ..scanning import accepted, scan_judged
 from ..terminal import FINDINGS, INCOMPLETE, OK, USAGE, UsageError, folder, warn, width
 
 _SEVERITIES = ("critical", "high", "medium", "low", "note", "never")
@@ -55,10 +55,7 @@ def run(order: argparse.Namespace) -> int:
         return _show(policy_of, order.paths)
     targets = {path: _format_of(path) for path in order.output}
     inputs = gather(order.paths, merge=order.merge, if_linuxkit=order.if_linuxkit)
-    from ..baselines import load
-
-    baseline = None if order.baseline is None else load(order.baseline)
-    result = scan_judged(inputs, policy_of, baseline)
+    result = scan_judged(inputs, policy_of, accepted(order.baseline))
     if order.if_linuxkit and not result.systems and not result.problems:
         return OK
     warn(result.problems)
