@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from .scanner.startup import NamedTuple
 
 from .scanner.labels import read_file
 from .scanner.references import address, is_sha256
+from .scanner.startup import NamedTuple
 
 NAME = "lkscan.lock"
 _LIMIT = 4 << 20

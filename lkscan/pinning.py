@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from .scanner.startup import Literal, NamedTuple
 
 from .scanner import spec
 from .scanner.labels import LabelFinder
 from .scanner.references import canonical, is_sha256
+from .scanner.startup import Literal, NamedTuple
 from .scanner.subjects import Change, ImageReference, Problem, Spec
 from .scanner.yamlpatch import PatchError, apply, edits
 

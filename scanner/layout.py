@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from .startup import Any
 
 from .references import canonical, is_sha256, split
+from .startup import Any
 
 ReadFile = Callable[[str, int], bytes]
 """Reads a local file whole, up to a number of bytes; raises OSError."""

@@ -7,8 +7,6 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from ..scanner.startup import NamedTuple
-from typing import TYPE_CHECKING
 
 from .. import lockfile, pinning
 from ..config.files import ConfigurationError
@@ -19,10 +17,12 @@ from ..ordering import add_configuration
 from ..pinning import Answer, Document, Outcome
 from ..reports.printable import printable
 from ..scanner.references import canonical
+from ..scanner.startup import NamedTuple
 from ..scanner.subjects import Place, Problem
 from ..terminal import FINDINGS, INCOMPLETE, OK, USAGE, UsageError, complain, warn
 from ..writing import WriteError, encode, replace
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..online.registry import Registry
     from ..scanner.labels import LabelFinder
