@@ -1,6 +1,7 @@
 """NIST SP 800-190: the risks that rules name, and the countermeasures that answer them."""
 
-from ..scanner.startup import NamedTuple
+from typing import NamedTuple
+
 from .tables import load
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 from functools import cache
-
-from ..scanner.startup import Any
+from typing import Any
 
 _FOLDER = os.path.dirname(__file__)
 

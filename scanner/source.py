@@ -4,8 +4,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
-
-from .startup import NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 
 class DamagedError(Exception):
