@@ -17,12 +17,13 @@ FIND = for p in $(CANDIDATES); do \
   "$$p" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 10))' 2>/dev/null && break; p=; done; \
   [ -n "$$p" ] || { echo "Python 3.10 or later with the venv module is needed (on Debian: python3-venv)" >&2; exit 1; }
 
-# The development tools and the optional accelerators, out of pyproject.toml: older pips do not know --group.
+# The development tools and all extras, out of pyproject.toml: older pips do not know --group.
 define DEV
 import tomli
 with open("pyproject.toml", "rb") as file:
     project = tomli.load(file)
-print(*project["dependency-groups"]["dev"], *project["project"]["optional-dependencies"]["fast"], sep="\n")
+extras = project["project"]["optional-dependencies"].values()
+print(*project["dependency-groups"]["dev"], *(one for extra in extras for one in extra), sep="\n")
 endef
 export DEV
 

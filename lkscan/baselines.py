@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable
-from typing import Any
 
 from .rules.baseline import Baseline, Entry
 from .rules.engine import Severity
+from .scanner.startup import Any
 from .terminal import UsageError
 
 VERSION = 1

@@ -62,7 +62,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     name = arguments.pop(0) if arguments[0] in COMMANDS else "scan"
     command = import_module(f".commands.{name}", __package__)
     parser = argparse.ArgumentParser(
-        prog=f"lkscan {name}", description=COMMANDS[name], epilog=_EPILOG, formatter_class=_help_formatter
+        prog=f"lkscan {name}",
+        description=COMMANDS[name],
+        epilog=getattr(command, "EPILOG", _EPILOG),
+        formatter_class=_help_formatter,
     )
     command.add_options(parser)
     order = parser.parse_args(arguments)

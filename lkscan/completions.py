@@ -9,10 +9,10 @@ import argparse
 import shlex
 from collections.abc import Iterable, Iterator
 from importlib import import_module
-from typing import Literal, NamedTuple
 
 from .commands import COMMANDS
 from .rules.catalogue import RULES
+from .scanner.startup import Literal, NamedTuple
 
 Kind = Literal["words", "file", "folder", "rule", "rules", "text"]
 
@@ -23,6 +23,8 @@ KINDS: dict[str, Kind] = {
     "RULE": "rule",
     "RULES": "rules",
     "YYYY-MM-DD": "text",
+    "SECONDS": "text",
+    "HOST": "text",
 }
 """What an argument is, by the word that the help has for it."""
 

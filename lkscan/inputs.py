@@ -4,10 +4,10 @@ import os
 import stat
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Literal, NamedTuple
 
 from .scanner import spec
 from .scanner.source import FileSource
+from .scanner.startup import Literal, NamedTuple
 from .scanner.subjects import Place, Problem
 
 STDIN = "-"

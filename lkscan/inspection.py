@@ -6,12 +6,12 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Any
 
 from .inputs import Input
 from .reports.printable import printable
 from .scanner.labels import LabelFinder
 from .scanner.source import Limits
+from .scanner.startup import Any
 from .scanner.subjects import Binary, Container, File, Kernel, KernelCommandLine, Problem, Spec, System
 from .scanning import read
 

@@ -38,7 +38,7 @@ def scan(
     written, no network is used. Raises UsageError for a configuration or baseline that cannot be used, ValueError for
     options and configuration at once.
     """
-    known = _baseline(baseline)
+    known = accepted(baseline)
     if config is not None:
         if options is not None:
             raise ValueError("give either options or a configuration")
@@ -46,7 +46,8 @@ def scan(
     return scan_inputs(gather(paths, merge=merge), options or Options(), LabelFinder(), known)
 
 
-def _baseline(path: str | None) -> Baseline | None:
+def accepted(path: str | None) -> Baseline | None:
+    """The baseline in a file, if one is given. Raises UsageError."""
     if path is None:
         return None
     from .baselines import load

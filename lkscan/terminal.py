@@ -8,7 +8,6 @@ import sys
 TYPE_CHECKING = False  # typing itself is not imported: start-up is a feature
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from typing import TextIO
 
     from .scanner.subjects import Problem
 
@@ -39,11 +38,6 @@ def width() -> int:
     except (OSError, ValueError):
         return 0
     return max(72, min(columns, 160))
-
-
-def is_terminal(stream: TextIO) -> bool:
-    """Whether colour is welcome on a stream."""
-    return stream.isatty() and "NO_COLOR" not in os.environ
 
 
 def folder() -> str:

@@ -2,9 +2,9 @@
 
 import os
 from importlib import import_module
-from typing import NamedTuple
 
 from ..rules.funnel import Result
+from ..scanner.startup import NamedTuple
 
 FORMATS = {"text": ".text", "json": ".jsonreport", "sarif": ".sarif"}
 """Format -> module, imported only when it is asked for; each has `render(result, options) -> str`."""

@@ -1,10 +1,10 @@
 """Which findings belong together: those of one container, of one part of a spec, of one file tree."""
 
 from collections.abc import Iterable
-from typing import NamedTuple
 
 from ..rules.engine import Finding, Location, Severity
 from ..rules.funnel import Result
+from ..scanner.startup import NamedTuple
 from ..scanner.subjects import Binary, Container, File, KernelModule, Place, System
 
 _OBVIOUS = frozenset({"set here", "as built"})

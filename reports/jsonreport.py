@@ -28,15 +28,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
 
 from ..rules.engine import Finding, Outcome, Severity
 from ..rules.exposure import exposure
 from ..rules.funnel import Result, Suppressed
+from ..scanner.startup import Any
 from ..scanner.subjects import Container, Kernel, Place, Problem, System
 from .formats import Options
 from .printable import encodable
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..rules.baseline import Entry
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
 
 import attr
+
+from ..scanner.startup import Any
 
 _ALWAYS = frozenset({"level", "kind"})
 """Written even when they equal their default: without them a consumer takes the rule's default instead."""

@@ -1,18 +1,19 @@
 """Family A: who can log in, on a console or over the network, and with what."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
-from ..scanner.subjects import Change, Container, File, ImageReference
-from .engine import Confidence, Fix, Profile, Severity, Verdict, fail, not_applicable, rule, undecided
+from ..scanner.startup import late
+from ..scanner.subjects import Container, File, ImageReference
+from .engine import Confidence, Profile, Severity, Verdict, fail, not_applicable, rule, undecided
 from .provenance import note
 
-_ACCOUNTS = re.compile(r"(?:containers/[^/]+/[^/]+/(?:rootfs|lower)/)?etc/(?P<table>passwd|(?:getty\.)?shadow)")
+_ACCOUNTS = late(r"(?:containers/[^/]+/[^/]+/(?:rootfs|lower)/)?etc/(?P<table>passwd|(?:getty\.)?shadow)")
 _ACCOUNTS_LIMIT = 1 << 20
 _FIELDS = {"passwd": 7, "shadow": 8}
 _NO_LOGIN = ("nologin", "false")
 _LOGIN_WORDS = ("getty", "ssh", "dropbear", "login", "console", "telnet")
-_HOST_KEY = re.compile(r"(?:.*/)?etc/ssh/ssh_host_[a-z0-9]+_key")
+_HOST_KEY = late(r"(?:.*/)?etc/ssh/ssh_host_[a-z0-9]+_key")
 
 
 def _unread(file: File) -> Verdict:
@@ -35,7 +36,6 @@ def _is_account_table(file: File) -> bool:
     "Container '{0}' sets '{1}': its getty gives a root shell without a password on every console.",
     remedy="Remove INSECURE=true; to log in on a console give root a password in etc/getty.shadow, or leave getty out.",
     nist=("3.5.4",),
-    autofix="unsafe",
 )
 def insecure_getty(container: Container) -> Iterator[Verdict]:
     """A getty logs root in on every console without asking for a password.
@@ -48,8 +48,7 @@ def insecure_getty(container: Container) -> Iterator[Verdict]:
     if _is_getty(container):
         if entry == "INSECURE=true":
             at, evidence = note(container, origin), [f"it runs {one}" for one in _gettys(container)]
-            fix = _secured(container, [index for index, _ in found])
-            yield fail(container.title, origin.place, container.name, entry, note=at, evidence=evidence, fix=fix)
+            yield fail(container.title, origin.place, container.name, entry, note=at, evidence=evidence)
         elif container.label.kind == "unknown" and not container.env:
             yield undecided(container.title, container.place, "The environment that its image brings is not known.")
     elif entry != "INSECURE=true" or container.command:
@@ -57,15 +56,6 @@ def insecure_getty(container: Container) -> Iterator[Verdict]:
     else:
         reason = "It sets INSECURE=true, but what its image runs is not known: it may be a copy of LinuxKit's getty."
         yield undecided(container.title, origin.place, reason)
-
-
-def _secured(container: Container, indices: Iterable[int]) -> Fix | None:
-    """Take the variable out of the spec; who cannot log in with a password is shut out by that."""
-    origins = [container.origin("env", str(index)) for index in indices]
-    if any(origin.source != "spec" for origin in origins):
-        return None
-    changes = tuple(Change("remove", origin.place) for origin in origins)
-    return Fix("remove 'INSECURE'", changes, safe=False, effects=(f"{container.title} env",))
 
 
 def _is_getty(container: Container) -> bool:
@@ -182,8 +172,8 @@ def getty_in_init(image: ImageReference) -> Iterator[Verdict]:
 
 _SCRIPT_LIMIT = 1 << 16
 """Bytes of a start script that are looked at."""
-_START_SCRIPT = re.compile(r"etc/init\.d/[^/]+|etc/inittab")
-_INSECURE = re.compile(
+_START_SCRIPT = late(r"etc/init\.d/[^/]+|etc/inittab")
+_INSECURE = late(
     rb"^[^#\n]{0,1000}?(?P<what>\bINSECURE=[\"']?true\b|\ba?getty\b[^#\n]{0,200}?(?:-a|--autologin)[ =]?root\b"
     rb"|:(?:respawn|askfirst):-?/bin/(?:ba|a)?sh\b)",
     re.MULTILINE,
@@ -249,9 +239,9 @@ def weak_password_hash(file: File) -> Iterator[Verdict]:
 
 
 _WEAK = {
-    "MD5 ($1$)": re.compile(r"\$1\$[./0-9A-Za-z]{1,8}\$[./0-9A-Za-z]{22}"),
-    "DES, in an extended form (_)": re.compile(r"_[./0-9A-Za-z]{19}"),
-    "DES": re.compile(r"[./0-9A-Za-z]{13}"),
+    "MD5 ($1$)": late(r"\$1\$[./0-9A-Za-z]{1,8}\$[./0-9A-Za-z]{22}"),
+    "DES, in an extended form (_)": late(r"_[./0-9A-Za-z]{19}"),
+    "DES": late(r"[./0-9A-Za-z]{13}"),
 }
 """What the hashes of crypt(5) that are weak look like."""
 
@@ -267,10 +257,8 @@ def _weak(text: str) -> Iterator[tuple[int, str, str]]:
             yield number, fields[0] if fields[0].isprintable() else ascii(fields[0]), method
 
 
-_KEY_FILE = re.compile(r"(?:.*/)?(?:\.ssh/authorized_keys2?|etc/ssh/authorized_keys(?:\.d/.+)?)")
-_KEY_LINE = re.compile(
-    rb"^[ \t]*(?!#)(?:[^#\n]{0,2000}[ \t])?(?:ssh-|ecdsa-|sk-)[a-z0-9@.-]{3,40}[ \t]+AAAA", re.MULTILINE
-)
+_KEY_FILE = late(r"(?:.*/)?(?:\.ssh/authorized_keys2?|etc/ssh/authorized_keys(?:\.d/.+)?)")
+_KEY_LINE = late(rb"^[ \t]*(?!#)(?:[^#\n]{0,2000}[ \t])?(?:ssh-|ecdsa-|sk-)[a-z0-9@.-]{3,40}[ \t]+AAAA", re.MULTILINE)
 
 
 def _is_key_file(file: File) -> bool:

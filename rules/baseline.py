@@ -3,8 +3,8 @@
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import product
-from typing import NamedTuple
 
+from ..scanner.startup import NamedTuple
 from .engine import Finding, Severity
 
 _STDIN = "-"

@@ -3,20 +3,19 @@
 import re
 from collections.abc import Iterator
 
+from ..scanner.startup import late
 from ..scanner.subjects import Binary
 from .engine import Profile, Severity, Verdict, fail, not_applicable, rule, undecided
 
-_CONTAINER = re.compile(r"containers/[^/]+/[^/]+/(?:rootfs|lower)/")
+_CONTAINER = late(r"containers/[^/]+/[^/]+/(?:rootfs|lower)/")
 _FOREIGN = (
     (
-        re.compile(
-            r"(?:boot|efi|isolinux|syslinux)/|usr/(?:lib|share)/(?:grub|isolinux|syslinux)/|.*\.c32$", re.IGNORECASE
-        ),
+        late(r"(?:boot|efi|isolinux|syslinux)/|usr/(?:lib|share)/(?:grub|isolinux|syslinux)/|.*\.c32$", re.IGNORECASE),
         "It belongs to a boot loader: no ELF loader of Linux ever maps it.",
     ),
-    (re.compile(r"(?:.*/)?vmlinux[^/]*$"), "It is a kernel: no ELF loader of Linux ever maps it."),
-    (re.compile(r"(?:usr/)?lib/modules/"), "It belongs to the kernel: no ELF loader of Linux maps it as a program."),
-    (re.compile(r"(?:usr/)?lib/firmware/"), "It is firmware: a device runs it, not Linux."),
+    (late(r"(?:.*/)?vmlinux[^/]*$"), "It is a kernel: no ELF loader of Linux ever maps it."),
+    (late(r"(?:usr/)?lib/modules/"), "It belongs to the kernel: no ELF loader of Linux maps it as a program."),
+    (late(r"(?:usr/)?lib/firmware/"), "It is firmware: a device runs it, not Linux."),
 )
 _KINDS = {
     "object": "A relocatable object is an input of the linker: the flags are set when it is linked.",

@@ -1,8 +1,8 @@
 """Family P: which devices of the host a container may use."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
+from ..scanner.startup import Any
 from ..scanner.subjects import Container
 from .engine import Profile, Severity, Verdict, not_applicable, rule, undecided
 from .escape import allowed_devices, device_number, device_type, effective, is_host_root, is_setup, node, nodes, ways

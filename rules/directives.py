@@ -2,8 +2,8 @@
 
 import re
 from bisect import bisect_left
-from typing import NamedTuple
 
+from ..scanner.startup import NamedTuple
 from ..scanner.subjects import Place, Span
 from .ignores import UNTIL, Ignore, Scope
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from fnmatch import fnmatchcase
-from typing import NamedTuple
 
+from ..scanner.startup import NamedTuple
 from .engine import Finding, Outcome, Rule
 from .globs import fits
 from .ignores import Ignore, names

@@ -1,11 +1,10 @@
 """What leads from inside a container to root on a LinuxKit host: the ways that several rules speak of."""
 
 import posixpath
-import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache, lru_cache
-from typing import Any, Literal, NamedTuple
 
+from ..scanner.startup import Any, Literal, NamedTuple, late
 from ..scanner.subjects import Container, Mount
 from .provenance import Key
 from .tables import load
@@ -16,7 +15,7 @@ _NO_DISKS = frozenset({1, 2, 7, 11, 43})
 _MEMORY = (1, 1)
 """Major and minor number of /dev/mem."""
 
-_HOST_NAMESPACE = re.compile(r"/proc/(1|self|thread-self)/ns/[a-z]+")
+_HOST_NAMESPACE = late(r"/proc/(1|self|thread-self)/ns/[a-z]+")
 """Paths of the namespaces that runc itself runs in: the host's."""
 
 

@@ -8,8 +8,8 @@ the findings say what is wrong.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, NamedTuple
 
+from ..scanner.startup import Any, NamedTuple
 from ..scanner.subjects import Container
 from .escape import effective, sensitive, shares, sockets, ways
 from .provenance import is_set

@@ -3,13 +3,13 @@
 import re
 from collections.abc import Iterator, Mapping
 from functools import cache
-from typing import Any
 
-from ..scanner.subjects import Change, File, Place
-from .engine import Confidence, Fix, Profile, Severity, Verdict, fail, not_applicable, rule
+from ..scanner.startup import Any, late
+from ..scanner.subjects import File, Place
+from .engine import Confidence, Profile, Severity, Verdict, fail, not_applicable, rule
 from .tables import load
 
-_CONTAINER = re.compile(r"containers/[^/]+/[^/]+/(?P<tree>rootfs|lower)/(?P<path>.+)", re.DOTALL)
+_CONTAINER = late(r"containers/[^/]+/[^/]+/(?P<tree>rootfs|lower)/(?P<path>.+)", re.DOTALL)
 MOUNTED = {"": ("dev", "proc", "run", "sys", "tmp", "var"), "container": ("dev", "proc", "sys")}
 """Where LinuxKit's init, and runc in a container, mount something over what the image has there (rc.init, doMounts)."""
 _SCRIPTS = ("etc/init.d", "etc/shutdown.d", "etc/rc.d", "etc/profile.d")
@@ -36,7 +36,6 @@ def _has_mode(file: File) -> bool:
     remedy="Take the write permission from others (0644, 0755); a directory that all share needs a sticky bit (1777).",
     nist=("3.1.2",),
     about=_has_mode,
-    autofix="unsafe",
 )
 def world_writable_file(file: File) -> Iterator[Verdict]:
     """A file or directory can be written by every user.
@@ -55,19 +54,9 @@ def world_writable_file(file: File) -> Iterator[Verdict]:
         variant = "directory" if file.kind == "dir" else "program" if _is_run(file) else "default"
         evidence = [f"mode {_octal(file)}, owner {file.uid}:{file.gid}", _writability(file)]
         severity = _weight(file, heavy=variant == "program")
-        arguments = (file.path, _octal(file))
-        fix = _closed(file)
-        yield fail(file.path, file.place, *arguments, variant=variant, evidence=evidence, severity=severity, fix=fix)
-
-
-def _closed(file: File) -> Fix | None:
-    """Take the write permission from others, in a spec; what runs as another user and writes there would miss it."""
-    place = file.parts.get("mode") if file.parts else None
-    if place is None:
-        return None
-    mode = f"{file.mode & ~0o002:04o}"
-    change = Change("replace", place, f"'{mode}'")
-    return Fix(f"set the mode to {mode}", (change,), safe=False, effects=(f"{file.path} mode",))
+        yield fail(
+            file.path, file.place, file.path, _octal(file), variant=variant, evidence=evidence, severity=severity
+        )
 
 
 def _weight(file: File, *, heavy: bool) -> Severity:
@@ -117,7 +106,7 @@ def set_id_file(file: File) -> Iterator[Verdict]:
     yield fail(file.path, file.place, *arguments, variant=variant, evidence=evidence, severity=severity)
 
 
-_SECRET_HINT = re.compile(r"key|shadow|id_|private|wireguard|\.docker|netrc|pgpass|-secrets")
+_SECRET_HINT = late(r"key|shadow|id_|private|wireguard|\.docker|netrc|pgpass|-secrets")
 """Every path of secret_paths.toml holds one of these: most files of an image do not, and are asked no more."""
 _KEY_HEAD = 4096
 
@@ -195,7 +184,7 @@ def group_writable_file(file: File) -> Iterator[Verdict]:
         yield fail(file.path, _part(file, "mode"), file.path, str(file.gid), _octal(file))
 
 
-_PROGRAMS = re.compile(
+_PROGRAMS = late(
     r"(?:(?:usr/|usr/local/)?(?:s?bin|lib(?:32|64|exec)?)|etc/(?:init|shutdown|rc|profile|cron)\.d)/.+|s?bin|init|etc/inittab",
     re.DOTALL,
 )

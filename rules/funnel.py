@@ -2,8 +2,8 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import NamedTuple
 
+from ..scanner.startup import NamedTuple
 from ..scanner.subjects import File, Problem, Spec, Subject, System
 from .engine import Finding, Outcome, Profile, Rule, Severity
 from .entries import Entries

@@ -3,8 +3,8 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
-from typing import NamedTuple
 
+from ..scanner.startup import NamedTuple
 from ..scanner.subjects import Place
 from .engine import Finding, Outcome, Rule
 from .kernel import today

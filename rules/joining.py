@@ -1,14 +1,19 @@
 """One result out of several: of the same run, each for the inputs that were judged alike."""
 
+from __future__ import annotations
+
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TypeVar
 
 from ..scanner.subjects import Place, Problem
 from .funnel import Result
 
-_T = TypeVar("_T")
-_S = TypeVar("_S")
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeVar
+
+    _T = TypeVar("_T")
+    _S = TypeVar("_S")
 
 
 def join(parts: Sequence[Result], order: Iterable[str], problems: Sequence[Problem] = ()) -> Result:

@@ -4,20 +4,20 @@ import os
 import re
 import time
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal, NamedTuple
 
+from ..scanner.startup import Any, Literal, NamedTuple, late
 from ..scanner.subjects import ImageReference, Kernel, Place
 from .engine import Confidence, Profile, Severity, Verdict, fail, not_applicable, partial, rule, undecided
 from .tables import load
 
 _MARKERS = ("LOCALVERSION", "PANIC_TIMEOUT")
 """Options with a value in every configuration (from 3.14): of its first menu, and of its last."""
-_DATE = re.compile(r"\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])")
-_SERIES = re.compile(r"(?P<series>\d+\.\d+)(?:\.(?:\d+|x))*(?![\d.])(?P<rest>.*)", re.DOTALL)
-_UPSTREAM = re.compile(r"(?:-(?:rc\d+|rt\d*|linuxkit|moby|dbg))*\+?")
+_DATE = late(r"\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])")
+_SERIES = late(r"(?P<series>\d+\.\d+)(?:\.(?:\d+|x))*(?![\d.])(?P<rest>.*)", re.DOTALL)
+_UPSTREAM = late(r"(?:-(?:rc\d+|rt\d*|linuxkit|moby|dbg))*\+?")
 """What may follow a kernel.org release number: its own suffixes, and those that LinuxKit's builds add."""
-_TAG = re.compile(r"(?:[-_](?:rc\d+|rt\d*|dbg|builder|[0-9a-f]{40}(?:-dirty)?|amd64|arm64|riscv64|s390x))*")
-_OFFICIAL = re.compile(r"(?:docker\.io/)?linuxkit/kernel(?:-[\w-]+)?")
+_TAG = late(r"(?:[-_](?:rc\d+|rt\d*|dbg|builder|[0-9a-f]{40}(?:-dirty)?|amd64|arm64|riscv64|s390x))*")
+_OFFICIAL = late(r"(?:docker\.io/)?linuxkit/kernel(?:-[\w-]+)?")
 
 _date: str | None = None
 

@@ -1,10 +1,9 @@
 """Family M, its second part: how a container's mounts are made, whatever of the host they show."""
 
 import posixpath
-import re
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
 
+from ..scanner.startup import NamedTuple, late
 from ..scanner.subjects import Container, Mount, System
 from .aggregate import aggregated, has_containers, has_services, services
 from .engine import Profile, Severity, Verdict, fail, not_applicable, rule, undecided
@@ -69,7 +68,7 @@ _SHOWN = 3
 """Binds that a message lists."""
 
 _GUARDS = ("nosuid", "nodev", "noexec")
-_BOUND = re.compile(r"(?:size|nr_blocks)=.+")
+_BOUND = late(r"(?:size|nr_blocks)=.+")
 
 
 @rule(
@@ -187,7 +186,7 @@ def _steers_the_kernel(container: Container) -> bool:
     return is_open and is_host_root(container) and "CAP_SYS_ADMIN" not in effective(container)
 
 
-_VOLUME = re.compile(r"/containers/volumes/(?P<name>[^/]+)/.*")
+_VOLUME = late(r"/containers/volumes/(?P<name>[^/]+)/.*")
 
 
 class _Use(NamedTuple):

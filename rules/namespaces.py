@@ -1,8 +1,8 @@
 """Family N: namespaces that a container shares with the host."""
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
 
+from ..scanner.startup import Any
 from ..scanner.subjects import Container, System
 from .aggregate import aggregated, has_services, services
 from .engine import Profile, Severity, Verdict, not_applicable, rule, undecided

@@ -1,7 +1,6 @@
 """NIST SP 800-190: the risks that rules name, and the countermeasures that answer them."""
 
-from typing import NamedTuple
-
+from ..scanner.startup import NamedTuple
 from .tables import load
 
 

@@ -1,8 +1,8 @@
 """Family P: privileges that a container holds, alone and put together."""
 
 from collections.abc import Iterator
-from typing import Any
 
+from ..scanner.startup import Any
 from ..scanner.subjects import Container, Spec, System
 from .aggregate import has_containers, is_whole
 from .engine import Location, Profile, Severity, Verdict, fail, not_applicable, rule, undecided
@@ -79,7 +79,6 @@ def host_root_equivalent(container: Container) -> Iterator[Verdict]:
     remedy="Write the capability as capabilities(7) does: in upper case, with CAP_ in front.",
     nist=("3.4.3",),
     about=is_parsed,
-    autofix="safe",
 )
 def unknown_capability(spec: Spec) -> Iterator[Verdict]:
     """A capability has a name that LinuxKit does not know."""

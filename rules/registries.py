@@ -3,8 +3,8 @@
 import re
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
-from typing import Any
 
+from ..scanner.startup import Any
 from ..scanner.subjects import ImageReference
 from .engine import Confidence, Profile, Severity, Verdict, fail, not_applicable, rule
 

@@ -2,8 +2,8 @@
 
 import posixpath
 from collections.abc import Callable, Iterator
-from typing import Any
 
+from ..scanner.startup import Any
 from ..scanner.subjects import Container, System
 from .aggregate import aggregated, has_containers, has_services, left_open, services
 from .engine import Confidence, Profile, Severity, Verdict, not_applicable, rule, undecided

@@ -2,18 +2,18 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
 
+from ..scanner.startup import Any, late
 from ..scanner.subjects import Container, File
 from .engine import Severity, Verdict, fail, not_applicable, rule, undecided
 from .provenance import note
 
 _PROGRAMS = frozenset({"dockerd", "dockerd-entrypoint.sh", "buildkitd"})
 """Programs whose `-H`, `--host` or `--addr` says where they listen. That of `docker` itself says where it calls."""
-_OWN = re.compile(r"tcp://(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?:[:/]|$)")
+_OWN = late(r"tcp://(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?:[:/]|$)")
 _SECURED = ("--tlsverify", "--tlsverify=true", "--tlsverify=1")
 _LIMIT = 1 << 20
-_FILE = re.compile(
+_FILE = late(
     r"(?:containers/[^/]+/[^/]+/(?:rootfs|lower)/)?etc/(?:docker/daemon\.json|containerd/(?:[^/]+/)*[^/]+\.toml)"
 )
 

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from itertools import islice
 from math import log2
-from typing import Any, NamedTuple
 
+from ..scanner.startup import Any, NamedTuple, late
 from ..scanner.subjects import Container, File, KernelCommandLine, Place, Span
 from .access import is_host_key
 from .engine import Confidence, Severity, Verdict, fail, not_applicable, rule, undecided
@@ -26,11 +26,11 @@ _SHOWN = 5
 """Secrets of one kind and file that the evidence lists."""
 _KEY_LIMIT = 32 << 10
 """Bytes between the first and the last line of a private key."""
-_PAIR = re.compile(
+_PAIR = late(
     r"""\b(?P<name>[A-Za-z_][\w.-]{0,63})["']?[ \t]{0,16}[=:][ \t]{0,16}["']?(?P<value>[^][\s"',{}][^]\s"',}]{0,255})"""
 )
 """A name and its value, in YAML, JSON, a shell or a command line."""
-_OPTION = re.compile(
+_OPTION = late(
     r"""(?<![\w-])--?(?P<name>[A-Za-z][\w.-]{0,63})["']?(?:[ \t]{1,16}|,\s{0,16}(?:-[ \t]{0,16})?)["']?"""
     r"""(?P<value>[^][\s"',{}=-][^]\s"',}]{0,255})"""
 )

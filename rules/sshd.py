@@ -1,15 +1,14 @@
 """Family A, its second part: whom sshd lets in with no more than a password."""
 
-import re
 from collections.abc import Iterator
-from typing import NamedTuple
 
+from ..scanner.startup import NamedTuple, late
 from ..scanner.subjects import File
 from .engine import Confidence, Severity, Verdict, fail, rule, undecided
 
-_CONFIGURATION = re.compile(r"(?:containers/[^/]+/[^/]+/(?:rootfs|lower)/)?etc/ssh/sshd_config(?:\.d/[^/]+\.conf)?")
+_CONFIGURATION = late(r"(?:containers/[^/]+/[^/]+/(?:rootfs|lower)/)?etc/ssh/sshd_config(?:\.d/[^/]+\.conf)?")
 _LIMIT = 1 << 20
-_LINE = re.compile(r"[ \t]*([A-Za-z]+)(?:[ \t]*=[ \t]*|[ \t]+)\"?([^\s\"#]+)")
+_LINE = late(r"[ \t]*([A-Za-z]+)(?:[ \t]*=[ \t]*|[ \t]+)\"?([^\s\"#]+)")
 _SEVERITIES = {
     "PermitEmptyPasswords": Severity.HIGH,
     "PermitRootLogin": Severity.MEDIUM,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from functools import cache
-from typing import Any
+
+from ..scanner.startup import Any
 
 _FOLDER = os.path.dirname(__file__)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from math import isinf
-from typing import Any, NoReturn
 
 from .source import DamagedError, LimitError
+from .startup import Any, NoReturn
 from .subjects import Container, Label, Origin, Place
 
 LIMIT = 1 << 20

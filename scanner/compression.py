@@ -6,9 +6,9 @@ import zlib
 from collections.abc import Callable, Iterator
 from functools import cache
 from io import BytesIO
-from typing import Any, Protocol
 
 from .source import Budget, DamagedError, LimitError, Limits
+from .startup import Any, Protocol
 from .stream import Stream
 
 OUT = 1 << 18

@@ -10,9 +10,9 @@ import struct
 from binascii import Error as HexError
 from binascii import unhexlify
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from .source import DamagedError, LimitError
+from .startup import NamedTuple
 from .stream import Stream
 from .tree import Entry, Tree, text
 

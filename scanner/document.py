@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any, Literal
 
 from .schema import FAULT_LIMIT, Fault, decode, validate
 from .sniff import Kind
 from .source import LimitError
-from .subjects import Change, Cure, Place, Problem, Spec, Violation
+from .startup import Any, Literal
+from .subjects import Place, Problem, Spec, Violation
 from .yamlpos import Document, Node, YamlError, parse
 from .yamlpos import decode as decode_text
 
@@ -32,11 +32,7 @@ class Source:
 
     def refuse(self, fault: Fault) -> None:
         """Note what LinuxKit's schema or types refuse."""
-        cure = None
-        if fault.remedy:
-            action, text, certain = fault.remedy
-            cure = Cure(Change(action, self.place(fault.node, fault.pointer), text), certain)
-        self.note(Violation("schema", fault.message, self.place(fault.node, fault.pointer), fault.hint, cure=cure))
+        self.note(Violation("schema", fault.message, self.place(fault.node, fault.pointer), fault.hint))
 
     @property
     def is_full(self) -> bool:
@@ -110,18 +106,11 @@ class Entry:
         return self.source.place(node, pointer)
 
     def refuse(
-        self,
-        message: str,
-        place: Place,
-        *,
-        hint: str = "",
-        capability: bool = False,
-        late: bool = True,
-        cure: Cure | None = None,
+        self, message: str, place: Place, *, hint: str = "", capability: bool = False, late: bool = True
     ) -> None:
         """Note why LinuxKit would stop at this entry while it builds, or (not `late`) while it reads."""
         stops: Literal["spec", "build"] = "build" if late else "spec"
-        self.source.note(Violation("capability" if capability else "build", message, place, hint, stops, cure))
+        self.source.note(Violation("capability" if capability else "build", message, place, hint, stops))
 
 
 def _item(node: Node | None, index: int) -> Node | None:

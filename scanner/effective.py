@@ -1,10 +1,10 @@
 """The configuration LinuxKit gives a container: its defaults, overridden by the image's label, then by the spec."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Literal, NamedTuple
 
 from .built import from_built
 from .schema import suggest
+from .startup import Any, Literal, NamedTuple
 from .yamlpos import shown
 
 __all__ = [
@@ -54,12 +54,6 @@ class RefusedError(Exception):
     def hint(self) -> str:
         """What to write instead, or ""; looked for when it is asked for."""
         return _capability_hint(self.capability) if self.capability else self._hint
-
-    @property
-    def cure(self) -> str:
-        """The capability that was meant, where only case, `-` or `CAP_` are amiss; else ""."""
-        name = f"CAP_{_bare(self.capability).removeprefix('CAP_')}"
-        return name if name in CAPABILITIES else ""
 
 
 class Effective(NamedTuple):
@@ -401,12 +395,8 @@ def _mount(mount: Mapping[str, Any], source: Source) -> tuple[str, str, str, lis
     return destination, kind, origin or kind, list(mount.get("options", ()))
 
 
-def _bare(capability: str) -> str:
-    return capability.strip().upper().replace("-", "_")
-
-
 def _capability_hint(name: str) -> str:
-    bare = _bare(name)
+    bare = name.strip().upper().replace("-", "_")
     if bare in {"ALL", "NONE"}:
         return f"'{bare.lower()}' counts only as the single item of the list"
     return suggest("CAP_" + bare.removeprefix("CAP_"), CAPABILITIES, 0.75)

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from struct import Struct
-from typing import Literal, NamedTuple
 
 from .source import DamagedError, LimitError
+from .startup import Literal, NamedTuple
 from .subjects import Binary, File, Yes
 
 MAGIC = b"\x7fELF"

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
 
 from .source import DamagedError, LimitError, Source
+from .startup import NamedTuple
 from .stream import Part, Stream, over
 from .subjects import FileKind
 from .tree import KINDS, Entry, Layer, Tree, text

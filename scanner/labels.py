@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
-from typing import TYPE_CHECKING, Any
 
 from .references import full_name
 from .schema import decode
 from .source import FileSource, LimitError
+from .startup import Any
 from .subjects import ImageReference, Label, Place, Problem
 from .yamlpos import SIZE_LIMIT, YamlError, parse
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .layout import Layout
 
@@ -80,6 +81,10 @@ class LabelFinder:
         if config is not None:
             return Label("exact", "the image cache"), _label_of(config), config
         return _own(name.removeprefix(_OWN), reference.tag) if name.startswith(_OWN) else (_UNKNOWN, None, {})
+
+    def digest(self, reference: str) -> str:
+        """The digest that the cache has for a reference's tag, or ""."""
+        return self._layout.digest(reference) if self._layout is not None else ""
 
     def local(self, folder: str) -> Package | None:
         """The package in a folder, for `@pkg:`; None when there is none that can be read."""

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
 
-from .references import full_name, split
+from .references import canonical, is_sha256, split
+from .startup import Any
 
 ReadFile = Callable[[str, int], bytes]
 """Reads a local file whole, up to a number of bytes; raises OSError."""
@@ -18,7 +17,6 @@ _NESTING = 3
 """Indexes inside one another."""
 _MANIFESTS = 10_000
 """Entries of an index."""
-_DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
 _NAMES = ("org.opencontainers.image.ref.name", "io.containerd.image.name")
 
 
@@ -34,6 +32,7 @@ class Layout:
         self._read = read
         self._by_name: dict[str, Mapping[str, Any]] = {}
         self._by_digest: dict[str, Mapping[str, Any]] = {}
+        self._tags: dict[str, str] = {}
         index = self._json("index.json")
         if index is None:
             raise LayoutError(f"{folder}: no OCI image layout or LinuxKit cache (no readable index.json)")
@@ -43,13 +42,20 @@ class Layout:
             names = annotations if isinstance(annotations, dict) else {}
             for key in _NAMES:
                 if isinstance(names.get(key), str):
-                    self._by_name[_canonical(names[key])] = entry
+                    self._by_name[canonical(names[key])] = entry
+                    if "@" not in names[key]:  # the name of what was asked for by digest; its tag may have moved
+                        self._tags[canonical(names[key])] = str(entry.get("digest"))
 
     def find(self, reference: str) -> Mapping[str, Any] | None:
         """The image's `config` (Labels, Entrypoint, Cmd, Env, WorkingDir), or None when it is not here whole."""
         digest = split(reference)[2]
-        entry = self._by_digest.get(digest) if digest else self._by_name.get(_canonical(reference))
+        entry = self._by_digest.get(digest) if digest else self._by_name.get(canonical(reference))
         return None if entry is None else self._config(entry, _NESTING)
+
+    def digest(self, reference: str) -> str:
+        """What the tag of `reference` stood for when it came here: the digest of the index, if it has one; or ""."""
+        found = self._tags.get(canonical(reference), "")
+        return found if is_sha256(found) else ""
 
     def _config(self, entry: Mapping[str, Any], depth: int) -> Mapping[str, Any] | None:
         """Follow an index to a manifest and a manifest to its configuration; the first one found for Linux."""
@@ -65,8 +71,9 @@ class Layout:
 
     def _blob(self, descriptor: Any) -> Mapping[str, Any] | None:  # noqa: ANN401 - JSON holds anything
         digest = descriptor.get("digest") if isinstance(descriptor, dict) else None
-        found = _DIGEST.fullmatch(digest) if isinstance(digest, str) else None
-        return self._json(os.path.join("blobs", "sha256", found[1])) if found else None
+        if not isinstance(digest, str) or not is_sha256(digest):
+            return None
+        return self._json(os.path.join("blobs", *digest.split(":")))
 
     def _json(self, path: str) -> Mapping[str, Any] | None:
         import json
@@ -92,9 +99,3 @@ def _preference(entry: Mapping[str, Any]) -> int:
     if system.get("os") != "linux":
         return 2
     return 0 if system.get("architecture") == "amd64" else 1
-
-
-def _canonical(reference: str) -> str:
-    """The full name with its tag, `latest` when there is none."""
-    name, tag, _ = split(reference)
-    return f"{full_name(name)}:{tag or 'latest'}"

@@ -93,3 +93,30 @@ def _host_complaint(host: str) -> str:
     if colon and port and not (port.isascii() and port.isdigit()) and not port.endswith("]"):
         return f"'{port}' is no port number"
     return ""
+
+
+def canonical(text: str) -> str:
+    """The full name with its tag, `latest` when there is none; a digest is left out."""
+    name, tag, _ = split(text)
+    return f"{full_name(name)}:{tag or 'latest'}"
+
+
+_HOST = r"(?:\[[0-9A-Fa-f:]+\]|[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?)(?::[0-9]{1,5})?"
+_PART = r"[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*"
+_ADDRESS = rf"({_HOST})/({_PART}(?:/{_PART})*):([A-Za-z0-9_][A-Za-z0-9._-]{{0,127}})"
+_ADDRESS_LIMIT = 512
+"""Characters of an address; registries allow 255 for host and repository, and 128 for the tag."""
+
+
+def address(text: str) -> tuple[str, str, str] | None:
+    """Host, repository and tag of a canonical reference; None when no registry could have it.
+
+    The grammar is that of the OCI distribution specification, and of Docker for the host.
+    """
+    found = re.fullmatch(_ADDRESS, text) if len(text) <= _ADDRESS_LIMIT else None
+    return (found[1], found[2], found[3]) if found else None
+
+
+def is_sha256(digest: str) -> bool:
+    """Whether it is a digest as LinuxKit takes it behind an `@`: sha256 and nothing else."""
+    return re.fullmatch(r"sha256:[0-9a-f]{64}", digest) is not None

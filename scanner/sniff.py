@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Set as AbstractSet
-from typing import Literal
 
 from .source import LimitError
+from .startup import Literal
 from .yamlpos import SIZE_LIMIT, YamlError, parse
 
 Kind = Literal["spec", "package"]

@@ -4,7 +4,8 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
-from typing import NamedTuple, Protocol
+
+from .startup import NamedTuple, Protocol
 
 
 class DamagedError(Exception):

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import os
 import posixpath
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import islice
-from typing import Any
 
 from .document import Entry, Source, load
 from .effective import Effective, RefusedError, check_volumes, effective, numeric_id, octal
@@ -18,11 +16,10 @@ from .references import complaint, reference
 from .schema import decode, validate
 from .sniff import Kind, likely, sniff
 from .source import LimitError
+from .startup import Any, late
 from .subjects import (
     SECTIONS,
-    Change,
     Container,
-    Cure,
     File,
     FileKind,
     ImageReference,
@@ -43,7 +40,7 @@ __all__ = ["SIZE_LIMIT", "read", "sniff"]
 _REFUSALS = 10
 """Values of one container that are reported as refused; nothing more is looked for in a worse one."""
 _FIRST_ID = 100
-_VOLUME_NAME = re.compile(r"[a-z0-9_-]*")
+_VOLUME_NAME = late(r"[a-z0-9_-]*")
 
 
 def read(
@@ -179,7 +176,7 @@ class _Joined:
             found = Label("unknown", found.detail)
         result, refusals = _settled(entry.value, label, config, self._ids)
         for refusal in (*refusals, *islice(check_volumes(entry.value, self._read_only), _REFUSALS)):
-            _refuse(entry, refusal, _blamed(entry, image, refusal.source), own=refusal.source.layer == "spec")
+            _refuse(entry, refusal, _blamed(entry, image, refusal.source))
         return Container(
             entry.text("name"),
             entry.section,
@@ -272,11 +269,9 @@ def _restates(key: str, value: Any, label: Mapping[str, Any]) -> bool:  # noqa: 
     return bool(value == label[key] or (key in _SETS and sorted(value) == sorted(label[key])))
 
 
-def _refuse(entry: Entry, refusal: RefusedError, place: Place, *, own: bool) -> None:
-    """Note a refusal; `own`: the value itself stands at the place, and not an image that brings it."""
+def _refuse(entry: Entry, refusal: RefusedError, place: Place) -> None:
     if not entry.source.is_full:
-        cure = Cure(Change("replace", place, refusal.cure), certain=True) if own and refusal.cure else None
-        entry.refuse(str(refusal), place, hint=refusal.hint, capability=bool(refusal.capability), cure=cure)
+        entry.refuse(str(refusal), place, hint=refusal.hint, capability=bool(refusal.capability))
 
 
 def _unique(entry: Entry, seen: set[str], what: str) -> None:
@@ -416,7 +411,7 @@ def _package(source: Source) -> Iterator[Container]:
         entry.refuse(f"no spec can use the image, its label is refused: {fault}", source.place(node, "config"))
     result, refusals = _settled({}, label, {}, {})
     for refusal in refusals:
-        _refuse(entry, refusal, entry.place(refusal.source.key, refusal.source.item), own=True)
+        _refuse(entry, refusal, entry.place(refusal.source.key, refusal.source.item))
     name, place = str(source.value.get("image") or ""), source.place(source.root and source.root.get("image"), "image")
     yield Container(
         name,

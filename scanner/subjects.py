@@ -1,8 +1,8 @@
 """The subjects: fact-bearing things, of the same type whether found in a spec or in an image."""
 
-import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Literal, NamedTuple
+
+from .startup import Any, Literal, NamedTuple, late
 
 Yes = Literal["yes", "no", "na", "undecided"]
 """A binary property: has it, lacks it, has no use for it, or the evidence is not there."""
@@ -110,20 +110,12 @@ class Label(NamedTuple):
     detail: str = ""
 
 
-class Cure(NamedTuple):
-    """The change after which LinuxKit accepts a value; `certain` where nothing else can have been meant."""
-
-    change: Change
-    certain: bool
-
-
 class Violation(NamedTuple):
     """A reason why LinuxKit itself would refuse a spec, a package or one of its containers.
 
     `kind`: `yaml` (cannot be parsed), `schema` (unknown key, wrong type), `build` (a build-time check) or
     `capability` (an unknown capability). `hint` is a suggestion ("did you mean 'noNewPrivileges'?") or "". `stops` says
-    whether LinuxKit refuses the spec as it reads it, or stops later, at the container or file that it concerns. `cure`
-    is what to change, where that is known.
+    whether LinuxKit refuses the spec as it reads it, or stops later, at the container or file that it concerns.
     """
 
     kind: Literal["yaml", "schema", "build", "capability"]
@@ -131,7 +123,6 @@ class Violation(NamedTuple):
     place: Place
     hint: str = ""
     stops: Literal["spec", "build"] = "spec"
-    cure: Cure | None = None
 
 
 class Spec(NamedTuple):
@@ -419,7 +410,7 @@ class Kernel(NamedTuple):
     config_text: bytes = b""
 
 
-_WORD = re.compile(r'(\s+)|[^\s"]+|"[^"]*"?')
+_WORD = late(r'(\s+)|[^\s"]+|"[^"]*"?')
 
 
 class KernelCommandLine(NamedTuple):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
 
 from .source import LimitError
+from .startup import Any, NamedTuple
 from .subjects import Change
 from .yamlpos import Document, Node, YamlError, parse, shown
 

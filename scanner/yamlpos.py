@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from functools import cache
 from itertools import islice
 from math import inf, isinf, nan
-from typing import Any, Literal
 
 from .source import LimitError
+from .startup import Any, Literal, late
 from .subjects import Span
 
 SIZE_LIMIT = 10 << 20
@@ -426,7 +426,7 @@ def _library() -> Any:  # noqa: ANN401 - a library that is imported late
 
     def compile_later(pattern: Any, flags: Any = 0) -> Any:  # noqa: ANN401 - what re.compile takes and gives
         is_yaml = str(sys._getframe(1).f_globals.get("__name__")).startswith("yaml.")  # noqa: SLF001 - nobody else's
-        return _Pattern(pattern, flags) if is_yaml else compile_now(pattern, flags)
+        return late(pattern, flags) if is_yaml else compile_now(pattern, flags)
 
     re.compile = compile_later
     try:
@@ -434,18 +434,6 @@ def _library() -> Any:  # noqa: ANN401 - a library that is imported late
     finally:
         re.compile = compile_now
     return yaml
-
-
-class _Pattern:
-    """A regular expression that is compiled when it is first used; `re` keeps it."""
-
-    def __init__(self, pattern: str, flags: int) -> None:
-        self._arguments = pattern, flags
-
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - a pattern's attributes
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return getattr(re.compile(*self._arguments), name)
 
 
 def _end(opening: _Event, closing: _Event, parts: list[Node]) -> int:

@@ -18,8 +18,14 @@ from lkscan.rules import kernel
 ROOT = Path(__file__).resolve().parent.parent
 ALLOWED = {
     "scanner": ("lkscan.scanner",),
-    "rules": ("lkscan.rules", "lkscan.scanner.subjects"),
-    "reports": ("lkscan.reports", "lkscan.rules", "lkscan.scanner.subjects", "lkscan.scanner.yamlpatch"),
+    "rules": ("lkscan.rules", "lkscan.scanner.subjects", "lkscan.scanner.startup"),
+    "reports": (
+        "lkscan.reports",
+        "lkscan.rules",
+        "lkscan.scanner.subjects",
+        "lkscan.scanner.startup",
+        "lkscan.scanner.yamlpatch",
+    ),
     "lkscan": ("lkscan",),
 }
 HEAVY = {"yaml", "tomli", "lief", "sarif_om", "jsonschema", "rich", "jinja2", "dataclasses", "typing", "inspect"}
@@ -75,6 +81,16 @@ def test_no_module_imports_another_in_a_circle():
         list(TopologicalSorter(graph).static_order())
     except CycleError as error:
         pytest.fail(" -> ".join(error.args[1]))
+
+
+def test_what_uses_the_network_or_runs_programs_lies_in_one_folder_that_only_pinning_reaches():
+    outward = {"socket", "ssl", "http", "urllib.request", "urllib3", "subprocess", "asyncio"}
+    using = {
+        name for name, path in MODULES.items() if any(one.startswith(tuple(outward)) for one in imports(name, path))
+    }
+    assert {name.rpartition(".")[0] for name in using} == {"lkscan.online"}
+    reaching = {name for name, path in MODULES.items() if any(".online." in one for one in imports(name, path))}
+    assert {name for name in reaching if ".online." not in name} == {"lkscan.commands.pin"}
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -170,14 +186,14 @@ def hooks():
 
 
 def test_the_hooks_are_complete(hooks):
-    assert list(hooks) == ["lkscan", "lkscan-image"]
-    for hook in hooks.values():
+    assert list(hooks) == ["lkscan", "lkscan-image", "lkscan-pin"]
+    for name, hook in hooks.items():
         assert hook["language"] == "python"
-        assert hook["entry"].split()[:2] == ["lkscan", "scan"]
+        assert hook["entry"].split()[:2] == ["lkscan", "pin" if name == "lkscan-pin" else "scan"]
         assert hook["minimum_pre_commit_version"] == "3.2.0"
         assert {"name", "description"} <= hook.keys()
-    assert hooks["lkscan"]["types"] == ["yaml"]
-    assert hooks["lkscan-image"]["stages"] == ["manual"]
+    assert hooks["lkscan"]["types"] == hooks["lkscan-pin"]["types"] == ["yaml"]
+    assert hooks["lkscan-image"]["stages"] == hooks["lkscan-pin"]["stages"] == ["manual"]
 
 
 @pytest.mark.parametrize(
@@ -198,8 +214,9 @@ def test_the_image_hook_picks_images_by_name(hooks, path, wanted):
     assert bool(re.search(hooks["lkscan-image"]["files"], path)) is wanted
 
 
-def test_the_hooks_entry_passes_foreign_yaml_without_a_word(hooks, tmp_path, capfd):
+@pytest.mark.parametrize("hook", ["lkscan", "lkscan-pin"])
+def test_the_hooks_entry_passes_foreign_yaml_without_a_word(hooks, hook, tmp_path, capfd):
     foreign = tmp_path / "workflow.yml"
     foreign.write_text("on: push\njobs: {}\n", encoding="utf-8")
-    assert cli.main([*hooks["lkscan"]["entry"].split()[1:], str(foreign)]) == 0
+    assert cli.main([*hooks[hook]["entry"].split()[1:], str(foreign)]) == 0
     assert capfd.readouterr() == ("", "")

@@ -150,6 +150,14 @@ def test_a_cache_finds_an_image_by_its_digest(tmp_path):
     assert image == {"Cmd": ["x"]}
 
 
+def test_a_cache_tells_the_digest_of_the_index_that_a_tag_stands_for(tmp_path):
+    entry = cache(tmp_path, {})
+    finder = LabelFinder(cache=str(tmp_path))
+    assert finder.digest("acme/web:1") == finder.digest(f"acme/web:1@sha256:{'0' * 64}") == entry["digest"]
+    assert finder.digest("acme/web:2") == finder.digest("acme/web") == ""
+    assert LabelFinder().digest("acme/web:1") == ""
+
+
 def test_an_untagged_name_is_latest_in_a_cache(tmp_path):
     cache(tmp_path, {"Cmd": ["x"]}, name="docker.io/library/web:latest")
     assert LabelFinder(cache=str(tmp_path)).find(ref("web"))[0].kind == "exact"

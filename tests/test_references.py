@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lkscan.scanner.references import complaint, expand, full_name, reference, split
+from lkscan.scanner.references import address, canonical, complaint, expand, full_name, is_sha256, reference, split
 from lkscan.scanner.subjects import Place
 
 HASH = "0123456789abcdef0123456789abcdef01234567"
@@ -129,3 +129,49 @@ def test_any_text_is_a_reference(text):
     found = reference(text, "init", Place(("a",)))
     assert found.text == text
     assert isinstance(complaint(text), str)
+
+
+@pytest.mark.parametrize(
+    ("text", "full"),
+    [
+        ("redis", "docker.io/library/redis:latest"),
+        ("a/b:1", "docker.io/a/b:1"),
+        (f"a/b:1@{SHA256}", "docker.io/a/b:1"),
+        (f"a/b@{SHA256}", "docker.io/a/b:latest"),
+        ("index.docker.io/a/b:1", "docker.io/a/b:1"),
+        ("host:5000/a", "host:5000/a:latest"),
+    ],
+)
+def test_the_canonical_reference_has_host_and_tag_and_no_digest(text, full):
+    assert canonical(text) == full
+    assert canonical(full) == full
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("docker.io/a/b:1", ("docker.io", "a/b", "1")),
+        ("h-1.example:5000/a.b/c__d/e---f:V_1.0-x", ("h-1.example:5000", "a.b/c__d/e---f", "V_1.0-x")),
+        ("[::1]:80/a:_", ("[::1]:80", "a", "_")),
+        ("docker.io/a/B:1", None),
+        ("docker.io/a..b:1", None),
+        ("docker.io/a/../b:1", None),
+        ("docker.io/a/b", None),
+        ("docker.io/a/b:.x", None),
+        ("docker.io/a/b:1\n", None),
+        ("a@docker.io/a/b:1", None),
+        ("docker.io/" + "a-" * 300 + ":1", None),
+        (f"docker.io/a/b:1@{SHA256}", None),
+        ("docker.io/\N{ARABIC-INDIC DIGIT ONE}:1", None),
+    ],
+)
+def test_an_address_is_what_a_registry_can_have(text, parts):
+    assert address(text) == parts
+
+
+@pytest.mark.parametrize(
+    "text", ["", "sha256:", SHA256[:-1], SHA256 + "a", SHA256.upper(), "sha512:" + "a" * 128, SHA256 + "\n"]
+)
+def test_no_other_digest_is_taken_for_sha256(text):
+    assert is_sha256(SHA256)
+    assert not is_sha256(text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -12,8 +13,8 @@ from ..inputs import gather
 from ..ordering import add_inputs, add_judgement, policies
 from ..reports import formats
 from ..rules.funnel import Result
-from ..scanning import scan_judged
-from ..terminal import FINDINGS, INCOMPLETE, OK, USAGE, UsageError, folder, is_terminal, warn, width
+from ..scanning import accepted, scan_judged
+from ..terminal import FINDINGS, INCOMPLETE, OK, USAGE, UsageError, folder, warn, width
 
 _SEVERITIES = ("critical", "high", "medium", "low", "note", "never")
 
@@ -54,14 +55,11 @@ def run(order: argparse.Namespace) -> int:
         return _show(policy_of, order.paths)
     targets = {path: _format_of(path) for path in order.output}
     inputs = gather(order.paths, merge=order.merge, if_linuxkit=order.if_linuxkit)
-    from ..baselines import load
-
-    baseline = None if order.baseline is None else load(order.baseline)
-    result = scan_judged(inputs, policy_of, baseline)
+    result = scan_judged(inputs, policy_of, accepted(order.baseline))
     if order.if_linuxkit and not result.systems and not result.problems:
         return OK
     warn(result.problems)
-    color = order.color == "always" or (order.color == "auto" and is_terminal(sys.stdout))
+    color = order.color == "always" or (order.color == "auto" and sys.stdout.isatty() and "NO_COLOR" not in os.environ)
 
     def render(name: str, *, color: bool = False, width: int = 0) -> str:
         return formats.render(name, result, color=color, width=width, version=__version__, root=folder())

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple
 
 from ..rules.catalogue import RULES
 from ..rules.engine import Profile, Rule, Severity
 from ..rules.entries import Entries
 from ..rules.funnel import Options, choose, unknown
 from ..scanner.labels import LabelError, LabelFinder
+from ..scanner.startup import Any, NamedTuple
 from ..terminal import UsageError, complain, folder
 from .files import ConfigurationError, Finder
 

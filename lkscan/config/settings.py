@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
 
 from ..rules.engine import Profile, Rule, Severity
 from ..rules.entries import Entry
 from ..rules.funnel import unknown
 from ..rules.ignores import Ignore
 from ..scanner.schema import suggest
+from ..scanner.startup import Any, NamedTuple
 from ..scanner.subjects import Place, Span
 from .tables import Table
 

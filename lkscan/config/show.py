@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum
-from typing import Any
 
 import tomli_w
 
 from ..reports.printable import printable
 from ..rules.engine import Rule
+from ..scanner.startup import Any
 from .policies import DEFAULTS, Overrides, Policies, absolute
 from .settings import Settings
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime
-from typing import Any, NoReturn
 
 from ..scanner.schema import suggest
+from ..scanner.startup import Any, NoReturn
 from .files import ConfigurationError
 
 _TEXTS, _GLOB = 1000, 500
