@@ -149,7 +149,8 @@ def world_writable_device(container: Container) -> Iterator[Verdict]:
     found = [(index, str(made.get("path"))) for index, made in _nodes(container) if _is_open(made)]
     if found:
         keys = tuple(("devices", str(index)) for index, _ in found)
-        yield fail_at(container, keys, ", ".join(path for _, path in found))
+        paths = [path for _, path in found]
+        yield fail_at(container, keys, ", ".join(paths), members=paths)
     else:
         yield from _without(container)
 

@@ -179,7 +179,7 @@ def interface_in_host_network(container: Container) -> Iterator[Verdict]:
         if question := open_question(container, "net"):
             yield undecided(container.title, where(container, keys)[0].place, question)
         else:
-            yield fail_at(container, keys, ", ".join(names))
+            yield fail_at(container, keys, ", ".join(names), members=names)
 
 
 @rule(

@@ -151,7 +151,8 @@ def inert_capabilities(container: Container) -> Iterator[Verdict]:
     """
     lost = sorted(container.capabilities - container.ambient)
     if container.uid and lost and not has_all_capabilities(container):
-        yield fail_at(container, (("capabilities", lost[0]), ("uid", None)), str(container.uid), ", ".join(lost))
+        keys = (("capabilities", lost[0]), ("uid", None))
+        yield fail_at(container, keys, str(container.uid), ", ".join(lost), members=lost)
     elif question := open_question(container, "uid", "capabilities", "ambient"):
         yield undecided(container.title, container.place, question)
     elif not container.uid:
@@ -176,11 +177,22 @@ def unknown_privileges(system: System) -> Iterator[Verdict]:
     """Containers leave their capabilities to labels of images that are not known."""
     found = [one for one in system.containers if one.label.kind == "unknown" and not is_set(one, "capabilities")]
     if found:
-        images = dict.fromkeys(one.image.text if one.image else one.name for one in found)
-        counts = str(len(found)), str(len(system.containers))
-        first, *others = (one.image.place if one.image else one.place for one in found)
-        related = [Location(place) for place in others]
-        yield fail(system.kind, first, *counts, related=related, evidence=(f"Images: {', '.join(images)}.",))
+        yield _unknown(system, found)
+
+
+def _unknown(system: System, found: list[Container]) -> Verdict:
+    images = dict.fromkeys(one.image.text if one.image else one.name for one in found)
+    counts = str(len(found)), str(len(system.containers))
+    first, *others = (one.image.place if one.image else one.place for one in found)
+    return fail(
+        system.kind,
+        first,
+        *counts,
+        related=[Location(place) for place in others],
+        evidence=(f"Images: {', '.join(images)}.",),
+        members=[one.title for one in found],
+        retold=lambda titles: _unknown(system, [one for one in found if one.title in titles]),
+    )
 
 
 @rule(

@@ -37,6 +37,7 @@ def fail_at(
     evidence: Iterable[str] = (),
     severity: Severity | None = None,
     profile: Profile | None = None,
+    members: Iterable[str] = (),
 ) -> Verdict:
     """The failure of a container by the values of `keys`, the deciding one first; its name is the first argument."""
     keys = tuple(keys)
@@ -54,6 +55,7 @@ def fail_at(
         severity=severity,
         profile=profile,
         confidence=confidence(container, keys),
+        members=members,
     )
 
 

@@ -115,6 +115,7 @@ def _together(system: System, uid: int, together: list[Container]) -> Verdict:
         related=related,
         key=str(uid),
         confidence=sure,
+        members=[one.title for one in together],
     )
 
 

@@ -412,6 +412,7 @@ def test_nothing_dangerous_in_a_spec_with_an_unknown_label_stays_open():
 def test_names_what_a_user_loses_at_execve(facts, lost):
     (finding,) = fires(inert_capabilities, container(uid=100, **facts))
     assert finding.message == f"Container 'app' runs as user '100', whom execve leaves without '{lost}'."
+    assert finding.members == tuple(lost.split(", "))
     assert finding.profile is Profile.PEDANTIC
 
 
@@ -440,6 +441,7 @@ def test_unknown_labels_are_told_of_once_with_their_images():
     (finding,) = fires(unknown_privileges, system(web, container(), other, web))
     assert finding.message.startswith("What '3' of '4' containers may do is not known")
     assert finding.evidence == ("Images: example.org/a:1, example.org/b:1.",)
+    assert finding.members == ("services/app",) * 3
     assert (finding.severity, finding.profile) == (Severity.NOTE, Profile.AUDITOR)
 
 

@@ -87,3 +87,4 @@ def test_each_shared_user_is_a_finding_of_its_own():
         "'2' services run as the same user '6': 'b, d'.",
     ]
     assert len({finding.fingerprint for finding in found}) == 2
+    assert [finding.members for finding in found] == [("services/a", "services/c"), ("services/b", "services/d")]
