@@ -1,6 +1,7 @@
 """Family S, its third part: what a spec says twice, in vain, or in a way that comes out different elsewhere."""
 
 import posixpath
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -72,7 +73,7 @@ def _title(spec: Spec, steps: _Step, value: Mapping[str, Any]) -> tuple[str, str
     {
         "default": "Container '{0}' lists '{1}' twice in '{2}'.",
         "mount": "Container '{0}' mounts on '{1}' twice: only the last mount counts.",
-        "env": "Container '{0}' sets '{1}' twice: which value counts depends on the program that reads it.",
+        "env": "Container '{0}' sets '{1}' twice: only the last value counts.",
     },
     remedy="Keep the one that is meant.",
     nist=("3.4.3",),
@@ -367,6 +368,40 @@ def ambiguous_user_name(spec: Spec) -> Iterator[Verdict]:
                 yield fail(subject, spec.at(*steps, key), key, name, key=key)
 
 
+_TEMPLATE = frozenset("$<>%@")
+"""Characters that stand in names only where a template fills them in."""
+
+
+@rule(
+    "LKS019",
+    "container-that-never-starts",
+    Severity.MEDIUM,
+    {
+        "default": "Container '{0}' never starts: containerd refuses its name.",
+        "runc": "Container '{0}' never starts: runc refuses its name.",
+        "env": "Container '{0}' never starts: runc refuses the variable '{1}', which has no '=' or no name.",
+    },
+    remedy="Name services by letters and digits, with single '.', '_' or '-' between them, in at most 76 characters; "
+    "write variables as NAME=value.",
+    nist=_DEFECT,
+)
+def container_that_never_starts(container: Container) -> Iterator[Verdict]:
+    """LinuxKit builds the container, and at boot its name or its environment is refused; only the log tells."""
+    name = container.name
+    if not _TEMPLATE.isdisjoint(name) or "{{" in name:
+        yield undecided(container.title, container.place, f"A template fills in the name of '{name}'.")
+    elif container.section == "services" and not (
+        len(name) <= 76 and re.fullmatch(r"[A-Za-z0-9]+([._-][A-Za-z0-9]+)*", name)  # noqa: PLR2004 - containerd's limit
+    ):
+        yield fail(container.title, container.place, name)
+    elif container.section in SECTIONS and not re.fullmatch(r"[\w+.-]*", name, re.ASCII):
+        yield fail(container.title, container.place, name, variant="runc")
+    for i, variable in enumerate(container.env):
+        if not variable.partition("=")[0] or "=" not in variable:
+            place = container.origin("env", str(i)).place
+            yield fail(container.title, place, name, variable.partition("=")[0], variant="env", key=f"env {i}")
+
+
 RULES = (
     repeated_item,
     file_written_twice,
@@ -377,4 +412,5 @@ RULES = (
     folder_with_the_files_mode,
     restated_label,
     ambiguous_user_name,
+    container_that_never_starts,
 )

@@ -144,6 +144,7 @@ CASES = {
         services({"name": "a", "uid": "a"}, {"name": "b"}),
         spec(),
     ),
+    "LKS019": (container(name="web_"), container(name="web"), None),
     "LKI001": (image("nginx", "untagged"), image("nginx:1", "version-tag"), image("${IT}", "placeholder")),
     "LKI002": (
         image("nginx:1", "version-tag"),
@@ -382,6 +383,7 @@ ALWAYS = {
     "LKS001": "every document is YAML or is not",
     "LKS005": "every directive is one or is not",
     "LKP001": "every container has a bounding set",
+    "LKS019": "every container has a name",
     "LKP002": "every container holds something",
     "LKP006": "every container holds something",
     "LKN001": "every container has a pid namespace, its own or another's",

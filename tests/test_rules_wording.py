@@ -4,6 +4,7 @@ from rulelab import container, fires, outcomes, place, spec
 from lkscan.rules.engine import Engine, Outcome
 from lkscan.rules.wording import (
     ambiguous_user_name,
+    container_that_never_starts,
     embedded_spec,
     file_path_with_dots,
     file_written_twice,
@@ -205,3 +206,36 @@ def test_a_name_that_two_containers_bear_stands_for_one_user(onboot, service, li
 def test_the_owner_of_a_file_is_such_a_name_too():
     text = "onboot: [{name: a, image: a}]\nservices: [{name: a, image: a}]\n" + files("path: x, contents: y, uid: a")
     assert [line for line, _ in told(ambiguous_user_name, text)] == [4]
+
+
+@pytest.mark.parametrize(
+    ("name", "section", "variant"),
+    [
+        ("web", "services", None),
+        ("web-1.2_x", "services", None),
+        ("web_", "services", "default"),
+        ("web--x", "services", "default"),
+        ("my web", "services", "default"),
+        ("../web", "services", "default"),
+        ("w" * 76, "services", None),
+        ("w" * 77, "services", "default"),
+        ("web--x_", "onboot", None),
+        ("my web", "onboot", "runc"),
+        ("a/b", "onshutdown", "runc"),
+        ("grün", "onboot", "runc"),
+        ("acme/web", "package", None),
+    ],
+)
+def test_names_are_what_the_runtime_of_their_section_takes(name, section, variant):
+    found = fires(container_that_never_starts, container(name=name, section=section))
+    assert [finding.variant for finding in found] == ([variant] if variant else [])
+
+
+@pytest.mark.parametrize("name", ["${NAME}", "{{ name }}", "@@NAME@@"])
+def test_a_name_that_a_template_fills_in_is_not_judged(name):
+    assert outcomes(container_that_never_starts, container(name=name)) == {Outcome.UNDECIDED}
+
+
+@pytest.mark.parametrize(("variable", "refused"), [("A=1", False), ("A=", False), ("A", True), ("=1", True)])
+def test_a_variable_needs_a_name_and_an_equals_sign(variable, refused):
+    assert bool(fires(container_that_never_starts, container(env=["B=1", variable]))) is refused
