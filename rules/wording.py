@@ -24,6 +24,9 @@ _ONCE = (
 )
 """Lists in which an item that is given twice says nothing new."""
 
+_LONGEST = 512
+"""Characters of a path whose folders are looked at: a hostile one may have a million."""
+
 _Step = tuple[str | int, ...]
 _Given = tuple[_Step, Mapping[str, Any]]
 """A map that a document holds, and the way to it."""
@@ -163,7 +166,7 @@ def file_written_twice(spec: Spec) -> Iterator[Verdict]:
 
 def _above(path: str) -> Iterator[str]:
     """The folders above a path, the nearest first."""
-    while (path := posixpath.dirname(path)) not in {"", "/"}:
+    while (path := posixpath.dirname(path)) not in {"", "/"} and len(path) <= _LONGEST:
         yield path
 
 

@@ -40,6 +40,9 @@ __all__ = ["SIZE_LIMIT", "read", "sniff"]
 _REFUSALS = 10
 """Values of one container that are reported as refused; nothing more is looked for in a worse one."""
 _FIRST_ID = 100
+_LONGEST_PATH = 512
+_DEEPEST_PATH = 32
+"""Characters and folders of a path whose folders are listed: all prefixes of a hostile one would fill the memory."""
 _VOLUME_NAME = late(r"[a-z0-9_-]*")
 
 
@@ -208,9 +211,10 @@ class _Joined:
         made: set[str] = set()
         for entry in self._entries["files"]:
             file = self._file(entry)
-            seen = set(made) if entry.value.get("optional") else made
-            yield file._replace(folders=_folders(file.path, seen))
-            seen.add(file.path)
+            folders = tuple(folder for folder in _folders(file.path) if folder not in made)
+            yield file._replace(folders=folders)
+            if not entry.value.get("optional"):
+                made.update(folders, (file.path,))
 
     def _file(self, entry: Entry) -> File:
         complaint_ = _file_complaint(entry)
@@ -246,13 +250,13 @@ class _Joined:
             return 0
 
 
-def _folders(path: str, made: set[str]) -> tuple[str, ...]:
-    """The folders above a path that LinuxKit has not written yet; they are noted as written."""
+def _folders(path: str) -> list[str]:
+    """The folders above a path, from the root down; none for a path that is longer than any real one."""
     above = posixpath.normpath(posixpath.dirname(path))
     steps = [] if above in {".", "/"} else above.split("/")
-    new = tuple(folder for i in range(len(steps)) if (folder := "/".join(steps[: i + 1])) not in made)
-    made.update(new)
-    return new
+    if len(path) > _LONGEST_PATH or len(steps) > _DEEPEST_PATH:
+        return []
+    return ["/".join(steps[: i + 1]) for i in range(len(steps))]
 
 
 _SETS = frozenset({"capabilities", "capabilities.add", "ambient", "binds", "binds.add"})

@@ -177,6 +177,23 @@ def test_files_have_mode_owner_contents_and_places():
     assert [one.folders for one in (motd, keys, link, key, spec)] == [("etc",), (), (), ("root",), ()]
 
 
+@pytest.mark.parametrize(
+    ("paths", "folders"),
+    [
+        (("a/b/c", "a/d/e"), (("a", "a/b"), ("a/d",))),
+        (("/a//./b/c",), (("a", "a/b"),)),
+        (("a/b", "a/b/c"), (("a",), ())),
+        (("a/" * 31 + "b",), (tuple("/".join("a" * n) for n in range(1, 32)),)),
+        (("a/" * 33 + "b",), ((),)),
+        (("a" * 600 + "/b",), ((),)),
+        (("a/" * 500_000 + "b",), ((),)),
+    ],
+)
+def test_folders_above_a_file_are_written_once_and_bounded(paths, folders):
+    text = "files:\n" + "".join(f"  - {{path: '{path}', contents: x}}\n" for path in paths)
+    assert tuple(one.folders for one in of(File, subjects(text))) == folders
+
+
 def test_what_repeats_the_label_is_noted():
     text = "services: [{name: a, image: 'linuxkit/sysctl:43ac1d39da329c3567fcb9689e5ca99de6d169b6', %s}]\n"
     restated = {
