@@ -106,7 +106,8 @@ def _repetitions(value: Mapping[str, Any]) -> Iterator[tuple[str, str, str, _Ste
             yield "default", key, *found
     for found in _twice(_mount_points(value)):
         yield "mount", "", *found
-    for found in _twice((one.partition("=")[0], ("env", i)) for i, one in enumerate(value.get("env") or ())):
+    env = enumerate(value.get("env") or ())
+    for found in _twice((one.partition("=")[0], ("env", i)) for i, one in env if "=" in one):  # else it may be a secret
         yield "env", "", *found
 
 
@@ -382,7 +383,7 @@ _TEMPLATE = frozenset("$<>%@")
     {
         "default": "Container '{0}' never starts: containerd refuses its name.",
         "runc": "Container '{0}' never starts: runc refuses its name.",
-        "env": "Container '{0}' never starts: runc refuses the variable '{1}', which has no '=' or no name.",
+        "env": "Container '{0}' never starts: runc refuses its environment, item '{1}' has no '=' or no name.",
     },
     remedy="Name services by letters and digits, with single '.', '_' or '-' between them, in at most 76 characters; "
     "write variables as NAME=value.",
@@ -402,7 +403,7 @@ def container_that_never_starts(container: Container) -> Iterator[Verdict]:
     for i, variable in enumerate(container.env):
         if not variable.partition("=")[0] or "=" not in variable:
             place = container.origin("env", str(i)).place
-            yield fail(container.title, place, name, variable.partition("=")[0], variant="env", key=f"env {i}")
+            yield fail(container.title, place, name, str(i + 1), variant="env", key=f"env {i}")
 
 
 RULES = (
