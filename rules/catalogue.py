@@ -24,6 +24,7 @@ from . import (
     secrets,
     spec,
     sshd,
+    sysctls,
     users,
     wording,
 )
@@ -48,6 +49,7 @@ RULES: tuple[Rule, ...] = (
     *access.RULES,
     *sshd.RULES,
     *runtimes.RULES,
+    *sysctls.RULES,
     *secrets.RULES,
     *files.RULES,
     *binaries.RULES,

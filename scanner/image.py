@@ -22,6 +22,7 @@ from .subjects import (
     Place,
     Problem,
     Subject,
+    Sysctl,
     System,
 )
 
@@ -124,6 +125,7 @@ class _Found:
     containers: dict[tuple[str, ...], Container] = field(default_factory=dict)
     kernels: list[Kernel] = field(default_factory=list)
     command_lines: list[KernelCommandLine] = field(default_factory=list)
+    sysctls: list[Sysctl] = field(default_factory=list)
     formats: list[str] = field(default_factory=list)
 
 
@@ -341,7 +343,10 @@ class _Reader:
         yield from found
 
     def _sysctl(self, file: File, data: bytes) -> Iterator[Subject]:
-        yield sysctl.read(data.decode("utf-8", "surrogateescape"), file.place)
+        found = sysctl.read(data.decode("utf-8", "surrogateescape"), file.place, file.path)
+        self._keep(len(data))
+        self._found.sysctls.append(found)
+        yield found
 
     def _container_file(self, file: File, data: bytes) -> Iterator[Subject | Problem]:
         """config.json and runtime.json of a container make one subject, whichever comes first."""
@@ -400,6 +405,7 @@ class _Reader:
             tuple(sorted(found.containers.values(), key=lambda one: (SECTIONS.index(one.section), one.index))),
             tuple(found.kernels),
             tuple(found.command_lines),
+            tuple(found.sysctls),
             found.files,
             found.binaries,
             found.modules,

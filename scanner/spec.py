@@ -29,6 +29,7 @@ from .subjects import (
     Place,
     Problem,
     Subject,
+    Sysctl,
     System,
     Violation,
     Volume,
@@ -51,9 +52,9 @@ def read(
 ) -> Iterator[Subject | Problem]:
     """The subjects of specs or packages, given as (path, bytes); several specs are joined as `linuxkit build` does.
 
-    In order: a Spec for each document, image references, the kernel command line, containers, files, the System. A
-    document that cannot be parsed is a Spec with the reason; one that is neither spec nor package is a Problem.
-    `kind` says what the documents are, instead of looking. Nothing is raised.
+    In order: a Spec for each document, image references, the kernel command line, containers, files (one of kernel
+    settings has a Sysctl behind it), the System. A document that cannot be parsed is a Spec with the reason; one that
+    is neither spec nor package is a Problem. `kind` says what the documents are, instead of looking. Nothing is raised.
     """
     sources: list[Source] = []
     for path, data in documents:
@@ -81,7 +82,23 @@ def _subjects(sources: Sequence[Source], spec: _Joined) -> Iterator[Subject]:
     for source in sources:
         if source.kind == "package":
             yield from _package(source)
-    yield from spec.files()
+    for file in spec.files():
+        yield file
+        yield from _settings(file)
+
+
+def _settings(file: File) -> Iterator[Sysctl]:
+    """What a file sets if it is one of kernel settings; one that is too large for that is left to the built image."""
+    if file.kind != "file" or "sysctl" not in file.path:
+        return
+    from . import sysctl
+
+    if sysctl.is_mine(file.path):
+        place = (file.parts or {}).get("contents", file.place)
+        if file.read is None or file.size > sysctl.LIMIT:
+            yield Sysctl(place, None, file.path)
+        else:
+            yield sysctl.read(file.read(sysctl.LIMIT).decode("utf-8", "replace"), place, file.path)
 
 
 def _system(sources: Sequence[Source], subjects: Sequence[Subject], volumes: Sequence[Volume]) -> System:
@@ -92,6 +109,7 @@ def _system(sources: Sequence[Source], subjects: Sequence[Subject], volumes: Seq
         format="YAML",
         containers=tuple(one for one in subjects if isinstance(one, Container)),
         command_lines=tuple(one for one in subjects if isinstance(one, KernelCommandLine)),
+        sysctls=tuple(one for one in subjects if isinstance(one, Sysctl)),
         files=sum(isinstance(one, File) for one in subjects),
         images=tuple(one for one in subjects if isinstance(one, ImageReference)),
         volumes=tuple(volumes),

@@ -448,10 +448,14 @@ def _words(text: str) -> Iterator[str]:
 
 
 class Sysctl(NamedTuple):
-    """One file of kernel settings: (name with dots, value, line number) in file order."""
+    """One file of kernel settings: (name with dots, value, line number) in file order.
+
+    `settings` is None where the content is not known (a spec's `source:`). `path` is as in `File`.
+    """
 
     place: Place
-    settings: tuple[tuple[str, str, int], ...]
+    settings: tuple[tuple[str, str, int], ...] | None
+    path: str = ""
 
 
 class System(NamedTuple):
@@ -469,6 +473,7 @@ class System(NamedTuple):
     containers: tuple[Container, ...] = ()
     kernels: tuple[Kernel, ...] = ()
     command_lines: tuple[KernelCommandLine, ...] = ()
+    sysctls: tuple[Sysctl, ...] = ()
     files: int = 0
     binaries: int = 0
     modules: int = 0

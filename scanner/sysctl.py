@@ -26,13 +26,15 @@ def is_mine(path: str) -> bool:
     return _MINE.fullmatch(path) is not None
 
 
-def read(text: str, place: Place) -> Sysctl:
+def read(text: str, place: Place, path: str = "") -> Sysctl:
     """The settings of a file in order; lines that set nothing are passed over, as sysctl does. Raises LimitError."""
     if len(text) > LIMIT:
         raise LimitError(f"a file of kernel settings of {len(text)} characters, more than {LIMIT}")
     matches = ((number, _LINE.match(line)) for number, line in enumerate(text.split("\n"), 1))
     return Sysctl(
-        place, tuple((_dotted(match[1].rstrip()), match[2].strip(), number) for number, match in matches if match)
+        place,
+        tuple((_dotted(match[1].rstrip()), match[2].strip(), number) for number, match in matches if match),
+        path,
     )
 
 

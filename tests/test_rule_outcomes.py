@@ -9,7 +9,7 @@ from lkscan.rules.catalogue import RULES
 from lkscan.rules.engine import Outcome
 from lkscan.rules.ignores import Ignore
 from lkscan.scanner.effective import CAPABILITIES
-from lkscan.scanner.subjects import Kernel, KernelCommandLine, Origin, System, Violation, Volume
+from lkscan.scanner.subjects import Kernel, KernelCommandLine, Origin, Sysctl, System, Violation, Volume
 
 CONFIGURED = {"LKI004": {"registries": ("quay.io",)}}
 """Rules that say nothing without parameters, and some to make them speak."""
@@ -250,6 +250,31 @@ CASES = {
     ),
     "LKP005": (system(container(uid=1)), system(container(uid=1, no_new_privileges=True)), system()),
     "LKY001": (sysctl("vm.swappiness"), sysctl("net.core.somaxconn", net="new"), container()),
+    "LKY002": (
+        Sysctl(SPEC, (("kernel.kptr_restrict", "0", 1),), "etc/sysctl.d/a"),
+        Sysctl(SPEC, (("kernel.kptr_restrict", "2", 1),), "etc/sysctl.d/a"),
+        Sysctl(SPEC, (("kernel.kptr_restrict", "0", 1),), "containers/services/web/lower/etc/sysctl.conf"),
+    ),
+    "LKY003": (
+        container(command=["sysctl", "-w", "kernel.kptr_restrict=0"]),
+        container(command=["sysctl", "-w", "kernel.kptr_restrict=2"]),
+        container(),
+    ),
+    "LKY004": (
+        entry("etc/sysctl.d/a", b"kernel.kptr_restrict 2"),
+        entry("etc/sysctl.d/a", b"kernel.kptr_restrict=2"),
+        entry("etc/sysctl.conf", b"kernel.kptr_restrict 2"),
+    ),
+    "LKY005": (
+        system(container(), sysctls=(Sysctl(SPEC, (), "etc/sysctl.d/a"),)),
+        system(container(binds=["/etc/sysctl.d/a:/etc/sysctl.d/a"]), sysctls=(Sysctl(SPEC, (), "etc/sysctl.d/a"),)),
+        system(container()),
+    ),
+    "LKY006": (
+        container(image=image("linuxkit/sysctl:1", "version-tag"), binds=["/etc/sysctl.d:/etc/sysctl.d"]),
+        container(image=image("linuxkit/sysctl:1", "version-tag")),
+        container(),
+    ),
     "LKL001": (system(container()), system(container(), container(name="sysctl")), system()),
     "LKL002": (
         image("linuxkit/kernel:5.10.104-dbg", "version-tag", role="kernel"),
