@@ -11,7 +11,7 @@ from importlib import import_module
 
 from . import __version__
 from .commands import COMMANDS
-from .terminal import FINDINGS, INCOMPLETE, OK, USAGE, UsageError, complain, width
+from .terminal import FINDINGS, INCOMPLETE, OK, USAGE, UsageError, complain, lenient, width
 
 TYPE_CHECKING = False  # typing itself is not imported: start-up is a feature
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _parser().parse_args(arguments[:1])
     name = arguments.pop(0) if arguments[0] in COMMANDS else "scan"
     command = import_module(f".commands.{name}", __package__)
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog=f"lkscan {name}",
         description=COMMANDS[name],
         epilog=getattr(command, "EPILOG", _EPILOG),
@@ -71,13 +71,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     order = parser.parse_args(arguments)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")  # names in images may hold any bytes
+            stream.reconfigure(errors=lenient())  # names in images may hold any bytes
     try:
         status: int = command.run(order)
     except UsageError as error:
         complain(str(error))
         return USAGE
     return status
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong with an order in one line, as with everything else."""
+
+    def error(self, message: str) -> NoReturn:
+        complain(f"{message}; `{self.prog} --help` says more")
+        sys.exit(USAGE)
 
 
 def _parser() -> argparse.ArgumentParser:

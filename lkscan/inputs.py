@@ -95,7 +95,7 @@ def _missing(path: str) -> Iterator[Input | Problem]:
 
     group = image.group([path])[0]
     if group == (path,):
-        yield Problem(Place((path,)), "no such file or directory", "unusable")
+        yield Problem(Place((path,)), "no such file or directory" if path else "the path is empty", "unusable")
     else:
         yield Input("image", group)
 

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 
     from .scanner.subjects import Problem
 
+_PLAIN = str.maketrans({"█": "#", "░": ".", "…": "...", "≥": ">"})
+"""What our own words need where a terminal has ASCII only."""
+
 OK, FINDINGS, USAGE, INCOMPLETE = 0, 1, 2, 3
 
 
@@ -31,13 +34,27 @@ def warn(problems: Iterable[Problem]) -> None:
         complain(f"{problem.place}: {problem.message}")
 
 
+def lenient() -> str:
+    """The name of an error handler for streams: it puts plain characters for what their encoding lacks."""
+    import codecs
+
+    def plain(error: UnicodeError) -> tuple[str, int]:
+        if not isinstance(error, UnicodeEncodeError):
+            raise error
+        text = error.object[error.start : error.end]
+        return text.translate(_PLAIN).encode("ascii", "backslashreplace").decode(), error.end
+
+    codecs.register_error("lkscan", plain)
+    return "lkscan"
+
+
 def width() -> int:
     """Columns to fill: COLUMNS or the terminal's, within reason; 0, lines of any length, where there is neither."""
     try:
         columns = int(os.environ["COLUMNS"]) if "COLUMNS" in os.environ else os.get_terminal_size().columns
     except (OSError, ValueError):
         return 0
-    return max(72, min(columns, 160))
+    return max(50, min(columns, 160))
 
 
 def folder() -> str:

@@ -161,7 +161,7 @@ def _invocation(result: Result, cut: int, places: Places) -> om.Invocation:
         notes.append(_notification(f"{cut} of the least severe findings were left out to keep GitHub's limits."))
     outcomes = Counter(str(one.outcome) for one in result.others)
     left = [f"{outcomes[str(one)]} {one}" for one in (Outcome.UNDECIDED, Outcome.PARTIAL) if outcomes[str(one)]]
-    silenced = (("silenced by comments", result.suppressed), ("accepted by the baseline", result.baselined))
+    silenced = (("silenced", result.suppressed), ("accepted by the baseline", result.baselined))
     told = [f"{len(found)} {how}" for how, found in silenced if found]
     if told:
         text = f"Findings that are left out: {', '.join(told)}. The JSON report has them, with the reasons."

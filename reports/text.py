@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
@@ -38,6 +39,12 @@ _LABELS = 4
 _POSITION, _MESSAGE = 12, 20
 """Columns: of a finding's line:column, and of its message when it has one."""
 
+_TITLE = 48
+"""Columns of the titles in the table of exposure; longer ones push their row to the right."""
+
+_ENDLESS = re.compile(r"\S{241,}")
+"""A word that only somebody who means harm writes; a reference with its registry, tag and digest is shorter."""
+
 _BAR = 10
 _WORDS = {
     "UNSAFE": Severity.CRITICAL,
@@ -58,6 +65,11 @@ def render(result: Result, options: Options) -> str:
     return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
 
 
+def _fit(text: str) -> str:
+    """The text as a terminal may get it: nothing to act on, and no flood; the middle of an endless word is left out."""
+    return _ENDLESS.sub(lambda word: f"{word[0][:80]}…{word[0][-40:]}", printable(text))
+
+
 def _is_linuxkit(one: Input) -> bool:
     return one.system is not None and one.system.is_linuxkit
 
@@ -65,7 +77,7 @@ def _is_linuxkit(one: Input) -> bool:
 def _input(one: Input, style: Style) -> Iterator[str]:
     configuration = all(finding.rule.subject is Ignore for group in one.groups for finding in group.findings)
     facts = _facts(one.system) if one.system else "configuration" if configuration else "broke off"
-    yield f"{style.paint('1;4', printable(one.name))}  {style.dim(facts)}"
+    yield f"{style.paint('1;4', _fit(one.name))}  {style.dim(facts)}"
     for group in one.groups:
         yield ""
         yield from _group(group, style)
@@ -80,7 +92,7 @@ def _facts(system: System) -> str:
     kernels = [f"kernel {kernel.version}" for kernel in system.kernels if kernel.version]
     layers = [system.format] if system.kind == "image" else []
     counts = [_count(number, noun) for noun, number in numbers if number]
-    return printable(f"{kind}{', '.join([system.kind, *layers, *kernels, *counts])}")
+    return _fit(f"{kind}{', '.join([system.kind, *layers, *kernels, *counts])}")
 
 
 def _count(number: int, noun: str) -> str:
@@ -91,8 +103,8 @@ def _count(number: int, noun: str) -> str:
 
 def _group(group: Group, style: Style) -> Iterator[str]:
     aside = _aside(group)
-    title = style.bold(printable(group.title))
-    yield f"{title}  {style.dim(printable(aside))}" if aside else title
+    title = style.bold(_fit(group.title))
+    yield f"{title}  {style.dim(_fit(aside))}" if aside else title
     told: set[tuple[Place, str]] = set()
     for _, rows in groupby(group.findings, key=lambda one: (-one.severity, one.rule.id, one.variant)):
         alike = list(rows)
@@ -127,7 +139,7 @@ def _finding(finding: Finding, details: Iterable[str], style: Style) -> Iterator
     position = f"{span.line}:{span.column}".ljust(_MESSAGE - _POSITION) if span else ""
     name = str(finding.severity)
     pad = " " * (_POSITION - 2 - len(name))
-    lines = style.wrapped(printable(finding.message), indent)
+    lines = style.wrapped(_fit(finding.message), indent)
     tag = f"{finding.rule.id} {finding.rule.name}"
     if style.width and indent + len(lines[-1]) + 2 + len(tag) > style.width:
         lines.append(style.dim(tag))
@@ -137,7 +149,7 @@ def _finding(finding: Finding, details: Iterable[str], style: Style) -> Iterator
     for line in lines[1:]:
         yield f"{' ' * indent}{line}"
     for detail in dict.fromkeys(details):
-        for line in style.hanging(f"{' ' * indent}- ", printable(detail), indent + 2):
+        for line in style.hanging(f"{' ' * indent}- ", _fit(detail), indent + 2):
             yield style.dim(line)
 
 
@@ -170,7 +182,7 @@ def _exposures(containers: Sequence[Container], style: Style) -> Iterator[str]:
     scored = [(container, exposure(container)) for container in containers]
     scored.sort(key=lambda pair: -pair[1].at_least)
     yield f"{style.bold('Exposure')}  {style.dim('0 sealed off ... 10 the host itself')}"
-    width = max(len(printable(container.title)) for container, _ in scored[:_CONTAINERS])
+    width = min(_TITLE, max(len(_fit(container.title)) for container, _ in scored[:_CONTAINERS]))
     for container, one in scored[:_CONTAINERS]:
         yield _exposure(container, one, width, style)
     if len(scored) > _CONTAINERS:
@@ -182,7 +194,7 @@ def _exposure(container: Container, one: Exposure, width: int, style: Style) -> 
     full = round(one.at_least * _BAR / 10)
     bar = style.severity(severity, "█" * full) if severity < Severity.CRITICAL else style.paint("31", "█" * full)
     number = f"{one.at_least:4.1f}" if one.score is not None else f"≥{one.at_least:.1f}".rjust(4)
-    title = printable(container.title).ljust(width)
+    title = _fit(container.title).ljust(width)
     head = f"  {bar}{style.dim('░' * (_BAR - full))} {number} {style.severity(severity, one.word)}"
     pad = " " * (max(map(len, _WORDS)) - len(one.word) + 1)
     reasons = style.clipped(_reasons(container, one), _BAR + width + 20)
@@ -231,7 +243,7 @@ def _silenced(
         yield f"{style.bold(title)}  {style.dim(how)}"
     for finding, reason in silenced[:_SILENCED]:
         text = f"{finding.place} {finding.subject}: {reason or without(finding)}"
-        yield f"  {style.dim(finding.rule.id)}  {style.clipped(printable(text), len(finding.rule.id) + 4)}"
+        yield f"  {style.dim(finding.rule.id)}  {style.clipped(_fit(text), len(finding.rule.id) + 4)}"
     if len(silenced) > _SILENCED:
         yield style.dim(f"  ... and {len(silenced) - _SILENCED} more (--format json lists them all)")
 
@@ -241,7 +253,7 @@ def _open(result: Result, style: Style) -> Iterator[str]:
     if reasons:
         yield f"{style.bold('Not decided')}  {style.dim('neither good nor bad: the evidence is missing')}"
     for (rules, reason), times in list(reasons.items())[:_REASONS]:
-        text = f"{printable(reason)}  {rules}{f' ({times} times)' if times > 1 else ''}"
+        text = f"{_fit(reason)}  {rules}{f' ({times} times)' if times > 1 else ''}"
         yield from style.hanging("  ? ", text, 4)
     if len(reasons) > _REASONS:
         yield style.dim(f"  ... and {_count(len(reasons) - _REASONS, 'more reason')} (--format json lists them all)")
@@ -270,7 +282,7 @@ def _problems(result: Result, style: Style) -> Iterator[str]:
     if problems:
         yield f"{style.bold('Not read')}  {style.dim('what is in there was not judged')}"
     for problem in problems:
-        head = f"{printable(str(problem.place))}: {printable(problem.message)}"
+        head = f"{_fit(str(problem.place))}: {_fit(problem.message)}"
         yield from style.hanging(f"  {style.severity(Severity.HIGH, '!')} ", head, 4)
 
 

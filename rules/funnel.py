@@ -141,7 +141,8 @@ class Funnel:
         self._homes[spec.place.artifacts] = len(self._inputs) - 1
         for violation in spec.violations:
             if violation.kind == "yaml":
-                self._problems.append(Problem(violation.place, f"cannot be read as YAML: {violation.message}"))
+                hint = f" ({violation.hint})" if violation.hint else ""
+                self._problems.append(Problem(violation.place, f"cannot be read as YAML: {violation.message}{hint}"))
 
     def result(self, tally: Mapping[tuple[str, Outcome], int]) -> Result:
         """Filter, suppress, order."""

@@ -217,6 +217,58 @@ def test_names_that_are_no_text_are_printed_escaped(spec, tmp_path: Path) -> Non
     assert "bad-" in done.stdout
 
 
+def test_a_terminal_that_has_ascii_only_gets_plain_bars(spec, tmp_path: Path) -> None:
+    name = spec(BAD.replace("web", '"w\u00e9b"'))
+    done = run(name, cwd=tmp_path, env={**os.environ, "PYTHONIOENCODING": "ascii", "COLUMNS": "80"})
+    assert done.returncode == FINDINGS, done.stderr
+    assert "  #########. >9.0 UNSAFE  services/w\\xe9b" in done.stdout
+    assert "\\u25" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--profle", "x", "a.yml"], "unrecognized arguments: --profle"),
+        (["--fail-on", "hgh", "a.yml"], "argument --fail-on: invalid choice: 'hgh'"),
+        (["inspect"], "the following arguments are required: PATH"),
+        (["--\x1b[31m", "a.yml"], "--\\x1b[31m"),
+    ],
+)
+def test_wrong_usage_is_told_in_one_line(arguments, words, capsys) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(arguments)
+    assert end.value.code == USAGE
+    error = capsys.readouterr().err
+    assert words in error
+    assert error.endswith("--help` says more\n")
+    assert error.count("\n") == 1
+
+
+def test_an_empty_path_is_told(capsys) -> None:
+    assert main([""]) == USAGE
+    assert capsys.readouterr().err == "lkscan: : the path is empty\n"
+
+
+def test_a_hint_reaches_standard_error(spec, capsys) -> None:
+    assert main([spec(BAD.replace("    image", "\timage"))]) == INCOMPLETE
+    assert "tabs" in capsys.readouterr().err
+
+
+def test_no_name_floods_the_terminal(spec, capsys, monkeypatch) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    assert main([spec(BAD.replace("web", "w" * 100_000))]) == FINDINGS
+    assert max(map(len, capsys.readouterr().out.splitlines())) < 300
+
+
+def test_a_dumb_terminal_gets_no_colour(spec, capsys, monkeypatch) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    for term, painted in (("xterm", True), ("dumb", False)):
+        monkeypatch.setenv("TERM", term)
+        main([spec(BAD)])
+        assert ("\033[" in capsys.readouterr().out) is painted
+
+
 SILENCED = BAD.replace("name: web", "name: web  # lkscan: ignore[LK*] a test")
 
 

@@ -59,7 +59,7 @@ def run(order: argparse.Namespace) -> int:
     if order.if_linuxkit and not result.systems and not result.problems:
         return OK
     warn(result.problems)
-    color = order.color == "always" or (order.color == "auto" and sys.stdout.isatty() and "NO_COLOR" not in os.environ)
+    color = order.color == "always" or (order.color == "auto" and _paints())
 
     def render(name: str, *, color: bool = False, width: int = 0) -> str:
         return formats.render(name, result, color=color, width=width, version=__version__, root=folder())
@@ -77,6 +77,11 @@ def _show(policy_of: Policies, paths: Sequence[str]) -> int:
         raise UsageError("the paths are under several configurations; name one of them")
     print(show(policy_of, paths[0]), end="")
     return OK
+
+
+def _paints() -> bool:
+    """Whether colours are seen, and wanted."""
+    return sys.stdout.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
 
 
 def _format_of(path: str) -> str:
