@@ -64,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = _Parser(
         prog=f"lkscan {name}",
         description=COMMANDS[name],
-        epilog=getattr(command, "EPILOG", _EPILOG),
+        epilog=_EPILOG,
         formatter_class=_help_formatter,
     )
     command.add_options(parser)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from .scanner.labels import read_file
 from .scanner.references import address, is_sha256
 from .scanner.startup import NamedTuple
+from .terminal import folder as here
 
 NAME = "lkscan.lock"
 _LIMIT = 4 << 20
@@ -21,7 +22,12 @@ version = {_VERSION}
 
 
 class LockError(Exception):
-    """The lock file cannot be used; one clear line that names it."""
+    """The lock file cannot be used: `path` is the file, the message one clear line that names it."""
+
+    def __init__(self, path: str, message: str) -> None:
+        super().__init__(f"{path}: {message}")
+        self.path = path
+        self.message = message
 
 
 class Lock(NamedTuple):
@@ -33,11 +39,11 @@ class Lock(NamedTuple):
 
 
 def find(folder: str) -> str | None:
-    """The nearest lock file in `folder` or one above it, up to the root of the repository; None when there is none."""
-    for above in _upwards(os.path.abspath(folder)):
+    """The nearest lock file, as a path from here: in `folder` or above it, up to the one with `.git`; or None."""
+    for above in _upwards(os.path.normpath(os.path.join(here(), folder))):
         path = os.path.join(above, NAME)
         if os.path.lexists(path):
-            return path
+            return os.path.relpath(path, here())
     return None
 
 
@@ -56,16 +62,16 @@ def load(path: str, *, named: bool = False) -> Lock:
     One that the user `named` may be a link; one that was found may not: it would lead out of the folders searched.
     """
     if not named and os.path.islink(path):
-        raise LockError(f"{path}: is a link, which is not followed; name its target with --lock")
+        raise LockError(path, "is a link, which is not followed; name its target with --lock")
     try:
         data = read_file(path, _LIMIT)
         return Lock(path, data, _parsed(data))
     except FileNotFoundError:
         return Lock(path, None, {})
     except OSError as error:
-        raise LockError(f"{path}: cannot be read: {error.strerror or error}") from None
+        raise LockError(path, f"cannot be read: {error.strerror or error}") from None
     except ValueError as error:
-        raise LockError(f"{path}: {error}; restore it, or delete it and pin again") from None
+        raise LockError(path, f"{error}; restore it, or delete it and pin again") from None
 
 
 def _parsed(data: bytes) -> dict[str, str]:

@@ -89,7 +89,7 @@ def pin(
         for one in document.references
     ]
     changes = {
-        i: Change("replace", one.reference.place, _pinned(one.reference, one.digest))
+        i: Change("replace", one.reference.place, one.reference.pinned(one.digest))
         for i, one in enumerate(outcomes)
         if one.state == "pinned"
     }
@@ -110,17 +110,12 @@ def _found(reference: ImageReference, answer: Answer) -> Outcome:
 def _left(reference: ImageReference, lock: Mapping[str, str]) -> Outcome:
     if reference.kind in _LEFT:
         return Outcome(reference, "kept", note=_LEFT[reference.kind])
-    if reference.kind != "digest":
-        return Outcome(reference, "open", note="what stands behind its '@' is no digest")
+    if not is_sha256(reference.digest):
+        return Outcome(reference, "open", note="what stands behind its '@' is no digest that LinuxKit takes")
     locked = lock.get(canonical(reference.text), "") if reference.tag else ""
     if locked and locked != reference.digest:
         return Outcome(reference, "drift", locked)
     return Outcome(reference, "kept", note="already pinned")
-
-
-def _pinned(reference: ImageReference, digest: str) -> str:
-    """The tag stays, for the reader and for `--update`; where there is none, it is the one that was meant."""
-    return f"{reference.name}:{reference.tag or 'latest'}@{digest}"
 
 
 def _one_by_one(text: str, changes: Mapping[int, Change], outcomes: list[Outcome]) -> tuple[str, tuple[Outcome, ...]]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from .config.files import ConfigurationError
 from .config.policies import Policies, Policy
+from .digests import Digests
 from .inputs import Input, gather
 from .rules.catalogue import RULES
 from .rules.engine import Engine, Outcome
@@ -16,7 +17,7 @@ from .rules.joining import join
 from .scanner import spec
 from .scanner.labels import LabelFinder
 from .scanner.source import Limits
-from .scanner.subjects import Place, Problem, Subject
+from .scanner.subjects import ImageReference, Place, Problem, Subject
 
 TYPE_CHECKING = False  # a baseline's modules are imported where there is one: start-up is a feature
 if TYPE_CHECKING:
@@ -114,6 +115,7 @@ class _Desk:
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
         self._engine = Engine(policy.rules)
+        self._digests = Digests(policy.labels)
         self._funnel = Funnel(policy.rules, policy.options, policy.known, policy.entries)
 
     def take(self, one: Input) -> None:
@@ -122,7 +124,8 @@ class _Desk:
         if entries:
             for path in one.paths:
                 entries.meet(path)
-        for subject in read(one, self.policy.labels):
+        for found in read(one, self.policy.labels):
+            subject = self._digests.add(found) if isinstance(found, ImageReference) else found
             funnel.meet(subject)
             if not isinstance(subject, Problem):
                 for finding in engine.judge(subject):
@@ -131,7 +134,7 @@ class _Desk:
 
     def result(self) -> Result:
         """What came of all of them."""
-        for problem in (*self.policy.labels.unread, *self._engine.broken):
+        for problem in (*self.policy.labels.unread, *self._digests.problems, *self._engine.broken):
             self._funnel.meet(problem)
         return self._funnel.result(self._engine.tally)
 

@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 
-from ..scanner.subjects import ImageReference, System
-from .engine import Location, Profile, Severity, Verdict, fail, not_applicable, rule, undecided
+from ..scanner.subjects import Change, ImageReference, System
+from .engine import Fix, Location, Profile, Severity, Verdict, fail, not_applicable, rule, undecided
 from .tables import load
 
 _WORDS = (
@@ -18,6 +18,7 @@ _WITHOUT_TAG = {
     "untagged": "no tag, which means 'latest'",
     "latest": "the tag is 'latest'",
 }
+_SOURCES = {"lock": "lock file", "cache": "image cache", "": ""}
 _OPEN = {
     "placeholder": "A template fills this reference in; what it will be is not known here.",
     "package": "The image is built from a local folder, whose content names it.",
@@ -43,7 +44,7 @@ def unpinned_image(image: ImageReference) -> Iterator[Verdict]:
     elif image.kind in _WITHOUT_TAG:
         variant = image.role if image.role in {"init", "kernel"} else "default"
         note = _WITHOUT_TAG[image.kind]
-        yield fail(_subject(image), image.place, image.text, variant=variant, note=note)
+        yield fail(_subject(image), image.place, image.text, variant=variant, note=note, fix=_pin(image))
 
 
 @rule(
@@ -79,7 +80,23 @@ def _last_word(tag: str) -> str:
 
 
 def _mutable(image: ImageReference, variant: str, severity: Severity, profile: Profile) -> Verdict:
-    return fail(_subject(image), image.place, image.text, variant=variant, severity=severity, profile=profile)
+    return fail(
+        _subject(image),
+        image.place,
+        image.text,
+        variant=variant,
+        severity=severity,
+        profile=profile,
+        fix=_pin(image),
+    )
+
+
+def _pin(image: ImageReference) -> Fix | None:
+    """By the digest that is known here; one out of a cache is unsafe, as only the cache may hold that image."""
+    if not image.known:
+        return None
+    change = Change("replace", image.place, image.pinned(image.known))
+    return Fix(f"name the image by the digest that the {_SOURCES[image.source]} has", (change,), image.source == "lock")
 
 
 def _subject(image: ImageReference) -> str:

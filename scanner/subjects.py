@@ -160,7 +160,9 @@ class ImageReference(NamedTuple):
     stands before the tag, as written; `repository` is the same with its registry (`docker.io/library/redis`), "" where
     a template or a local package stands. `kind`: `digest` (anything behind an @), `content-tag` (40 hexadecimal
     digits, a git tree hash), `dirty-tag` (the same with -dirty), `version-tag` (any other), `latest`, `untagged`,
-    `placeholder` (filled in by somebody's template), `package` (@pkg:, built from a local folder).
+    `placeholder` (filled in by somebody's template), `package` (@pkg:, built from a local folder). `known` is the
+    digest that this machine knows for the tag, "" where it knows none, and `source` says from where: `lock` (the lock
+    file) or `cache` (an image cache, which may also hold what no registry has).
     """
 
     text: str
@@ -171,11 +173,17 @@ class ImageReference(NamedTuple):
     role: str
     place: Place
     repository: str = ""
+    known: str = ""
+    source: Literal["", "lock", "cache"] = ""
 
     @property
     def registry(self) -> str:
         """The host that it is pulled from, with its port if one is given."""
         return self.repository.partition("/")[0]
+
+    def pinned(self, digest: str) -> str:
+        """The same by digest. The tag stays, for the reader; where there is none, it is the one that is meant."""
+        return f"{self.name}:{self.tag or 'latest'}@{digest}"
 
 
 class Volume(NamedTuple):

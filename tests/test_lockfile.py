@@ -12,15 +12,18 @@ DIGEST = "sha256:" + "a" * 64
 HEAD = "version = 1\n[images]\n"
 
 
-def test_the_nearest_one_counts(tmp_path):
+def test_the_nearest_one_counts(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     deep = tmp_path / "a" / "b"
     deep.mkdir(parents=True)
     (tmp_path / ".git").mkdir()
     assert find(str(deep)) is None
     (tmp_path / "lkscan.lock").touch()
-    assert find(str(deep)) == str(tmp_path / "lkscan.lock")
+    assert find("a/b") == find(str(deep)) == find("") == "lkscan.lock"
     (tmp_path / "a" / "lkscan.lock").touch()
-    assert find(str(deep)) == str(tmp_path / "a" / "lkscan.lock")
+    assert find("a/b") == find(str(deep)) == "a/lkscan.lock"
+    monkeypatch.chdir(deep)
+    assert find("") == "../lkscan.lock"
 
 
 def test_outside_of_the_repository_none_is_looked_for(tmp_path):

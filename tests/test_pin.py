@@ -155,6 +155,13 @@ def test_the_nearest_lock_file_above_is_the_one_that_grows(folder):
     assert (folder / "specs" / "a.yml").read_text() == f"kernel: {{image: acme/z:1@{B}}}\ninit: [acme/a:1@{A}]\n"
 
 
+def test_one_new_lock_file_serves_all_that_were_named(folder):
+    (folder / "other.yml").write_text("init: [linuxkit/other:1]\n")
+    where = cache(folder / "cache", {**dict.fromkeys(NAMES, A), "docker.io/linuxkit/other:1": B})
+    assert main(["pin", ".", "other.yml", "--cache", where]) == OK
+    assert (folder / "lkscan.lock").read_text() == lock({**dict.fromkeys(NAMES, A), "docker.io/linuxkit/other:1": B})
+
+
 def test_a_damaged_lock_file_stops_everything_in_one_line(folder, capsys):
     (folder / "lkscan.lock").write_text("<<<<<<< HEAD\n")
     assert main(["pin", "linuxkit.yml"]) == USAGE
@@ -261,7 +268,7 @@ def test_a_digest_that_is_not_the_locked_one_is_told_and_left(folder, capsys):
 
 def test_diff_shows_and_writes_nothing(folder, capsys):
     (folder / "lkscan.lock").write_text(lock(dict.fromkeys(NAMES, A)))
-    assert main(["pin", "linuxkit.yml", "--diff"]) == OK
+    assert main(["pin", "linuxkit.yml", "--diff"]) == FINDINGS
     assert (folder / "linuxkit.yml").read_text() == SPEC
     lines = capsys.readouterr().out.splitlines()
     assert lines[:2] == ["--- linuxkit.yml", "+++ linuxkit.yml"]
@@ -273,7 +280,9 @@ def test_diff_shows_and_writes_nothing(folder, capsys):
 def test_diff_can_be_applied(folder):
     (folder / "lkscan.lock").write_text(lock(dict.fromkeys(NAMES, A)))
     command = [sys.executable, "-m", "lkscan", "pin", "linuxkit.yml", "--diff"]
-    shown = subprocess.run(command, check=True, capture_output=True, env={**os.environ, "PYTHONPATH": str(ROOT)}).stdout
+    shown = subprocess.run(
+        command, check=False, capture_output=True, env={**os.environ, "PYTHONPATH": str(ROOT)}
+    ).stdout
     patch = b"".join(shown.splitlines(keepends=True)[:-1])
     subprocess.run(["git", "apply", "-p0", "-"], input=patch, check=True)
     assert (folder / "linuxkit.yml").read_text() == PINNED
@@ -314,6 +323,14 @@ def test_foreign_yaml_is_passed_over_in_silence_for_hooks(folder, capsys):
     (folder / "workflow.yml").write_text("on: push\njobs: {}\n")
     assert main(["pin", "workflow.yml", "--if-linuxkit"]) == OK
     assert capsys.readouterr() == ("", "")
+
+
+def test_a_link_is_not_followed(folder, capsys):
+    (folder / "lkscan.lock").write_text(lock(dict.fromkeys(NAMES, A)))
+    (folder / "link.yml").symlink_to("linuxkit.yml")
+    assert main(["pin", "link.yml"]) == USAGE
+    assert capsys.readouterr().err == "lkscan: link.yml: is a symbolic link; name the file that it leads to\n"
+    assert (folder / "linuxkit.yml").read_text() == SPEC
 
 
 def test_a_path_that_is_named_twice_is_pinned_once(folder, capsys):

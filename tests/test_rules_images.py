@@ -47,6 +47,29 @@ def test_every_role_is_judged_alike(role):
     assert "'example.org/web'" in finding.message
 
 
+@pytest.mark.parametrize(("source", "is_safe"), [("lock", True), ("cache", False)])
+@pytest.mark.parametrize(
+    ("rule", "text", "kind", "wanted"),
+    [
+        (unpinned_image, "web", "untagged", "web:latest@"),
+        (unpinned_image, "web:latest", "latest", "web:latest@"),
+        (mutable_image_tag, "web:1.4", "version-tag", "web:1.4@"),
+        (mutable_image_tag, f"web:{HEX}", "content-tag", f"web:{HEX}@"),
+    ],
+)
+def test_a_digest_that_is_known_here_is_offered(rule, text, kind, wanted, source, is_safe):  # noqa: PLR0917 - a table's columns
+    (finding,) = fires(rule, image(text, kind)._replace(known=f"sha256:{HEX}", source=source))
+    assert finding.fix.safe is is_safe
+    (change,) = finding.fix.changes
+    assert (change.action, change.place, change.text) == ("replace", finding.place, f"{wanted}sha256:{HEX}")
+
+
+@pytest.mark.parametrize("rule", [unpinned_image, mutable_image_tag])
+def test_without_a_known_digest_none_is_offered(rule):
+    kind, text = ("untagged", "web") if rule is unpinned_image else ("version-tag", "web:1")
+    assert fires(rule, image(text, kind))[0].fix is None
+
+
 def test_a_dirty_tag_weighs_more_than_a_version():
     dirty, version = (
         fires(mutable_image_tag, image(text, kind))[0].severity

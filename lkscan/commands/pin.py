@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     from ..online.registry import Registry
     from ..scanner.labels import LabelFinder
 
-EPILOG = """Digests are taken from the lock file, then from LinuxKit's cache or an OCI layout, then,
+_EPILOG = """Digests are taken from the lock file, then from LinuxKit's cache or an OCI layout, then,
 with --online, from the registry. --update takes them from the registry where --online
 is given, else from the cache. The lock file keeps what was found.
 
 exit status:
   0  every reference is pinned, or need not be
-  1  some are not, or differ from the lock file; with --check also when something would be written
+  1  some are not, or differ from the lock file; with --check or --diff: something would be written
   2  wrong usage, a path that is no spec, a damaged lock file, or a file that cannot be written
   3  a spec could not be read (the others are still pinned)
 """
@@ -41,6 +41,7 @@ exit status:
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """What the command takes."""
+    parser.epilog = _EPILOG
     add = parser.add_argument
     add("paths", metavar="PATH", nargs="+", help="a spec, or a directory")
     add("--update", action="store_true", help="resolve all tags anew, also those that are pinned or locked")
@@ -90,7 +91,7 @@ def run(order: argparse.Namespace) -> int:
         return INCOMPLETE
     if problems or failures:
         return USAGE
-    return FINDINGS if states & {"open", "drift"} or (order.check and "pinned" in states) else OK
+    return FINDINGS if states & {"open", "drift"} or ("pinned" in states and not is_written) else OK
 
 
 class _Job(NamedTuple):
@@ -135,7 +136,7 @@ def _read(order: argparse.Namespace) -> tuple[list[_Job], list[Problem]]:
             if os.path.realpath(one.path) in seen:
                 continue
             seen.add(os.path.realpath(one.path))
-            path = order.lock or _lock_path(one.path, argument)
+            path = order.lock or os.path.normpath(_lock_path(one.path, argument))
             try:
                 lock = locks.get(path) or locks.setdefault(path, lockfile.load(path, named=path == order.lock))
                 finder = policies(one.path).labels
@@ -155,6 +156,8 @@ def _documents(argument: str, *, if_linuxkit: bool) -> Iterator[Document | Probl
     for one in gather([argument], if_linuxkit=if_linuxkit):
         if isinstance(one, Problem):
             yield one
+        elif os.path.islink(one.paths[0]):
+            yield Problem(Place(one.paths), "is a symbolic link; name the file that it leads to", "unusable")
         elif one.kind == "image":
             yield Problem(Place((argument,)), "is an image; pin the spec that it is built from", "unusable")
         else:
@@ -164,8 +167,7 @@ def _documents(argument: str, *, if_linuxkit: bool) -> Iterator[Document | Probl
 def _lock_path(path: str, argument: str) -> str:
     """The nearest lock file; else one beside the spec, or in the folder that was named, is to be made."""
     folder = argument if os.path.isdir(argument) else os.path.dirname(path)
-    found = lockfile.find(os.path.dirname(path))
-    return os.path.relpath(found) if found else os.path.join(folder, lockfile.NAME)
+    return lockfile.find(os.path.dirname(path)) or os.path.join(folder, lockfile.NAME)
 
 
 # --- what to pin it to
