@@ -27,7 +27,9 @@ class _Setting(NamedTuple):
 
 
 def _is_configuration(file: File) -> bool:
-    return file.kind in {"file", "hardlink"} and _CONFIGURATION.fullmatch(file.path) is not None
+    """Where sshd reads it; of that name anywhere in a spec, from where it is bound into a container."""
+    named = file.parts is not None and file.path.rpartition("/")[2] == "sshd_config"
+    return file.kind in {"file", "hardlink"} and (named or _CONFIGURATION.fullmatch(file.path) is not None)
 
 
 @rule(

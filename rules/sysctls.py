@@ -2,16 +2,16 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
 
+from ..scanner.startup import Any, late
 from ..scanner.subjects import Container, File, Mount, Sysctl, System
 from .engine import Confidence, Profile, Severity, Verdict, fail, not_applicable, rule, undecided
 from .escape import bind_key, host_path
 from .provenance import confidence, note, open_question, stand_in, where
 from .tables import load
 
-_INTERFACE = re.compile(r"(net\.ipv[46]\.conf)\.(?:[^.]+)\.([a-z_]+)")
-_CONTAINER = re.compile(r"containers/[^/]+/(?P<name>[^/]+)/(?:rootfs|lower)/(?P<path>.+)", re.DOTALL)
+_INTERFACE = late(r"(net\.ipv[46]\.conf)\.(?:[^.]+)\.([a-z_]+)")
+_CONTAINER = late(r"containers/[^/]+/(?P<name>[^/]+)/(?:rootfs|lower)/(?P<path>.+)", re.DOTALL)
 _FOLDER = "/etc/sysctl.d"
 _LIMIT = 1 << 20
 
@@ -71,9 +71,9 @@ def _weak(row: Mapping[str, Any], subject: str, at: Any, *arguments: str, **more
     )
 
 
-_ASSIGNMENT = re.compile(r"(?<![\w./-])(?P<name>[a-z]\w*(?:[./][\w*-]+)+)[ \t]?=[ \t]?[\"']?(?P<value>[^\s\"';&|]+)")
-_COMMAND = re.compile(r"\bsysctl\b(?P<words>[^;&|\n]*)")
-_WRITE = re.compile(
+_ASSIGNMENT = late(r"(?<![\w./-])(?P<name>[a-z]\w*(?:[./][\w*-]+)+)[ \t]?=[ \t]?[\"']?(?P<value>[^\s\"';&|]+)")
+_COMMAND = late(r"\bsysctl\b(?P<words>[^;&|\n]*)")
+_WRITE = late(
     r"\b(?:echo|printf)[ \t]+(?:-[a-z]+[ \t]+)?[\"']?(?P<value>[^\s\"';&<>]+)[\"']?[ \t]*>"
     r"[ \t]*[\"']?/proc/sys/(?P<name>[\w./*-]+)"
 )
@@ -109,6 +109,8 @@ def weak_kernel_setting_by_command(container: Container) -> Iterator[Verdict]:
 
 def _written(text: str) -> Iterator[tuple[str, str]]:
     """Name and value of each setting that a command line, or a script in it, writes."""
+    if "sysctl" not in text and "/proc/sys/" not in text:
+        return
     for command in _COMMAND.finditer(text):
         for found in _ASSIGNMENT.finditer(command["words"]):
             yield found["name"].replace("/", "."), found["value"]
@@ -116,8 +118,8 @@ def _written(text: str) -> Iterator[tuple[str, str]]:
         yield found["name"].replace("/", "."), found["value"]
 
 
-_FILES = re.compile(r"etc/sysctl\.d/[^/]+")
-_UNREAD = re.compile(r"etc/sysctl\.conf|(?:run|lib|usr/lib|usr/local/lib)/sysctl\.d/[^/]+\.conf")
+_FILES = late(r"etc/sysctl\.d/[^/]+")
+_UNREAD = late(r"etc/sysctl\.conf|(?:run|lib|usr/lib|usr/local/lib)/sysctl\.d/[^/]+\.conf")
 
 
 def _is_settings(file: File) -> bool:

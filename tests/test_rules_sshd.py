@@ -70,6 +70,12 @@ def test_only_files_that_sshd_reads_are_judged(path, expected):
     assert outcomes(sshd_password_login, config("PermitRootLogin yes", path)) == {expected}
 
 
+def test_in_a_spec_the_name_is_enough_as_it_is_bound_to_its_place():
+    made = config("PermitRootLogin yes", "etc/app/sshd_config")
+    assert outcomes(sshd_password_login, made) == {Outcome.NOT_APPLICABLE}
+    assert outcomes(sshd_password_login, made._replace(parts={})) == {Outcome.FAIL}
+
+
 def test_a_content_that_is_not_known_is_undecided():
     assert outcomes(sshd_password_login, config(None)) == {Outcome.UNDECIDED}
 
