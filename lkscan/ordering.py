@@ -13,12 +13,13 @@ if TYPE_CHECKING:
     from .scanner.labels import LabelFinder
 
 
-def add_inputs(parser: argparse.ArgumentParser) -> None:
-    """The options that say what to read."""
+def add_inputs(parser: argparse.ArgumentParser, *, merge: bool = True) -> None:
+    """The options that say what to read; without `merge`, every file is taken for itself."""
     parser.add_argument(
         "paths", metavar="PATH", nargs="+", help="a spec, a package's build.yml, an image, a directory, or - (stdin)"
     )
-    parser.add_argument("--merge", action="store_true", help="join all specs as `linuxkit build a.yml b.yml` does")
+    if merge:
+        parser.add_argument("--merge", action="store_true", help="join all specs as `linuxkit build a.yml b.yml` does")
     parser.add_argument("--packages", metavar="DIR", help="LinuxKit packages whose build.yml gives image defaults")
     parser.add_argument("--cache", metavar="DIR", help="LinuxKit cache or OCI layout to read image labels from")
 

@@ -8,6 +8,7 @@ import sys
 TYPE_CHECKING = False  # typing itself is not imported: start-up is a feature
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import TextIO
 
     from .scanner.subjects import Problem
 
@@ -55,6 +56,11 @@ def width() -> int:
     except (OSError, ValueError):
         return 0
     return max(50, min(columns, 160))
+
+
+def paints(stream: TextIO) -> bool:
+    """Whether colours are seen on a stream, and wanted."""
+    return stream.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
 
 
 def folder() -> str:

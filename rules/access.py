@@ -1,11 +1,11 @@
 """Family A: who can log in, on a console or over the network, and with what."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from ..scanner.startup import late
-from ..scanner.subjects import Container, File, ImageReference
-from .engine import Confidence, Profile, Severity, Verdict, fail, not_applicable, rule, undecided
+from ..scanner.subjects import Change, Container, File, ImageReference
+from .engine import Confidence, Fix, Profile, Severity, Verdict, fail, not_applicable, rule, undecided
 from .provenance import note
 
 _ACCOUNTS = late(r"(?:containers/[^/]+/[^/]+/(?:rootfs|lower)/)?etc/(?P<table>passwd|(?:getty\.)?shadow)")
@@ -36,6 +36,7 @@ def _is_account_table(file: File) -> bool:
     "Container '{0}' sets '{1}': its getty gives a root shell without a password on every console.",
     remedy="Remove INSECURE=true; to log in on a console give root a password in etc/getty.shadow, or leave getty out.",
     nist=("3.5.4",),
+    autofix="unsafe",
 )
 def insecure_getty(container: Container) -> Iterator[Verdict]:
     """A getty logs root in on every console without asking for a password.
@@ -48,7 +49,8 @@ def insecure_getty(container: Container) -> Iterator[Verdict]:
     if _is_getty(container):
         if entry == "INSECURE=true":
             at, evidence = note(container, origin), [f"it runs {one}" for one in _gettys(container)]
-            yield fail(container.title, origin.place, container.name, entry, note=at, evidence=evidence)
+            fix = _secured(container, [index for index, _ in found])
+            yield fail(container.title, origin.place, container.name, entry, note=at, evidence=evidence, fix=fix)
         elif container.label.kind == "unknown" and not container.env:
             yield undecided(container.title, container.place, "The environment that its image brings is not known.")
     elif entry != "INSECURE=true" or container.command:
@@ -56,6 +58,15 @@ def insecure_getty(container: Container) -> Iterator[Verdict]:
     else:
         reason = "It sets INSECURE=true, but what its image runs is not known: it may be a copy of LinuxKit's getty."
         yield undecided(container.title, origin.place, reason)
+
+
+def _secured(container: Container, indices: Iterable[int]) -> Fix | None:
+    """Take the variable out of the spec; who cannot log in with a password is shut out by that."""
+    origins = [container.origin("env", str(index)) for index in indices]
+    if any(origin.source != "spec" for origin in origins):
+        return None
+    changes = tuple(Change("remove", origin.place) for origin in origins)
+    return Fix("remove 'INSECURE'", changes, safe=False, effects=(f"{container.title} env",))
 
 
 def _is_getty(container: Container) -> bool:

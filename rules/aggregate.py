@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from ..scanner.subjects import Container, System
 from .engine import Verdict, fail, undecided
+from .fixes import set_true
 from .provenance import open_question, where
 
 
@@ -36,11 +37,12 @@ def aggregated(
     lacks: Callable[[Container], bool],
     *,
     parts: Mapping[str, Callable[[Container], bool]] | None = None,
+    switch: str = "",
 ) -> Iterator[Verdict]:
     """One failure for all that lack something, at the first of them; those not fully known are left out and named.
 
     `keys` decide it, the one to point at first. The arguments are how many lack it, and of how many. `parts` says of
-    whom what is true, for the evidence, where the lack has several.
+    whom what is true, for the evidence, where the lack has several. `switch` is the key that mends it, set to true.
     """
     everyone = list(containers)
     suspects = [one for one in everyone if lacks(one)]
@@ -60,6 +62,7 @@ def aggregated(
             evidence=[line for line in evidence if line],
             members=[one.title for one in found],
             retold=lambda titles: tell([one for one in found if one.title in titles]),
+            fix=set_true(found, switch) if switch else None,
         )
 
     if found := [one for one in suspects if one.title not in unknown]:

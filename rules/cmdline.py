@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from ..scanner.startup import Any, late
 from ..scanner.subjects import Kernel, KernelCommandLine, System
 from .engine import Confidence, Profile, Severity, Verdict, fail, rule, undecided
+from .fixes import without_argument
 from .tables import load
 
 _TEMPLATE = late(r"\{\{|\{%")
@@ -34,6 +35,7 @@ def _has_arguments(line: KernelCommandLine) -> bool:
     remedy="Take the argument off the command line: by default the kernel protects what the CPU at hand needs.",
     nist=("3.5.2", "3.5.3"),
     about=_has_arguments,
+    autofix="unsafe",
 )
 def mitigations_disabled(line: KernelCommandLine) -> Iterator[Verdict]:
     """The kernel's command line switches off a defence against CPU flaws or against attacks on the kernel.
@@ -60,6 +62,7 @@ def _listed(line: KernelCommandLine, table: Mapping[str, Any]) -> Iterator[Verdi
             argument,
             note=row["reason"],
             key=name,
+            fix=without_argument(line, name, argument),
             severity=Severity[row["severity"].upper()],
             confidence=Confidence[row["confidence"].upper()] if "confidence" in row else None,
             profile=Profile[row["profile"].upper()] if "profile" in row else None,
@@ -78,6 +81,7 @@ def _subject(line: KernelCommandLine) -> str:
     remedy="Take the argument off the command line of what goes into production.",
     nist=("3.5.4", "3.5.5"),
     about=_has_arguments,
+    autofix="unsafe",
 )
 def unsafe_boot_argument(line: KernelCommandLine) -> Iterator[Verdict]:
     """The kernel's command line opens a shell or a debugger, or takes the root filesystem from the network.

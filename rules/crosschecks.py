@@ -4,9 +4,9 @@ import posixpath
 import re
 from collections.abc import Iterable, Iterator
 
-from ..scanner.subjects import Container, File, System
+from ..scanner.subjects import Change, Container, File, System
 from .aggregate import aggregated, has_containers, has_services, is_whole, services
-from .engine import Confidence, Location, Profile, Severity, Verdict, fail, not_applicable, rule, undecided
+from .engine import Confidence, Fix, Location, Profile, Severity, Verdict, fail, not_applicable, rule, undecided
 from .escape import effective, host_path, shares
 from .files import MOUNTED
 from .namespaces import KEYS
@@ -142,6 +142,7 @@ def _is_of_spec(container: Container) -> bool:
     remedy="Move what it adds to the plain key, or drop the plain key where the label's value was meant to stay.",
     nist=("3.4.3",),
     about=_is_of_spec,
+    autofix="safe",
 )
 def ignored_addition(container: Container) -> Iterator[Verdict]:
     """A container adds to a label's capabilities or binds, and replaces them at the same time."""
@@ -158,6 +159,7 @@ def ignored_addition(container: Container) -> Iterator[Verdict]:
                 note="ignored",
                 related=related,
                 key=key,
+                fix=Fix(f"remove '{key}.add'", (Change("remove", origin.place),)),
             )
 
 
@@ -250,11 +252,12 @@ def _no_sysctl(container: Container) -> Verdict:
     nist=("3.4.3",),
     profile=Profile.PEDANTIC,
     about=has_containers,
+    autofix="unsafe",
 )
 def new_privileges_allowed(system: System) -> Iterator[Verdict]:
     """Containers lack `noNewPrivileges`, which keeps execve from granting what a process has given up or never had."""
     keys = ("noNewPrivileges", "capabilities")
-    yield from aggregated(system, system.containers, keys, _may_gain)
+    yield from aggregated(system, system.containers, keys, _may_gain, switch="noNewPrivileges")
 
 
 def _may_gain(container: Container) -> bool:
@@ -273,10 +276,11 @@ def _may_gain(container: Container) -> bool:
     nist=("3.4.4",),
     profile=Profile.PEDANTIC,
     about=has_services,
+    autofix="unsafe",
 )
 def writable_root_filesystem(system: System) -> Iterator[Verdict]:
     """Services lack `readonly: true`: who takes one over can replace its programs until the next boot."""
-    yield from aggregated(system, services(system), ("readonly",), lambda one: not one.readonly)
+    yield from aggregated(system, services(system), ("readonly",), lambda one: not one.readonly, switch="readonly")
 
 
 @rule(

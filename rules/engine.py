@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from enum import Enum, IntEnum
 
-from ..scanner.startup import Any, NamedTuple, late
+from ..scanner.startup import Any, Literal, NamedTuple, late
 from ..scanner.subjects import Change, Place, Problem, Subject
 
 _NUMBER = late(r"(?<=^containers/onboot/)\d{3}-|(?<=^containers/onshutdown/)\d{3}-")
@@ -74,12 +74,16 @@ class Location(NamedTuple):
 class Fix(NamedTuple):
     """How to mend what a finding is about: what is done, in a sentence, and the changes that do it.
 
-    `safe`: it changes nothing that the built image's programs could miss; other fixes are applied on request only.
+    `description` says what is done, as an order ("remove the section"). `safe`: it changes nothing that the built
+    image's programs could miss; other fixes are applied on request only. `effects` are what of the effective
+    configuration it changes: a subject and a key of config.json or of the file (`services/sshd mounts`,
+    `etc/motd mode`, `kernel cmdline`); without any, what LinuxKit builds stays the same, or it built nothing before.
     """
 
     description: str
     changes: tuple[Change, ...]
     safe: bool = True
+    effects: tuple[str, ...] = ()
 
 
 class Verdict(NamedTuple):
@@ -174,6 +178,7 @@ class Rule(NamedTuple):
     `about` tells the subjects of that type for which its question arises at all; without it, it does for every one.
     `parameters` are what a user may set, with their defaults; a check of a rule that has any takes them as its second
     argument. `settled`: a user set the severity, and it stands whatever the check says.
+    argument. `autofix` says whether it offers fixes: `safe` ones (some may not be), `unsafe` ones only, or "".
     """
 
     id: str
@@ -189,6 +194,7 @@ class Rule(NamedTuple):
     about: Callable[[Any], bool] | None = None
     parameters: Mapping[str, Any] = {}
     settled: bool = False
+    autofix: Literal["safe", "unsafe", ""] = ""
 
     @property
     def summary(self) -> str:
@@ -213,6 +219,7 @@ def rule(
     confidence: Confidence = Confidence.HIGH,
     about: Callable[[Any], bool] | None = None,
     parameters: Mapping[str, Any] | None = None,
+    autofix: Literal["safe", "unsafe", ""] = "",
 ) -> Callable[[Check], Rule]:
     """Make a rule of a generator function whose only parameter is annotated with the subject it judges.
 
@@ -236,6 +243,7 @@ def rule(
             check,
             about,
             parameters or {},
+            autofix=autofix,
         )
 
     return decorate

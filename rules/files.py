@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 
 from ..scanner.startup import Any, late
-from ..scanner.subjects import File, Place
-from .engine import Confidence, Profile, Severity, Verdict, fail, not_applicable, rule
+from ..scanner.subjects import Change, File, Place
+from .engine import Confidence, Fix, Profile, Severity, Verdict, fail, not_applicable, rule
 from .tables import load
 
 _CONTAINER = late(r"containers/[^/]+/[^/]+/(?P<tree>rootfs|lower)/(?P<path>.+)", re.DOTALL)
@@ -36,6 +36,7 @@ def _has_mode(file: File) -> bool:
     remedy="Take the write permission from others (0644, 0755); a directory that all share needs a sticky bit (1777).",
     nist=("3.1.2",),
     about=_has_mode,
+    autofix="unsafe",
 )
 def world_writable_file(file: File) -> Iterator[Verdict]:
     """A file or directory can be written by every user.
@@ -54,9 +55,19 @@ def world_writable_file(file: File) -> Iterator[Verdict]:
         variant = "directory" if file.kind == "dir" else "program" if _is_run(file) else "default"
         evidence = [f"mode {_octal(file)}, owner {file.uid}:{file.gid}", _writability(file)]
         severity = _weight(file, heavy=variant == "program")
-        yield fail(
-            file.path, file.place, file.path, _octal(file), variant=variant, evidence=evidence, severity=severity
-        )
+        arguments = (file.path, _octal(file))
+        fix = _closed(file)
+        yield fail(file.path, file.place, *arguments, variant=variant, evidence=evidence, severity=severity, fix=fix)
+
+
+def _closed(file: File) -> Fix | None:
+    """Take the write permission from others, in a spec; what runs as another user and writes there would miss it."""
+    place = file.parts.get("mode") if file.parts else None
+    if place is None:
+        return None
+    mode = f"{file.mode & ~0o002:04o}"
+    change = Change("replace", place, f"'{mode}'")
+    return Fix(f"set the mode to {mode}", (change,), safe=False, effects=(f"{file.path} mode",))
 
 
 def _weight(file: File, *, heavy: bool) -> Severity:

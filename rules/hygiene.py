@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from .engine import Severity, Verdict, fail, rule
+from ..scanner.subjects import Change
+from .engine import Fix, Severity, Verdict, fail, rule
 from .ignores import Ignore
 
 _CONFIGURATION = ("3.1.2",)
@@ -51,11 +52,17 @@ def unknown_ignore(ignore: Ignore) -> Iterator[Verdict]:
     remedy="Remove the rule from the directive, or the directive; or move it to where the finding is.",
     nist=_CONFIGURATION,
     about=_is_sound,
+    autofix="safe",
 )
 def unused_ignore(ignore: Ignore) -> Iterator[Verdict]:
     """A directive silences nothing: what it was written for is mended, or stands elsewhere."""
+    kept = [pattern for pattern in ignore.patterns if pattern not in ignore.unused]
+    text = f"# lkscan: ignore[{', '.join(kept)}] {ignore.reason}".rstrip() if kept else ""
+    fix = Fix(
+        "take it out of the directive" if kept else "remove the directive", (Change("comment", ignore.place, text),)
+    )
     for pattern in ignore.unused:
-        yield fail(_SUBJECT, ignore.place, pattern, key=pattern)
+        yield fail(_SUBJECT, ignore.place, pattern, key=pattern, fix=fix)
 
 
 @rule(

@@ -3,8 +3,8 @@
 import posixpath
 from collections.abc import Iterator
 
-from ..scanner.subjects import SECTIONS, Container, ImageReference, System
-from .engine import Confidence, Location, Profile, Severity, Verdict, fail, rule
+from ..scanner.subjects import SECTIONS, Change, Container, ImageReference, System
+from .engine import Confidence, Fix, Location, Profile, Severity, Verdict, fail, rule
 from .provenance import open_question
 
 _DEBUG = frozenset({"dbg", "debug", "kasan", "kcov"})
@@ -101,6 +101,7 @@ def _has_volumes(system: System) -> bool:
     remedy="Remove the volume, or mount it where it is meant to be used.",
     nist=("3.5.1",),
     about=_has_volumes,
+    autofix="unsafe",
 )
 def unused_volume(system: System) -> Iterator[Verdict]:
     """A volume is declared, and put into the image, and no container mounts it."""
@@ -110,7 +111,10 @@ def unused_volume(system: System) -> Iterator[Verdict]:
     for volume in system.volumes:
         if volume.name not in used:
             confidence = Confidence.MEDIUM if is_open else Confidence.HIGH
-            yield fail(f"volumes/{volume.name}", volume.place, volume.name, confidence=confidence)
+            home, _, key = volume.place.pointer.rpartition(".")
+            change = Change("remove", volume.place._replace(pointer=home))
+            fix = Fix("remove the volume", (change,), safe=False) if key == "name" else None
+            yield fail(f"volumes/{volume.name}", volume.place, volume.name, confidence=confidence, fix=fix)
 
 
 RULES = (debug_kernel, test_image, duplicate_container, unused_volume)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from ..scanner.startup import NamedTuple
 from ..scanner.subjects import Container, Mount
-from .engine import Location, Profile, Severity, Verdict, fail, not_applicable, partial, rule, undecided
+from .engine import Fix, Location, Profile, Severity, Verdict, fail, not_applicable, partial, rule, undecided
 from .escape import (
     HostPath,
     bind_key,
@@ -17,6 +17,7 @@ from .escape import (
     sockets,
     takeover,
 )
+from .fixes import read_only
 from .provenance import Key, confidence, open_question, stand_in, where
 
 
@@ -46,6 +47,7 @@ def runtime_socket_reachable(container: Container) -> Iterator[Verdict]:
     "Container '{0}' can write to '{1}' of the host: '{2}'.",
     remedy="Add ':ro' to the bind, or bind only the file or directory that must be written.",
     nist=("3.5.5",),
+    autofix="safe",
 )
 def writable_host_path(container: Container) -> Iterator[Verdict]:
     """A container can write to a path of the host that decides what the host runs, trusts or boots."""
@@ -120,6 +122,7 @@ def _writable(holder: _Holder, mount: Mount, entry: HostPath) -> Verdict:
         evidence=evidence,
         severity=severity,
         profile=Profile.PEDANTIC if holder.quiet or entry.profile == "pedantic" else None,
+        fix=read_only(holder.container, mount),
     )
 
 
@@ -140,6 +143,7 @@ def _bind(
     evidence: list[str],
     severity: Severity | None = None,
     profile: Profile | None = None,
+    fix: Fix | None = None,
 ) -> Verdict:
     keys: tuple[Key, ...] = (bind_key(container, mount),)
     at: Location = where(container, keys)[0]
@@ -155,6 +159,7 @@ def _bind(
         profile=profile,
         confidence=confidence(container, keys),
         members=(mount.source,),
+        fix=fix,
     )
 
 

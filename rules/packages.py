@@ -3,13 +3,18 @@
 import re
 from collections.abc import Iterator
 
-from ..scanner.subjects import Spec
-from .engine import Profile, Severity, Verdict, fail, rule
+from ..scanner.subjects import Change, Spec
+from .engine import Fix, Profile, Severity, Verdict, fail, rule
 from .spec import is_parsed
 
 
 def _is_package(spec: Spec) -> bool:
     return spec.kind == "package" and is_parsed(spec)
+
+
+def _without(spec: Spec, key: str) -> Fix:
+    """Drop a key: the build may need it, or others the name that it gives."""
+    return Fix(f"drop '{key}'", (Change("remove", spec.at(key)),), safe=False)
 
 
 @rule(
@@ -21,11 +26,12 @@ def _is_package(spec: Spec) -> bool:
     nist=("3.1.5",),
     profile=Profile.PEDANTIC,
     about=_is_package,
+    autofix="unsafe",
 )
 def build_with_network(spec: Spec) -> Iterator[Verdict]:
     """A package is built with access to the network, which LinuxKit otherwise denies."""
     if spec.value.get("network") is True:
-        yield fail("package", spec.at("network"), str(spec.value.get("image", "")))
+        yield fail("package", spec.at("network"), str(spec.value.get("image", "")), fix=_without(spec, "network"))
 
 
 @rule(
@@ -36,12 +42,13 @@ def build_with_network(spec: Spec) -> Iterator[Verdict]:
     remedy="Drop 'tag', or put {{.Hash}} into it, the hash of the sources.",
     nist=("3.1.5", "3.2.2"),
     about=_is_package,
+    autofix="unsafe",
 )
 def fixed_package_tag(spec: Spec) -> Iterator[Verdict]:
     """A package has a tag that does not hold the hash of its sources, so that it does not name what it was built of."""
     tag = str(spec.value.get("tag") or "")
     if tag and not re.search(r"\{\{.*\.Hash\b.*\}\}", tag):
-        yield fail("package", spec.at("tag"), str(spec.value.get("image", "")), tag)
+        yield fail("package", spec.at("tag"), str(spec.value.get("image", "")), tag, fix=_without(spec, "tag"))
 
 
 RULES = (build_with_network, fixed_package_tag)

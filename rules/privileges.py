@@ -79,6 +79,7 @@ def host_root_equivalent(container: Container) -> Iterator[Verdict]:
     remedy="Write the capability as capabilities(7) does: in upper case, with CAP_ in front.",
     nist=("3.4.3",),
     about=is_parsed,
+    autofix="safe",
 )
 def unknown_capability(spec: Spec) -> Iterator[Verdict]:
     """A capability has a name that LinuxKit does not know."""

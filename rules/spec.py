@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from ..scanner.startup import Literal, late
-from ..scanner.subjects import Spec, Violation
-from .engine import Profile, Severity, Verdict, fail, rule
+from ..scanner.subjects import Change, Spec, Violation
+from .engine import Fix, Profile, Severity, Verdict, fail, rule
 
 _INDEX = late(r"\[\d+\]")
 _REFUSED = ("3.1.2",)
@@ -14,7 +14,17 @@ def violations(spec: Spec, kind: Literal["yaml", "schema", "build", "capability"
     """One failure for each violation of a kind, told apart by its path of keys: lines, indices and wordings change."""
     for violation in spec.violations:
         if violation.kind == kind:
-            yield fail(spec.kind, violation.place, _phrase(violation), key=_INDEX.sub("[]", violation.place.pointer))
+            key = _INDEX.sub("[]", violation.place.pointer)
+            yield fail(spec.kind, violation.place, _phrase(violation), key=key, fix=_fix(violation))
+
+
+def _fix(violation: Violation) -> Fix | None:
+    """What LinuxKit refuses it has not built so far: a cure has no effect that anybody could miss."""
+    if violation.cure is None:
+        return None
+    change, certain = violation.cure
+    verb = {"rename": f"call the key '{change.text}'", "remove": "remove the key"}.get(change.action, "")
+    return Fix(verb or "write the value as LinuxKit takes it", (change,), safe=certain)
 
 
 def is_parsed(spec: Spec) -> bool:
@@ -53,6 +63,7 @@ def unparsable_yaml(spec: Spec) -> Iterator[Verdict]:
     remedy="Correct the key or the type of its value as LinuxKit's schema wants it.",
     nist=_REFUSED,
     about=is_parsed,
+    autofix="safe",
 )
 def schema_violation(spec: Spec) -> Iterator[Verdict]:
     """A key or a type is not what LinuxKit's schema allows."""
@@ -82,12 +93,14 @@ def build_failure(spec: Spec) -> Iterator[Verdict]:
     nist=("3.1.5",),
     profile=Profile.PEDANTIC,
     about=_is_spec,
+    autofix="safe",
 )
 def trust_section_ignored(spec: Spec) -> Iterator[Verdict]:
     """A `trust` section promises signed images, and LinuxKit ignores it."""
     place = spec.sections.get("trust")
     if place is not None:
-        yield fail(spec.kind, place, "trust", note="accepted by the schema, read by nothing")
+        fix = Fix("remove the section", (Change("remove", place),))
+        yield fail(spec.kind, place, "trust", note="accepted by the schema, read by nothing", fix=fix)
 
 
 @rule(

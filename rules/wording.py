@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
 from ..scanner.startup import Any
-from ..scanner.subjects import SECTIONS, Container, File, Spec
-from .engine import Location, Profile, Severity, Verdict, fail, rule, undecided
+from ..scanner.subjects import SECTIONS, Change, Container, File, Spec
+from .engine import Fix, Location, Profile, Severity, Verdict, fail, rule, undecided
 from .files import MOUNTED
 
 _DEFECT = ("3.1.2",)
@@ -26,6 +26,8 @@ _ONCE = (
 
 _LONGEST = 512
 """Characters of a path whose folders are looked at: a hostile one may have a million."""
+_KEYED = frozenset({"binds", "binds.add", "tmpfs"})
+"""Those of them that LinuxKit keeps by mount point: the second one leaves no trace in config.json."""
 
 _Step = tuple[str | int, ...]
 _Given = tuple[_Step, Mapping[str, Any]]
@@ -81,6 +83,7 @@ def _title(spec: Spec, steps: _Step, value: Mapping[str, Any]) -> tuple[str, str
     remedy="Keep the one that is meant.",
     nist=("3.4.3",),
     about=_has_containers,
+    autofix="safe",
 )
 def repeated_item(spec: Spec) -> Iterator[Verdict]:
     """A container lists a capability, bind, mount point or environment variable twice."""
@@ -96,7 +99,41 @@ def repeated_item(spec: Spec) -> Iterator[Verdict]:
                 related=related,
                 variant=variant,
                 key=f"{variant} {key} {item}",
+                fix=_once(spec, subject, (steps, value), variant, (first, again)),
             )
+
+
+def _once(spec: Spec, subject: str, given: _Given, variant: str, places: tuple[_Step, _Step]) -> Fix | None:
+    """Drop the one that says nothing: the later of two that are the same, the earlier of two mounts on one path.
+
+    `all` and `none` mean another thing as the single item of their list; of two values, nobody knows which is meant.
+    """
+    steps, value = given
+    first, again = (_follow(value, place) for place in places)
+    if variant == "mount":
+        places_of = [_destination(place[0], item) for place, item in zip(places, (first, again), strict=True)]
+        points = [one for one, _ in _mount_points(value)]
+        if places_of[0] != places_of[1] or points.count(posixpath.normpath(places_of[0])) > 2:  # noqa: PLR2004 - a pair
+            return None
+        return Fix("drop the mount that is hidden", (Change("remove", spec.at(*steps, *places[0])),))
+    if first != again or str(again).lower() in {"all", "none"}:
+        return None
+    key = str(places[1][0])
+    effects = () if key in _KEYED else (f"{subject} {key.removesuffix('.add')}",)
+    return Fix("drop the second one", (Change("remove", spec.at(*steps, *places[1])),), effects=effects)
+
+
+def _follow(value: Any, steps: _Step) -> Any:  # noqa: ANN401 - what a spec holds
+    for step in steps:
+        value = value[step]
+    return value
+
+
+def _destination(key: str | int, item: Any) -> str:  # noqa: ANN401 - a text or a map
+    """Where an item mounts, as written: LinuxKit compares that."""
+    if key == "mounts":
+        return str(item.get("destination", ""))
+    return str(item).split(":")[0 if key == "tmpfs" else 1]
 
 
 def _repetitions(value: Mapping[str, Any]) -> Iterator[tuple[str, str, str, _Step, _Step]]:
@@ -330,6 +367,7 @@ def _restates(container: Container) -> bool:
     nist=("3.4.3",),
     profile=Profile.PEDANTIC,
     about=_restates,
+    autofix="safe",
 )
 def restated_label(container: Container) -> Iterator[Verdict]:
     """Keys of a container give what the image's label gives anyway, and keep it when a later label gives less."""
@@ -349,6 +387,7 @@ def restated_label(container: Container) -> Iterator[Verdict]:
             note="the same as in the label",
             related=related,
             evidence=evidence,
+            fix=Fix(f"drop what the label says: {keys}", tuple(Change("remove", place) for place in places)),
         )
 
 

@@ -9,7 +9,7 @@ from .schema import FAULT_LIMIT, Fault, decode, validate
 from .sniff import Kind
 from .source import LimitError
 from .startup import Any, Literal
-from .subjects import Place, Problem, Spec, Violation
+from .subjects import Change, Cure, Place, Problem, Spec, Violation
 from .yamlpos import Document, Node, YamlError, parse
 from .yamlpos import decode as decode_text
 
@@ -32,7 +32,11 @@ class Source:
 
     def refuse(self, fault: Fault) -> None:
         """Note what LinuxKit's schema or types refuse."""
-        self.note(Violation("schema", fault.message, self.place(fault.node, fault.pointer), fault.hint))
+        cure = None
+        if fault.remedy:
+            action, text, certain = fault.remedy
+            cure = Cure(Change(action, self.place(fault.node, fault.pointer), text), certain)
+        self.note(Violation("schema", fault.message, self.place(fault.node, fault.pointer), fault.hint, cure=cure))
 
     @property
     def is_full(self) -> bool:
@@ -106,11 +110,18 @@ class Entry:
         return self.source.place(node, pointer)
 
     def refuse(
-        self, message: str, place: Place, *, hint: str = "", capability: bool = False, late: bool = True
+        self,
+        message: str,
+        place: Place,
+        *,
+        hint: str = "",
+        capability: bool = False,
+        late: bool = True,
+        cure: Cure | None = None,
     ) -> None:
         """Note why LinuxKit would stop at this entry while it builds, or (not `late`) while it reads."""
         stops: Literal["spec", "build"] = "build" if late else "spec"
-        self.source.note(Violation("capability" if capability else "build", message, place, hint, stops))
+        self.source.note(Violation("capability" if capability else "build", message, place, hint, stops, cure))
 
 
 def _item(node: Node | None, index: int) -> Node | None:

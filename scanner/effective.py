@@ -55,6 +55,12 @@ class RefusedError(Exception):
         """What to write instead, or ""; looked for when it is asked for."""
         return _capability_hint(self.capability) if self.capability else self._hint
 
+    @property
+    def cure(self) -> str:
+        """The capability that was meant, where only case, `-` or `CAP_` are amiss; else ""."""
+        name = f"CAP_{_bare(self.capability).removeprefix('CAP_')}"
+        return name if name in CAPABILITIES else ""
+
 
 class Effective(NamedTuple):
     """What LinuxKit would write into config.json and runtime.json, and where each value came from.
@@ -395,8 +401,12 @@ def _mount(mount: Mapping[str, Any], source: Source) -> tuple[str, str, str, lis
     return destination, kind, origin or kind, list(mount.get("options", ()))
 
 
+def _bare(capability: str) -> str:
+    return capability.strip().upper().replace("-", "_")
+
+
 def _capability_hint(name: str) -> str:
-    bare = name.strip().upper().replace("-", "_")
+    bare = _bare(name)
     if bare in {"ALL", "NONE"}:
         return f"'{bare.lower()}' counts only as the single item of the list"
     return suggest("CAP_" + bare.removeprefix("CAP_"), CAPABILITIES, 0.75)

@@ -1,23 +1,33 @@
 """What LinuxKit's JSON schema allows in a spec, and what its Go types make of what was allowed."""
 
-from collections.abc import Iterable, Iterator
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from math import nan
 
-from .startup import Any, NamedTuple
+from .startup import Any, Literal, NamedTuple, late
 from .yamlpos import Node, shown
 
 FAULT_LIMIT = 200
 """Reasons to refuse a document that are told; one more says that there are more."""
 
 
+Remedy = tuple[Literal["replace", "rename", "remove"], str, bool]
+
+
 class Fault(NamedTuple):
-    """A reason to refuse a document: the path of keys, the node to point at, the sentence, and a suggestion or ""."""
+    """A reason to refuse a document: the path of keys, the node to point at, the sentence, and a suggestion or "".
+
+    `remedy` is the change that mends it, as (action, text, certain) of a Change and its Cure, where that is known.
+    """
 
     pointer: str
     node: Node
     message: str
     hint: str = ""
+    remedy: Remedy | None = None
 
 
 # A type is `str`, `bool`, `int` (or an integer of a given size), `id` (a name or a number), `format`, the name of an
@@ -128,6 +138,9 @@ _OLD = {
 }
 """What to do about keys of former versions, and of neighbouring tools."""
 
+_QUOTED = late(r"'([A-Za-z]+)'")
+_SHORTEST = 3
+"""Letters of a word that a slip of the pen leaves no doubt about."""
 _LONGEST = 40
 """Characters of a name that a suggestion is looked for."""
 
@@ -172,7 +185,9 @@ def validate(node: Node, kind: str, pointer: str = "") -> Iterator[Fault]:
     elif kind[0] == "{" or kind in _SCHEMA:
         yield from _validate_map(node, kind, pointer)
     elif not _is(node, kind):
-        yield Fault(pointer, node, f"{_last(pointer)} {_must(node, kind)}", _cure(node, kind))
+        yield Fault(
+            pointer, node, f"{_last(pointer)} {_must(node, kind)}", _cure(node, kind), _value(node, kind, pointer)
+        )
 
 
 def _validate_list(node: Node, kind: str, pointer: str) -> Iterator[Fault]:
@@ -196,7 +211,7 @@ def _validate_map(node: Node, kind: str, pointer: str) -> Iterator[Fault]:
         elif key.text in keys:
             yield from validate(value, keys[key.text].type, inner)
         else:
-            yield _unknown(key, kind, inner, list(keys))
+            yield _unknown(key, kind, inner, list(keys), _name(node, key, value, keys, go=False))
     for name, key_ in keys.items():
         if key_.required and node.get(name) is None:
             yield Fault(pointer, node, f"{_ARTICLES[kind]} must have '{name}'")
@@ -239,9 +254,11 @@ def _last(pointer: str) -> str:
     return f"'{shown(pointer.rpartition('.')[2])}'" if pointer else "the document"
 
 
-def _unknown(key: Node, kind: str, pointer: str, known: list[str]) -> Fault:
+def _unknown(key: Node, kind: str, pointer: str, known: list[str], remedy: Remedy | None) -> Fault:
     where = _ARTICLES.get(kind, f"'{shown(pointer.rpartition('.')[0].rpartition('.')[2])}'")
-    return Fault(pointer, key, f"unknown key '{shown(key.text)}' in {where}", _suggestion(key.text, kind, known))
+    return Fault(
+        pointer, key, f"unknown key '{shown(key.text)}' in {where}", _suggestion(key.text, kind, known), remedy
+    )
 
 
 def suggest(name: str, known: Iterable[str], cutoff: float = 0.7) -> str:
@@ -260,6 +277,48 @@ def _suggestion(name: str, kind: str, known: list[str]) -> str:
     if kind == "spec" and name in _keys("kernel", go=False):
         return f"'{name}' belongs below 'kernel'"
     return ""
+
+
+# --- remedies
+
+
+def _value(node: Node, kind: str, pointer: str) -> Remedy | None:
+    """Another spelling of a scalar that has the wrong type."""
+    if kind == "bool" and node.text.lower() in {"true", "false"} | _TRUE | _FALSE:
+        return "replace", "true" if node.text.lower() == "true" or node.text in _TRUE else "false", True
+    if kind != "str" or node.kind not in {"int", "float", "bool"}:
+        return None
+    if not pointer.endswith(".mode"):
+        return "replace", f'"{node.text}"', True
+    # LinuxKit reads a mode as octal. A number with a leading zero was meant so; without one, 420 may stand for 0644.
+    octal = re.fullmatch(r"(0o?)?([0-7]{3,4})", node.text)
+    return None if octal is None else ("replace", f'"0{octal[2].lstrip("0") or "0"}"', bool(octal[1]))
+
+
+def _name(home: Node, key: Node, value: Node, keys: Mapping[str, _Key], *, go: bool) -> Remedy | None:
+    """The key that was meant, if its type fits; certain where the two differ in a letter, in case or in `_` and `-`."""
+    if key.text == "disable-content-trust":
+        return "remove", "", True
+    found = _QUOTED.search(suggest(key.text, keys) or _OLD.get(key.text, ""))
+    name = found[1] if found else ""
+    if name not in keys or home.get(name) is not None:
+        return None
+    kind = keys[name].type
+    if decode(value, kind)[1] if go else any(True for _ in validate(value, kind)):
+        return None
+    plain, other = (re.sub("[-_]", "", one).lower() for one in (key.text, name))
+    return "rename", name, plain == other or _is_slip(plain, other)
+
+
+def _is_slip(one: str, other: str) -> bool:
+    """Whether a letter more or less, or two that changed places, is all that tells two words of some length apart."""
+    short, long = sorted((one, other), key=len)
+    if len(short) < _SHORTEST:
+        return False
+    if len(long) == len(short):
+        wrong = [i for i in range(len(long)) if long[i] != short[i]]
+        return len(wrong) == 2 and sorted(one) == sorted(other) and wrong[1] - wrong[0] == 1  # noqa: PLR2004 - a swap
+    return any(long[:i] + long[i + 1 :] == short for i in range(len(long)))
 
 
 # --- decoding, as yaml.v3 does it into the Go types
@@ -326,7 +385,8 @@ class _Decoder:
                 if decoded is not _LOST and decoded is not None:
                     found[key.json] = decoded
             elif self._known and len(self.faults) < FAULT_LIMIT:
-                self.faults.append(_unknown(name, kind, inner, list(keys)))
+                remedy = _name(node, name, value, keys, go=True)
+                self.faults.append(_unknown(name, kind, inner, list(keys), remedy))
         embedded = found.pop("linuxblockiodevice", {})
         return {**embedded, **found}
 

@@ -19,7 +19,9 @@ from .source import LimitError
 from .startup import Any, late
 from .subjects import (
     SECTIONS,
+    Change,
     Container,
+    Cure,
     File,
     FileKind,
     ImageReference,
@@ -197,7 +199,7 @@ class _Joined:
             found = Label("unknown", found.detail)
         result, refusals = _settled(entry.value, label, config, self._ids)
         for refusal in (*refusals, *islice(check_volumes(entry.value, self._read_only), _REFUSALS)):
-            _refuse(entry, refusal, _blamed(entry, image, refusal.source))
+            _refuse(entry, refusal, _blamed(entry, image, refusal.source), own=refusal.source.layer == "spec")
         return Container(
             entry.text("name"),
             entry.section,
@@ -291,9 +293,11 @@ def _restates(key: str, value: Any, label: Mapping[str, Any]) -> bool:  # noqa: 
     return bool(value == label[key] or (key in _SETS and sorted(value) == sorted(label[key])))
 
 
-def _refuse(entry: Entry, refusal: RefusedError, place: Place) -> None:
+def _refuse(entry: Entry, refusal: RefusedError, place: Place, *, own: bool) -> None:
+    """Note a refusal; `own`: the value itself stands at the place, and not an image that brings it."""
     if not entry.source.is_full:
-        entry.refuse(str(refusal), place, hint=refusal.hint, capability=bool(refusal.capability))
+        cure = Cure(Change("replace", place, refusal.cure), certain=True) if own and refusal.cure else None
+        entry.refuse(str(refusal), place, hint=refusal.hint, capability=bool(refusal.capability), cure=cure)
 
 
 def _unique(entry: Entry, seen: set[str], what: str) -> None:
@@ -433,7 +437,7 @@ def _package(source: Source) -> Iterator[Container]:
         entry.refuse(f"no spec can use the image, its label is refused: {fault}", source.place(node, "config"))
     result, refusals = _settled({}, label, {}, {})
     for refusal in refusals:
-        _refuse(entry, refusal, entry.place(refusal.source.key, refusal.source.item))
+        _refuse(entry, refusal, entry.place(refusal.source.key, refusal.source.item), own=True)
     name, place = str(source.value.get("image") or ""), source.place(source.root and source.root.get("image"), "image")
     yield Container(
         name,

@@ -110,12 +110,20 @@ class Label(NamedTuple):
     detail: str = ""
 
 
+class Cure(NamedTuple):
+    """The change after which LinuxKit accepts a value; `certain` where nothing else can have been meant."""
+
+    change: Change
+    certain: bool
+
+
 class Violation(NamedTuple):
     """A reason why LinuxKit itself would refuse a spec, a package or one of its containers.
 
     `kind`: `yaml` (cannot be parsed), `schema` (unknown key, wrong type), `build` (a build-time check) or
     `capability` (an unknown capability). `hint` is a suggestion ("did you mean 'noNewPrivileges'?") or "". `stops` says
-    whether LinuxKit refuses the spec as it reads it, or stops later, at the container or file that it concerns.
+    whether LinuxKit refuses the spec as it reads it, or stops later, at the container or file that it concerns. `cure`
+    is what to change, where that is known.
     """
 
     kind: Literal["yaml", "schema", "build", "capability"]
@@ -123,6 +131,7 @@ class Violation(NamedTuple):
     place: Place
     hint: str = ""
     stops: Literal["spec", "build"] = "spec"
+    cure: Cure | None = None
 
 
 class Spec(NamedTuple):

@@ -3,6 +3,7 @@
 COMMANDS = {
     "scan": "audit specs and images (the default command)",
     "baseline": "record today's findings, so that only new ones count",
+    "fix": "mend specs in place, comments and layout untouched",
     "pin": "give image references the digests of their tags, in place",
     "inspect": "print the facts lkscan sees, without judgement",
     "rules": "list what is checked",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 
@@ -14,7 +13,7 @@ from ..ordering import add_inputs, add_judgement, policies
 from ..reports import formats
 from ..rules.funnel import Result
 from ..scanning import accepted, scan_judged
-from ..terminal import FINDINGS, INCOMPLETE, OK, USAGE, UsageError, folder, warn, width
+from ..terminal import FINDINGS, INCOMPLETE, OK, USAGE, UsageError, folder, paints, warn, width
 
 _SEVERITIES = ("critical", "high", "medium", "low", "note", "never")
 
@@ -59,7 +58,7 @@ def run(order: argparse.Namespace) -> int:
     if order.if_linuxkit and not result.systems and not result.problems:
         return OK
     warn(result.problems)
-    color = order.color == "always" or (order.color == "auto" and _paints())
+    color = order.color == "always" or (order.color == "auto" and paints(sys.stdout))
 
     def render(name: str, *, color: bool = False, width: int = 0) -> str:
         return formats.render(name, result, color=color, width=width, version=__version__, root=folder())
@@ -77,11 +76,6 @@ def _show(policy_of: Policies, paths: Sequence[str]) -> int:
         raise UsageError("the paths are under several configurations; name one of them")
     print(show(policy_of, paths[0]), end="")
     return OK
-
-
-def _paints() -> bool:
-    """Whether colours are seen, and wanted."""
-    return sys.stdout.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
 
 
 def _format_of(path: str) -> str:
