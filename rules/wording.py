@@ -86,7 +86,10 @@ def _title(spec: Spec, steps: _Step, value: Mapping[str, Any]) -> tuple[str, str
     autofix="safe",
 )
 def repeated_item(spec: Spec) -> Iterator[Verdict]:
-    """A container lists a capability, bind, mount point or environment variable twice."""
+    """A container lists a capability, bind, mount point or environment variable twice.
+
+    Of mounts only those of one list: hidden-mount tells of those that different lists, or spellings, put on one place.
+    """
     for steps, value in _containers(spec):
         subject, name = _title(spec, steps, value)
         for variant, key, item, first, again in _repetitions(value):
@@ -141,8 +144,9 @@ def _repetitions(value: Mapping[str, Any]) -> Iterator[tuple[str, str, str, _Ste
     for key in _ONCE:
         for found in _twice((str(one), (key, i)) for i, one in enumerate(value.get(key) or ())):
             yield "default", key, *found
-    for found in _twice(_mount_points(value)):
-        yield "mount", "", *found
+    for key in ("tmpfs", "binds", "binds.add", "mounts"):
+        for found in _twice(_mount_points(value, key)):
+            yield "mount", "", *found
     env = enumerate(value.get("env") or ())
     for found in _twice((one.partition("=")[0], ("env", i)) for i, one in env if "=" in one):  # else it may be a secret
         yield "env", "", *found
@@ -157,21 +161,20 @@ def _twice(named: Iterable[tuple[str, _Step]]) -> Iterator[tuple[str, _Step, _St
         first.setdefault(name, steps)
 
 
-def _mount_points(value: Mapping[str, Any]) -> Iterator[tuple[str, _Step]]:
-    """Where a container mounts, in the order in which LinuxKit does it.
-
-    An item given twice word by word counts once; `binds.add` counts only without `binds`, as LinuxKit reads it.
-    """
+def _mount_points(value: Mapping[str, Any], key: str) -> Iterator[tuple[str, _Step]]:
+    """Where the items of one list mount; an item given twice word by word counts once."""
+    if key == "mounts":
+        yield from (
+            (mount["destination"], (key, i)) for i, mount in enumerate(value.get(key) or ()) if mount["destination"]
+        )
+        return
     seen = set()
-    for key, part in (("tmpfs", 0), ("binds" if "binds" in value else "binds.add", 1)):
-        for i, text in enumerate(value.get(key) or ()):
-            parts = text.split(":")
-            if len(parts) > part and (key, text) not in seen:
-                yield posixpath.normpath(parts[part]), (key, i)
-            seen.add((key, text))
-    for i, mount in enumerate(value.get("mounts") or ()):
-        if mount.get("destination"):
-            yield posixpath.normpath(mount["destination"]), ("mounts", i)
+    part = 0 if key == "tmpfs" else 1
+    for i, item in enumerate(value.get(key) or ()):
+        parts = item.split(":")
+        if item not in seen and len(parts) > part:
+            yield parts[part], (key, i)
+        seen.add(item)
 
 
 @rule(
@@ -300,23 +303,6 @@ def optional_file(spec: Spec) -> Iterator[Verdict]:
             yield fail(spec.kind, at, count, found[0][1], related=related, variant="several", evidence=[listed])
         else:
             yield fail(spec.kind, at, found[0][1])
-
-
-@rule(
-    "LKS015",
-    "embedded-spec",
-    Severity.LOW,
-    "'{0}' will hold the whole spec: contents of files, environments and command lines included.",
-    remedy="Drop the entry, or make sure that the spec holds nothing that readers of the image may not see.",
-    nist=("3.1.4",),
-    profile=Profile.PEDANTIC,
-    about=_has_files,
-)
-def embedded_spec(spec: Spec) -> Iterator[Verdict]:
-    """A file with `metadata: yaml` or `json` puts the spec itself into the image."""
-    for steps, value in _items(spec, "files"):
-        if value.get("metadata"):
-            yield fail(_path(value), spec.at(*steps, "metadata"), _path(value))
 
 
 def _makes_folders(file: File) -> bool:
@@ -451,7 +437,6 @@ RULES = (
     file_path_with_dots,
     source_of_one_machine,
     optional_file,
-    embedded_spec,
     folder_with_the_files_mode,
     restated_label,
     ambiguous_user_name,

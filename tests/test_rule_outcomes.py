@@ -136,7 +136,6 @@ CASES = {
         files({"path": "a", "source": "a", "optional": False}),
         spec(),
     ),
-    "LKS015": (files({"path": "a", "metadata": "yaml"}), files({"path": "a", "contents": ""}), spec()),
     "LKS016": (made("etc/a", "etc", mode=0o777), made("etc/a", "etc"), entry("etc/a", b"", mode=0o777)),
     "LKS017": (container(restated={"pid": place(4)}), container(), container(section="package")),
     "LKS018": (

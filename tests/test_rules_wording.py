@@ -5,7 +5,6 @@ from lkscan.rules.engine import Engine, Outcome
 from lkscan.rules.wording import (
     ambiguous_user_name,
     container_that_never_starts,
-    embedded_spec,
     file_path_with_dots,
     file_written_twice,
     folder_with_the_files_mode,
@@ -37,9 +36,13 @@ TWICE = [
     ("    capabilities.add: [CAP_KILL, CAP_KILL]\n", ["twice in 'capabilities.add'"]),
     ("    binds: ['/a:/a', '/a:/a']\n", ["lists '/a:/a' twice in 'binds'"]),
     ("    binds: ['/a:/x:ro', '/b:/x']\n", ["mounts on '/x' twice"]),
-    ("    binds: ['/a:/x', '/b:/x/']\n", ["mounts on '/x' twice"]),
-    ("    tmpfs: [/x]\n    binds: ['/b:/x']\n", ["mounts on '/x' twice"]),
-    ("    binds: ['/b:/x']\n    mounts: [{type: tmpfs, destination: /x}]\n", ["mounts on '/x' twice"]),
+    ("    binds.add: ['/a:/x', '/b:/x', '/b:/x']\n", ["lists '/b:/x' twice", "mounts on '/x' twice"]),
+    ("    tmpfs: ['/x', '/x:size=1m']\n", ["mounts on '/x' twice"]),
+    ("    mounts: [{type: tmpfs, destination: /x}, {type: proc, destination: /x}]\n", ["mounts on '/x' twice"]),
+    ("    mounts: [{type: proc}, {type: proc}]\n", []),
+    ("    binds: ['/a:/x', '/b:/x/']\n", []),
+    ("    tmpfs: [/x]\n    binds: ['/b:/x']\n", []),
+    ("    binds: ['/a', '/b']\n", []),
     ("    binds: ['/b:/x']\n    binds.add: ['/c:/x']\n", []),
     ("    env: [A=1, B=2, A=1]\n", ["sets 'A' twice"]),
     ("    env: [A=1, AA=1]\n", []),
@@ -137,13 +140,6 @@ def test_sources_from_outside_are_one_finding_with_a_list():
 )
 def test_optional_files_without_a_default_are_one_finding(entries, lines):
     assert [line for line, _ in told(optional_file, files(*entries))] == lines
-
-
-@pytest.mark.parametrize("kind", ["yaml", "json"])
-def test_the_whole_spec_in_a_file_is_told(kind):
-    ((line, message),) = told(embedded_spec, files(f"path: etc/a, metadata: {kind}"))
-    assert line == 2
-    assert message.startswith("'/etc/a' will hold the whole spec")
 
 
 FOLDERS = [
