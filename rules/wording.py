@@ -114,9 +114,9 @@ def _once(spec: Spec, subject: str, given: _Given, variant: str, places: tuple[_
     steps, value = given
     first, again = (_follow(value, place) for place in places)
     if variant == "mount":
-        places_of = [_destination(place[0], item) for place, item in zip(places, (first, again), strict=True)]
-        points = [one for one, _ in _mount_points(value)]
-        if places_of[0] != places_of[1] or points.count(posixpath.normpath(places_of[0])) > 2:  # noqa: PLR2004 - a pair
+        key = str(places[0][0])
+        points = [one for one, _ in _mount_points(value, key)]
+        if points.count(_destination(key, first)) > 2:  # noqa: PLR2004 - a pair
             return None
         return Fix("drop the mount that is hidden", (Change("remove", spec.at(*steps, *places[0])),))
     if first != again or str(again).lower() in {"all", "none"}:
@@ -132,11 +132,12 @@ def _follow(value: Any, steps: _Step) -> Any:  # noqa: ANN401 - what a spec hold
     return value
 
 
-def _destination(key: str | int, item: Any) -> str:  # noqa: ANN401 - a text or a map
-    """Where an item mounts, as written: LinuxKit compares that."""
+def _destination(key: str, item: Any) -> str:  # noqa: ANN401 - a text or a map
+    """Where an item of a list mounts, as written: LinuxKit compares that. "" where LinuxKit itself fills it in."""
     if key == "mounts":
         return str(item.get("destination", ""))
-    return str(item).split(":")[0 if key == "tmpfs" else 1]
+    parts = str(item).split(":")
+    return parts[0] if key == "tmpfs" else "".join(parts[1:2])
 
 
 def _repetitions(value: Mapping[str, Any]) -> Iterator[tuple[str, str, str, _Step, _Step]]:
@@ -162,19 +163,13 @@ def _twice(named: Iterable[tuple[str, _Step]]) -> Iterator[tuple[str, _Step, _St
 
 
 def _mount_points(value: Mapping[str, Any], key: str) -> Iterator[tuple[str, _Step]]:
-    """Where the items of one list mount; an item given twice word by word counts once."""
-    if key == "mounts":
-        yield from (
-            (mount["destination"], (key, i)) for i, mount in enumerate(value.get(key) or ()) if mount["destination"]
-        )
-        return
+    """Where the items of one list mount; a text given twice word by word counts once."""
     seen = set()
-    part = 0 if key == "tmpfs" else 1
     for i, item in enumerate(value.get(key) or ()):
-        parts = item.split(":")
-        if item not in seen and len(parts) > part:
-            yield parts[part], (key, i)
-        seen.add(item)
+        if (destination := _destination(key, item)) and str(item) not in seen:
+            yield destination, (key, i)
+        if key != "mounts":
+            seen.add(item)
 
 
 @rule(
