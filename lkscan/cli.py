@@ -26,7 +26,7 @@ _FEW_COLLECTIONS = 100_000
 _EPILOG = """exit status:
   0  nothing at or above --fail-on
   1  findings
-  2  wrong usage, or a path that is no spec or image
+  2  wrong usage or configuration, a path that is no spec or image, or a rule that failed
   3  an input could not be read whole (what was read is still reported)
 """
 

@@ -9,8 +9,10 @@ if TYPE_CHECKING:
     import argparse
 
     from .config.policies import Policies
+    from .rules.engine import Rule
     from .rules.funnel import Options
     from .scanner.labels import LabelFinder
+    from .scanner.subjects import Problem
 
 
 def add_inputs(parser: argparse.ArgumentParser, *, merge: bool = True) -> None:
@@ -68,6 +70,13 @@ def policies(order: argparse.Namespace) -> Policies:
         heed=not order.no_ignores,
     )
     return Policies(overrides, config=order.config, search=not order.no_config, scanned=order.paths)
+
+
+def rules(order: argparse.Namespace) -> tuple[tuple[Rule, ...], tuple[Problem, ...]]:
+    """All rules that there are here, behind `add_configuration`, and what is wrong with plugins. Raises UsageError."""
+    from .config.policies import Policies
+
+    return Policies(config=order.config, search=not order.no_config).rules("-")
 
 
 def _set_date(text: str | None) -> None:

@@ -134,7 +134,8 @@ class _Desk:
 
     def result(self) -> Result:
         """What came of all of them."""
-        for problem in (*self.policy.labels.unread, *self._digests.problems, *self._engine.broken):
+        policy, engine = self.policy, self._engine
+        for problem in (*policy.problems, *policy.labels.unread, *self._digests.problems, *engine.broken):
             self._funnel.meet(problem)
         return self._funnel.result(self._engine.tally)
 

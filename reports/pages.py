@@ -12,6 +12,8 @@ from ..rules.nist import section
 
 def body(rule: Rule) -> str:
     """The Markdown of its page, without the title; "" for a rule that has none (one of a user's own)."""
+    if rule.owner:
+        return rule.page
     path = Path(next(iter(rules.__path__))) / "pages" / f"{rule.name}.md"
     try:
         text = path.read_text(encoding="utf-8").strip()
@@ -29,6 +31,7 @@ def facts(rule: Rule) -> list[tuple[str, str]]:
         ("confidence", str(rule.confidence)),
         ("profile", str(rule.profile)),
         ("looks at", looks_at),
+        *([("from", rule.owner)] if rule.owner else []),
         *(("NIST SP 800-190", risk(number)) for number in rule.nist),
         *(("parameter", f"{name} = {_toml(value)}") for name, value in rule.parameters.items()),
     ]

@@ -90,7 +90,7 @@ def _rule(rule: Rule, numbers: Sequence[str]) -> om.ReportingDescriptor:
         short_description=_text(rule.summary),
         full_description=_text(f"{rule.summary} {rule.remedy}"),
         help=om.MultiformatMessageString(text=text, markdown=_markdown(rule, page or rule.remedy)),
-        help_uri=f"{HOME}/blob/HEAD/rules/pages/{rule.name}.md" if page else None,
+        help_uri=f"{HOME}/blob/HEAD/rules/pages/{rule.name}.md" if page and not rule.owner else None,
         message_strings={name: om.MultiformatMessageString(text=text) for name, text in sorted(rule.messages.items())},
         default_configuration=om.ReportingConfiguration(level=LEVELS[rule.severity]),
         relationships=[_relationship(number, numbers) for number in rule.nist] or None,

@@ -225,7 +225,7 @@ def _remedies(result: Result, style: Style) -> Iterator[str]:
 
 def _suppressed(result: Result, style: Style) -> Iterator[str]:
     """Who silenced what."""
-    how = "silenced by a comment in the spec; --no-ignores shows it"
+    how = "silenced on purpose; --no-ignores shows it"
     yield from _silenced("Suppressed", how, result.suppressed, style, lambda _: "no reason given")
 
 

@@ -177,8 +177,9 @@ class Rule(NamedTuple):
     SP 800-190 (`3.4.3`). `subject` is the type of the check's only parameter: its annotation is the subscription.
     `about` tells the subjects of that type for which its question arises at all; without it, it does for every one.
     `parameters` are what a user may set, with their defaults; a check of a rule that has any takes them as its second
-    argument. `settled`: a user set the severity, and it stands whatever the check says.
-    argument. `autofix` says whether it offers fixes: `safe` ones (some may not be), `unsafe` ones only, or "".
+    argument. `settled`: a user set the severity, and it stands whatever the check says. `autofix` says whether it
+    offers fixes: `safe` ones (some may not be), `unsafe` ones only, or "". `owner` is the configuration file or plugin
+    that a rule of a user's own comes from, "" for lkscan's; `page` is its page in Markdown.
     """
 
     id: str
@@ -195,6 +196,8 @@ class Rule(NamedTuple):
     parameters: Mapping[str, Any] = {}
     settled: bool = False
     autofix: Literal["safe", "unsafe", ""] = ""
+    owner: str = ""
+    page: str = ""
 
     @property
     def summary(self) -> str:
@@ -308,11 +311,15 @@ class Finding(NamedTuple):
         return sha256(identity.encode("utf-8", "surrogateescape")).hexdigest()[:32]
 
 
+class RuleError(Exception):
+    """A rule of a user's own cannot judge a subject; the message says why."""
+
+
 class Engine:
     """Judges a stream of subjects by the rules that asked for their type, and counts what came of it.
 
     `tally` maps (rule id, outcome) to the number of subjects; a rule that yields nothing has passed the subject.
-    `broken` are the subjects that a rule could not cope with: a defect of the rule, reported and not hidden.
+    `broken` tells what rules could not cope with: a defect of the rule, reported and not hidden.
     """
 
     def __init__(self, rules: Iterable[Rule]) -> None:
@@ -320,7 +327,15 @@ class Engine:
         for one in rules:
             self._by_subject.setdefault(one.subject, []).append(one)
         self.tally: Counter[tuple[str, Outcome]] = Counter()
-        self.broken: list[Problem] = []
+        self._failures: dict[tuple[str, str], list[Place]] = {}
+
+    @property
+    def broken(self) -> list[Problem]:
+        """A problem for each defect of a rule, at the first subject that shows it."""
+        return [
+            Problem(first, text + (f" (and on {len(others)} more)" if others else ""), "failed")
+            for (_, text), (first, *others) in self._failures.items()
+        ]
 
     def judge(self, subject: Subject) -> Iterator[Finding]:
         """All findings on one subject, passes left out (they are in `tally`)."""
@@ -330,13 +345,19 @@ class Engine:
                     self.tally[one.id, Outcome.NOT_APPLICABLE] += 1
                     continue
                 findings = one(subject)
+                _ = [finding.message for finding in findings if one.owner]  # what cannot be told is found out here
             except Exception as error:  # noqa: BLE001 - a rule's defect must not cost the other rules' findings
-                self.broken.append(_broken(one, subject.place, error))
+                self._failures.setdefault((one.id, _complaint(one, error)), []).append(subject.place)
                 continue
             for outcome in {finding.outcome for finding in findings} or (Outcome.PASS,):
                 self.tally[one.id, outcome] += 1
             yield from findings
 
 
-def _broken(rule: Rule, place: Place, error: Exception) -> Problem:
-    return Problem(place, f"rule {rule.id} failed: {type(error).__name__}; please report it", "failed")
+def _complaint(rule: Rule, error: Exception) -> str:
+    """What went wrong, for whom it concerns: the owner of the rule, or us."""
+    if isinstance(error, RuleError):
+        return f"rule {rule.id} of {rule.owner} failed: {error}"
+    if rule.owner:
+        return f"rule {rule.id} of {rule.owner} failed: {type(error).__name__}: {' '.join(str(error).split())[:200]}"
+    return f"rule {rule.id} failed: {type(error).__name__}; please report it"

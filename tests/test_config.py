@@ -136,7 +136,7 @@ def test_standard_input_is_governed_by_the_folder_we_are_in(folder) -> None:
     ("text", "message"),
     [
         ("profil = 'regular'", "'profil' is unknown; did you mean 'profile'?"),
-        ("xyz = 1", "'xyz' is unknown; there are ignore, profile, select, fail-on"),
+        ("xyz = 1", "'xyz' is unknown; there are plugins, rule, ignore, profile, select"),
         ("profile = 'pedant'", "'profile' is 'pedant', which is none of regular, pedantic, auditor"),
         ("profile = 1", "'profile' must be a text, not a whole number"),
         ("select = 'LKP002'", "'select' must be a list of texts, not a text"),

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import argparse
 
+from ..ordering import add_configuration, rules
 from ..reports import explain
 from ..rules.catalogue import find
-from ..terminal import OK, UsageError
+from ..terminal import OK, USAGE, UsageError, warn
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """What the command takes."""
     parser.add_argument("rule", metavar="RULE", nargs="+", help="id or name")
+    add_configuration(parser)
 
 
 def run(order: argparse.Namespace) -> int:
     """Print the page of each rule."""
+    known, problems = rules(order)
+    warn(problems)
     for text in order.rule:
-        rule = find(text)
+        rule = find(text, known)
         if rule is None:
-            raise UsageError(f"no rule is called {text}; `lkscan rules` lists them")
+            from ..config.settings import stranger
+
+            raise UsageError(stranger(text, known))
         print(explain.page(rule), end="")
-    return OK
+    return USAGE if problems else OK

@@ -12,6 +12,7 @@ from ..rules.entries import Entries
 from ..rules.funnel import Options, choose, unknown
 from ..scanner.labels import LabelError, LabelFinder
 from ..scanner.startup import Any, NamedTuple
+from ..scanner.subjects import Problem
 from ..terminal import UsageError, complain, folder
 from .files import ConfigurationError, Finder
 
@@ -43,6 +44,7 @@ class Policy(NamedTuple):
     """How some inputs are judged: by which of the `known` rules, with which options, labels from where.
 
     `fail_on` is the least severity that fails a run, None when nothing does. `entries`: what a configuration silences.
+    `problems` are those of a configuration that can be used all the same.
     """
 
     rules: tuple[Rule, ...]
@@ -51,6 +53,7 @@ class Policy(NamedTuple):
     labels: LabelFinder
     fail_on: Severity | None = None
     entries: Entries | None = None
+    problems: tuple[Problem, ...] = ()
 
 
 class Policies:
@@ -96,6 +99,13 @@ class Policies:
         start = folder() if path == _STDIN else absolute(path)
         found = self._finder.nearest(start if path == _STDIN or os.path.isdir(start) else os.path.dirname(start))
         return os.path.relpath(found, folder()) if found else None
+
+    def rules(self, path: str) -> tuple[tuple[Rule, ...], tuple[Problem, ...]]:
+        """All rules that there are to an input of this path, and what is wrong with plugins."""
+        file = self.settings(self.governing(path))
+        if file is None:
+            return RULES, ()
+        return configured(file.rules, file.severities, file.parameters), file.problems
 
     def settings(self, path: str | None) -> Settings | None:
         """What a configuration file says. Raises ConfigurationError."""
@@ -154,7 +164,9 @@ class Policies:
         fail_on = _first(layers, "fail_on")
         least = None if fail_on == "never" else Severity[fail_on.upper()]
         entries = self._entries_of(file) if file and file.entries and order.heed else None
-        return Policy(choose(known, options), known, options, self._finder_of(file), least, entries)
+        return Policy(
+            choose(known, options), known, options, self._finder_of(file), least, entries, file.problems if file else ()
+        )
 
     def _entries_of(self, file: Settings) -> Entries:
         """What a file silences: one register for all that it governs."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
+from ..rules.catalogue import find
 from ..rules.engine import Profile, Rule, Severity
 from ..rules.entries import Entry
 from ..rules.funnel import unknown
 from ..rules.ignores import Ignore
 from ..scanner.schema import suggest
 from ..scanner.startup import Any, NamedTuple
-from ..scanner.subjects import Place, Span
+from ..scanner.subjects import Place, Problem, Span
 from .tables import Table
 
 SEVERITIES = tuple(str(one) for one in sorted(Severity, reverse=True))
@@ -35,13 +36,15 @@ class PerPath(NamedTuple):
 class Settings(NamedTuple):
     """A configuration file; None where it says nothing.
 
-    `path` is the file, `tree` its content, `rules` are all that there are. `severities` and `parameters` are by rule
-    id; `packages` and `cache` are as written: relative to the file's folder. `entries` silence findings.
+    `path` is the file, `tree` its content, `rules` are all that there are, `problems` those of plugins. `severities`
+    and `parameters` are by rule id; `packages` and `cache` are as written: relative to the file's folder. `entries`
+    silence findings.
     """
 
     path: str
     tree: Mapping[str, Any]
     rules: tuple[Rule, ...]
+    problems: tuple[Problem, ...] = ()
     profile: Profile | None = None
     select: tuple[str, ...] | None = None
     ignore: tuple[str, ...] | None = None
@@ -57,12 +60,14 @@ class Settings(NamedTuple):
 
 def settings(path: str, tree: Mapping[str, Any], text: str, rules: Iterable[Rule]) -> Settings:
     """The settings in the tree of a file of this text, `rules` being lkscan's own. Raises ConfigurationError."""
-    table, known = Table(path, tree), tuple(rules)
+    table = Table(path, tree)
+    known, problems = _own(table, list(rules))
     ignore, entries = _ignore(table, known, text)
     found = Settings(
         path,
         tree,
         known,
+        problems,
         profile=_profile(table),
         select=_patterns(table, "select", known),
         ignore=ignore,
@@ -79,9 +84,24 @@ def settings(path: str, tree: Mapping[str, Any], text: str, rules: Iterable[Rule
     return found
 
 
-def find(rules: Iterable[Rule], text: str) -> Rule | None:
-    """The rule with this id (in any case) or name."""
-    return next((rule for rule in rules if text.upper() == rule.id or text == rule.name), None)
+def _own(table: Table, rules: list[Rule]) -> tuple[tuple[Rule, ...], tuple[Problem, ...]]:
+    """All rules, those of plugins and of the file itself included, and what is wrong with plugins."""
+    plugins, declarations = table.texts("plugins"), table.tables("rule")
+    problems: list[Problem] = []
+    if plugins:
+        from .plugins import load
+
+        found, problems = load(table.path, plugins, rules)
+        rules = [*rules, *found]
+    if declarations:
+        from .declarations import flaw, rule
+
+        for one in declarations:
+            made = rule(one)
+            if reason := flaw(made, rules):
+                raise one.error("id", f"{made.id} {reason}")
+            rules = [*rules, made]
+    return tuple(rules), tuple(problems)
 
 
 def stranger(text: str, rules: Iterable[Rule]) -> str:
@@ -175,7 +195,7 @@ def _parameters(table: Table, rules: tuple[Rule, ...]) -> Mapping[str, Mapping[s
 
 
 def _rule(table: Table, key: str, rules: tuple[Rule, ...]) -> Rule:
-    rule = find(rules, key)
+    rule = find(key, rules)
     if rule is None:
         raise table.error(key, f"is unknown: {stranger(key, rules)}")
     return rule

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum
 
@@ -15,7 +16,8 @@ from .settings import Settings
 
 _KEYS = ("profile", "select", "fail-on", "require-reason", "packages", "cache", "ignore")
 _FOLDERS = {"packages", "cache"}
-_AS_WRITTEN = ("per-path",)
+_AS_WRITTEN = ("plugins", "per-path", "rule")
+_HEADER, _KEY = re.compile(r"\[\[?([\w.-]+)\]"), re.compile(r"([\w-]+) =")
 _ORDER, _DEFAULT = "command line", "default"
 
 
@@ -25,15 +27,35 @@ def show(policies: Policies, path: str) -> str:
     What the file says for some paths only is shown as it is written. Raises ConfigurationError.
     """
     file = policies.settings(policies.governing(path))
-    blocks = [*_values(policies.overrides, file), *_parameters(file, policies(path).known)]
+    tree: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    for origin, key, value in _values(policies.overrides, file):
+        tree[key], origins[key] = value, origin
+    for origin, rule, values in _parameters(file, policies(path).known):
+        tree.setdefault("rules", {})[rule], origins[f"rules.{rule}"] = values, origin
     if file:
         written = {"severity": {rule: str(one) for rule, one in file.severities.items()}}
         written |= {key: file.tree[key] for key in _AS_WRITTEN if key in file.tree}
-        blocks += [(file.path, {key: value}) for key, value in written.items() if value]
-    return "\n".join(f"# {printable(origin)}\n{tomli_w.dumps(value)}" for origin, value in blocks)
+        tree |= {key: value for key, value in written.items() if value}
+        origins |= dict.fromkeys(written, file.path)
+    return "\n".join(_commented(tomli_w.dumps(tree).splitlines(), origins)) + "\n"
 
 
-def _values(order: Overrides, file: Settings | None) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _commented(lines: Iterable[str], origins: Mapping[str, str]) -> Iterator[str]:
+    """The lines, with its origin above each top-level value or table."""
+    told: set[str] = set()
+    top = True
+    for line in lines:
+        header = _HEADER.match(line)
+        found = header or (_KEY.match(line) if top else None)
+        top = top and header is None
+        if found and found[1] in origins and found[1] not in told:
+            told.add(found[1])
+            yield f"# {printable(origins[found[1]])}"
+        yield line
+
+
+def _values(order: Overrides, file: Settings | None) -> Iterator[tuple[str, str, Any]]:
     """Every single value and its origin; the last is `ignore`, with the file's entries, which nothing overrides."""
     layers = [(_ORDER, order), *([(file.path, file)] if file else []), (_DEFAULT, DEFAULTS)]
     entries = [one for one in file.tree.get("ignore", ()) if isinstance(one, dict)] if file else []
@@ -45,19 +67,19 @@ def _values(order: Overrides, file: Settings | None) -> Iterator[tuple[str, Mapp
         if origin == _ORDER and key in _FOLDERS:
             value = absolute(value)
         if file and key == "ignore" and entries:
-            yield f"{origin}, {file.path}" if value and origin != file.path else file.path, {key: [*value, *entries]}
+            yield f"{origin}, {file.path}" if value and origin != file.path else file.path, key, [*value, *entries]
         else:
-            yield origin, {key: value}
+            yield origin, key, value
 
 
-def _parameters(file: Settings | None, rules: Iterable[Rule]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _parameters(file: Settings | None, rules: Iterable[Rule]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
     """The parameters of each rule that has any; those that the file sets apart from those that it leaves."""
     for rule in rules:
         given = (file.parameters if file else {}).get(rule.id, {})
         values = {name: _plain(value) for name, value in rule.parameters.items()}
         if values:
             origin = f"{file.path}: {', '.join(given)}" if file and given else _DEFAULT
-            yield origin, {"rules": {rule.name: values}}
+            yield origin, rule.name, values
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - as TOML has it

@@ -37,6 +37,20 @@ class Table:
             raise self.error(key, "is missing")
         return value if value is None or isinstance(value, str) else self._refuse(key, "a text", value)
 
+    def line(self, key: str, limit: int) -> str:
+        """A text of one line, at most `limit` printable characters, which must be there."""
+        value = " ".join((self.text(key, needed=True) or "").split())
+        if not value.isprintable() or not 0 < len(value) <= limit:
+            raise self.error(key, f"must have between 1 and {limit} printable characters")
+        return value
+
+    def page(self, key: str, limit: int) -> str:
+        """A text of any lines, at most `limit` printable characters; "" where there is none."""
+        text = (self.text(key) or "").expandtabs().strip()
+        if len(text) > limit or not all(line.isprintable() for line in text.split("\n")):
+            raise self.error(key, f"must have at most {limit} printable characters")
+        return text
+
     def day(self, key: str) -> str | None:
         """A day, as a date or as a text of the form YYYY-MM-DD."""
         value = self._take(key)
