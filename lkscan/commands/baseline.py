@@ -14,9 +14,16 @@ from ..scanning import scan_judged
 from ..terminal import INCOMPLETE, OK, USAGE, UsageError, warn
 from ..writing import WriteError, replace
 
+EPILOG = """exit status:
+  0  the baseline was printed or written, whatever was found
+  2  wrong usage, or a path that is no spec or image
+  3  an input could not be read whole (what the baseline knows of it is kept)
+"""
+
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """What the command takes."""
+    parser.epilog = EPILOG
     add_inputs(parser)
     target = parser.add_mutually_exclusive_group()
     target.add_argument("-o", "--output", metavar="FILE", help="record into this new file (default: print)")
