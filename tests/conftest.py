@@ -1,8 +1,13 @@
-"""What every test may rely on: one date to judge ends of life by, and no LinuxKit cache of the machine's user."""
+"""What every test may rely on: one date to judge ends of life by, no LinuxKit cache of the machine's user, no clock."""
 
 import os
+
+from hypothesis import settings
 
 os.environ["LKSCAN_DATE"] = "2026-11-23"
 os.environ["LINUXKIT_CACHE"] = os.devnull
 os.environ.pop("NO_COLOR", None)
 os.environ.pop("COLUMNS", None)
+
+settings.register_profile("lkscan", deadline=None)  # how fast a busy machine is says nothing about the code
+settings.load_profile("lkscan")
