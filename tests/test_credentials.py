@@ -104,7 +104,7 @@ def test_odd_shapes_hold_no_credentials(docker, config):
 def test_a_helper_is_asked_as_docker_asks_it(docker, tmp_path):
     helper(tmp_path, "lab", f'echo "$1 $(cat)" >>{tmp_path}/asked; echo \'{{"Username": "bob", "Secret": "s"}}\'')
     found = docker({"credHelpers": {"quay.io": "lab"}, "auths": {"quay.io": ALICE}})
-    assert found.find("quay.io") == Credentials("bob", "s")
+    assert found.find("quay.io") == found.find("quay.io") == Credentials("bob", "s")
     assert (tmp_path / "asked").read_text() == "get quay.io\n"
     assert found.find("else.example") == Credentials()
 
@@ -130,9 +130,11 @@ def test_a_helper_that_knows_nobody_leaves_the_registry_to_anybody(docker, tmp_p
 )
 def test_a_helper_that_fails_is_told_without_its_output(docker, tmp_path, script, reason):
     helper(tmp_path, "lab", script)
-    with pytest.raises(CredentialsError, match=reason) as caught:
-        docker({"credsStore": "lab"}).find("quay.io")
-    assert "secret" not in str(caught.value)
+    found = docker({"credsStore": "lab"})
+    for _ in range(2):
+        with pytest.raises(CredentialsError, match=reason) as caught:
+            found.find("quay.io")
+        assert "secret" not in str(caught.value)
 
 
 def test_a_helper_that_never_answers_is_given_up(docker, tmp_path, monkeypatch):

@@ -116,3 +116,18 @@ def test_the_image_hook_audits_an_image(project, snapshot):
     status, output = run(project, PRE_COMMIT, "try-repo", snapshot, "lkscan-image", *arguments)
     assert status == 1, output
     assert "LKP002" in output
+
+
+def test_the_pin_hook_pins_what_is_locked(project, snapshot):
+    digest = "sha256:" + "a" * 64
+    spec = project / "linuxkit.yml"
+    spec.write_text("kernel:\n  image: acme/kernel:1\ninit: [acme/init:1]\n")
+    lines = "".join(f'"docker.io/acme/{name}:1" = "{digest}"\n' for name in ("init", "kernel"))
+    (project / "lkscan.lock").write_text(f"version = 1\n[images]\n{lines}")
+    arguments = ["--hook-stage", "manual", "--files", "linuxkit.yml", "workflow.yml"]
+    status, output = run(project, PRE_COMMIT, "try-repo", snapshot, "lkscan-pin", *arguments)
+    assert status == 1, output
+    assert "files were modified by this hook" in output
+    assert spec.read_text() == f"kernel:\n  image: acme/kernel:1@{digest}\ninit: [acme/init:1@{digest}]\n"
+    status, output = run(project, PRE_COMMIT, "try-repo", snapshot, "lkscan-pin", *arguments)
+    assert status == 0, output

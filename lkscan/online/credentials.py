@@ -8,6 +8,7 @@ import re
 import subprocess
 from base64 import b64decode
 from collections.abc import Mapping
+from threading import Lock
 from typing import Any, NamedTuple
 
 from ..scanner.labels import read_file
@@ -45,9 +46,23 @@ class DockerCredentials:
         folder = os.environ.get("DOCKER_CONFIG") or os.path.expanduser("~/.docker")
         self.path = os.path.join(folder, "config.json")
         self._config = _load(self.path)
+        self._found: dict[str, Credentials | CredentialsError] = {}
+        self._lock = Lock()
 
     def find(self, host: str) -> Credentials:
-        """The credentials for a registry's host. Raises CredentialsError when they are there, but of no use."""
+        """The credentials for a registry's host, asked for once. Raises CredentialsError when they are of no use."""
+        with self._lock:
+            if host not in self._found:
+                try:
+                    self._found[host] = self._look_up(host)
+                except CredentialsError as error:
+                    self._found[host] = error
+        found = self._found[host]
+        if isinstance(found, CredentialsError):
+            raise found
+        return found
+
+    def _look_up(self, host: str) -> Credentials:
         server = _HUB if host == "docker.io" else host
         helpers = _table(self._config, "credHelpers")
         helper = next((helpers[name] for name in (server, host) if name in helpers), self._config.get("credsStore"))

@@ -173,7 +173,7 @@ def _header(authorization: str | None) -> dict[str, str]:
 
 
 def _basic(known: Credentials) -> str:
-    return f"Basic {b64encode(f'{known.user}:{known.password}'.encode()).decode()}"
+    return f"Basic {b64encode(f'{known.user}:{known.password}'.encode(errors='replace')).decode()}"
 
 
 def _media_type(answer: Answer) -> str:
