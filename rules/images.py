@@ -36,6 +36,7 @@ _OPEN = {
     },
     remedy="Name the image by digest (NAME@sha256:…), or by a content tag where it is one of LinuxKit's own.",
     nist=("3.1.5", "3.2.2"),
+    autofix="safe",
 )
 def unpinned_image(image: ImageReference) -> Iterator[Verdict]:
     """An image has no tag, or the tag latest."""
@@ -60,6 +61,7 @@ def unpinned_image(image: ImageReference) -> Iterator[Verdict]:
     remedy="Name the image by digest: NAME:TAG@sha256:… keeps the tag readable.",
     nist=("3.1.5", "3.2.2"),
     profile=Profile.PEDANTIC,
+    autofix="safe",
 )
 def mutable_image_tag(image: ImageReference) -> Iterator[Verdict]:
     """An image is named by a tag, not by a digest."""

@@ -7,13 +7,16 @@ import stat
 import pytest
 from test_pages import blocks
 
+from lkscan import pinning
 from lkscan.cli import FINDINGS, INCOMPLETE, OK, USAGE, main
 from lkscan.fixing import mend
 from lkscan.inputs import Input
+from lkscan.lockfile import render
 from lkscan.rules.catalogue import RULES
 from lkscan.rules.engine import Finding, Fix, Outcome, Profile
 from lkscan.rules.funnel import Options, Result
 from lkscan.scanner.labels import LabelFinder
+from lkscan.scanner.references import address
 from lkscan.scanner.subjects import Change, Place
 from lkscan.scanner.yamlpos import decode
 from lkscan.scanning import scan_inputs
@@ -38,6 +41,23 @@ def examples(rule):
             yield kind, text.encode()
 
 
+@pytest.fixture(scope="module")
+def digests():
+    """A lock file's text with a digest for every image that a page names."""
+    pages = [pinning.read(*one) for rule in RULES for one in examples(rule)]
+    specs = [page for page in pages if isinstance(page, pinning.Document)]
+    names = {name for spec in specs for name in pinning.unknown(spec, {}, update=False) if address(name)}
+    return render(dict.fromkeys(names, "sha256:" + "0" * 64))
+
+
+@pytest.fixture
+def locked(digests, tmp_path, monkeypatch):
+    """The folder that the examples are in: all images are locked."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "lkscan.lock").write_text(digests)
+
+
+@pytest.mark.usefixtures("locked")
 @pytest.mark.parametrize("rule", [rule for rule in RULES if rule.autofix], ids=lambda rule: rule.name)
 def test_what_a_rule_says_of_its_fixes_is_true_of_its_page(rule):
     safely = sum(len(mend(*one, only(rule))[0].mended) for one in examples(rule))
@@ -48,6 +68,7 @@ def test_what_a_rule_says_of_its_fixes_is_true_of_its_page(rule):
     assert not any(left.reason.startswith("it came up") for one in mended for left in one.left)
 
 
+@pytest.mark.usefixtures("locked")
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
 def test_only_rules_that_say_so_offer_fixes(rule):
     fixes = [
@@ -56,6 +77,7 @@ def test_only_rules_that_say_so_offer_fixes(rule):
     assert {("safe" if fix.safe else rule.autofix) for fix in fixes if fix} <= {rule.autofix}
 
 
+@pytest.mark.usefixtures("locked")
 @pytest.mark.parametrize("rule", [rule for rule in RULES if rule.autofix], ids=lambda rule: rule.name)
 def test_mending_twice_changes_nothing_more(rule):
     for path, data in examples(rule):

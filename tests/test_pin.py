@@ -271,7 +271,7 @@ def test_diff_shows_and_writes_nothing(folder, capsys):
     assert main(["pin", "linuxkit.yml", "--diff"]) == FINDINGS
     assert (folder / "linuxkit.yml").read_text() == SPEC
     lines = capsys.readouterr().out.splitlines()
-    assert lines[:2] == ["--- linuxkit.yml", "+++ linuxkit.yml"]
+    assert lines[:2] == ["--- a/linuxkit.yml", "+++ b/linuxkit.yml"]
     assert "-  image: linuxkit/kernel:6.12.59   # keep me" in lines
     assert f"+  image: linuxkit/kernel:6.12.59@{A}   # keep me" in lines
     assert lines[-1].startswith("6 to pin")
@@ -284,7 +284,7 @@ def test_diff_can_be_applied(folder):
         command, check=False, capture_output=True, env={**os.environ, "PYTHONPATH": str(ROOT)}
     ).stdout
     patch = b"".join(shown.splitlines(keepends=True)[:-1])
-    subprocess.run(["git", "apply", "-p0", "-"], input=patch, check=True)
+    subprocess.run(["git", "apply", "-"], input=patch, check=True)
     assert (folder / "linuxkit.yml").read_text() == PINNED
 
 

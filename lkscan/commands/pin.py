@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
+import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -15,11 +15,12 @@ from ..inputs import STDIN, gather
 from ..lockfile import Lock, LockError
 from ..ordering import add_configuration
 from ..pinning import Answer, Document, Outcome
+from ..reports.diff import unified
 from ..reports.printable import printable
 from ..scanner.references import canonical
 from ..scanner.startup import NamedTuple
 from ..scanner.subjects import Place, Problem
-from ..terminal import FINDINGS, INCOMPLETE, OK, USAGE, UsageError, complain, warn
+from ..terminal import FINDINGS, INCOMPLETE, OK, USAGE, UsageError, complain, paints, warn
 from ..writing import WriteError, encode, replace
 
 TYPE_CHECKING = False
@@ -254,15 +255,8 @@ def _tell(results: Sequence[_Result], *, diff: bool) -> None:
             elif one.state == "pinned" and not diff:
                 print(printable(f"{where} is {one.digest}, {one.note}"))
         if diff:
-            print(_difference(result.job.document, result.text), end="")
-
-
-def _difference(document: Document, text: str) -> str:
-    from difflib import unified_diff
-
-    before, after = (re.findall(r"[^\n]*\n|[^\n]+", one) for one in (document.text, text))
-    lines = unified_diff(before, after, document.path, document.path)
-    return "".join(printable(line.rstrip("\r\n")) + "\n" for line in lines)
+            document = result.job.document
+            print(unified(document.path, document.text, result.text, color=paints(sys.stdout)), end="")
 
 
 _WORDS = {"kept": "left alone", "open": "not resolved", "drift": "not as in the lock file"}
