@@ -1,4 +1,4 @@
-"""The vocabulary of own rules: what each kind of subject offers to a condition; `tables/vocabulary.toml` says what that is."""
+"""The vocabulary of own rules: what each kind of subject offers to a condition, as `tables/vocabulary.toml` says."""
 
 from collections.abc import Callable, Collection, Mapping
 
