@@ -11,9 +11,7 @@ from .digests import Digests
 from .inputs import Input, gather
 from .rules.catalogue import RULES
 from .rules.engine import Engine, Outcome
-from .rules.entries import Entries
 from .rules.funnel import Funnel, Options, Result, accept, choose, hygiene
-from .rules.joining import join
 from .scanner import spec
 from .scanner.labels import LabelFinder
 from .scanner.source import Limits
@@ -22,6 +20,7 @@ from .scanner.subjects import ImageReference, Place, Problem, Subject
 TYPE_CHECKING = False  # a baseline's modules are imported where there is one: start-up is a feature
 if TYPE_CHECKING:
     from .rules.baseline import Baseline
+    from .rules.entries import Entries
 
 
 def scan(
@@ -97,7 +96,12 @@ def scan_judged(
         if policy.entries:
             parts.append(_hygiene(policy, policy.entries, unread))
             judged.append(policy.entries.path)
-    result = join(parts, order, problems)
+    if len(parts) == 1 and not problems:
+        result = parts[0]
+    else:
+        from .rules.joining import join
+
+        result = join(parts, order, problems)
     return result if baseline is None else accept(result, baseline, judged)
 
 

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from ..scanner.startup import NamedTuple
 from ..scanner.subjects import File, Problem, Spec, Subject, System
 from .engine import Finding, Outcome, Profile, Rule, Severity
-from .entries import Entries
 from .ignores import Directives, Ignore, Scope, names
 
 TYPE_CHECKING = False  # a baseline's module is imported where there is one: start-up is a feature
 if TYPE_CHECKING:
     from .baseline import Baseline, Comparison
+    from .entries import Entries
 
 
 class Options(NamedTuple):
@@ -87,7 +87,7 @@ class Funnel:
         rules: Iterable[Rule],
         options: Options,
         known: Iterable[Rule] | None = None,
-        entries: Entries | None = None,
+        entries: "Entries | None" = None,
     ) -> None:
         """`rules` are those that were run, `known` all that a directive may name (the same, unless told).
 

@@ -21,8 +21,6 @@ def join(parts: Sequence[Result], order: Iterable[str], problems: Sequence[Probl
 
     Where the parts were not judged by the same rules, no text is quoted: some rule about secrets may not have seen it.
     """
-    if len(parts) == 1 and not problems:
-        return parts[0]
     place: dict[str, int] = {}
     for number, path in enumerate(order):
         place.setdefault(path, number)

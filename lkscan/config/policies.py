@@ -8,7 +8,6 @@ from functools import partial
 
 from ..rules.catalogue import RULES
 from ..rules.engine import Profile, Rule, Severity
-from ..rules.entries import Entries
 from ..rules.funnel import Options, choose, unknown
 from ..scanner.labels import LabelError, LabelFinder
 from ..scanner.startup import Any, NamedTuple
@@ -18,6 +17,7 @@ from .files import ConfigurationError, Finder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ..rules.entries import Entries
     from .settings import PerPath, Settings
 
 _STDIN = "-"
@@ -171,6 +171,8 @@ class Policies:
     def _entries_of(self, file: Settings) -> Entries:
         """What a file silences: one register for all that it governs."""
         if file.path not in self._entries:
+            from ..rules.entries import Entries
+
             required = bool(_first((self.overrides, file, DEFAULTS), "require_reason"))
             found = [one._replace(ignore=one.ignore._replace(required=required)) for one in file.entries]
             base = os.path.dirname(absolute(file.path))
