@@ -192,7 +192,8 @@ _INSECURE = late(
 
 
 def _is_start_script(file: File) -> bool:
-    return file.kind in {"file", "hardlink"} and _START_SCRIPT.fullmatch(file.path) is not None
+    is_named = file.path.startswith("etc/init")
+    return is_named and file.kind in {"file", "hardlink"} and _START_SCRIPT.fullmatch(file.path) is not None
 
 
 @rule(
@@ -273,7 +274,8 @@ _KEY_LINE = late(rb"^[ \t]*(?!#)(?:[^#\n]{0,2000}[ \t])?(?:ssh-|ecdsa-|sk-)[a-z0
 
 
 def _is_key_file(file: File) -> bool:
-    return file.kind in {"file", "hardlink"} and _KEY_FILE.fullmatch(file.path) is not None
+    is_named = "authorized_keys" in file.path
+    return is_named and file.kind in {"file", "hardlink"} and _KEY_FILE.fullmatch(file.path) is not None
 
 
 @rule(

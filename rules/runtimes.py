@@ -70,7 +70,8 @@ def _listens(words: list[str]) -> Iterator[str]:
 
 
 def _is_configuration(file: File) -> bool:
-    return file.kind in {"file", "hardlink"} and _FILE.fullmatch(file.path) is not None
+    is_named = file.path.endswith((".json", ".toml"))
+    return is_named and file.kind in {"file", "hardlink"} and _FILE.fullmatch(file.path) is not None
 
 
 @rule(

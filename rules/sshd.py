@@ -28,6 +28,8 @@ class _Setting(NamedTuple):
 
 def _is_configuration(file: File) -> bool:
     """Where sshd reads it; of that name anywhere in a spec, from where it is bound into a container."""
+    if "sshd_config" not in file.path:
+        return False
     named = file.parts is not None and file.path.rpartition("/")[2] == "sshd_config"
     return file.kind in {"file", "hardlink"} and (named or _CONFIGURATION.fullmatch(file.path) is not None)
 
