@@ -266,6 +266,26 @@ def linuxkit_file_replaced(file: File) -> Iterator[Verdict]:
         yield fail(file.path, file.place, file.path, variant="script")
 
 
+def _has_metadata(file: File) -> bool:
+    return file.parts is not None and "metadata" in file.parts
+
+
+@rule(
+    "LKF007",
+    "spec-in-image",
+    Severity.NOTE,
+    "'{0}' brings the whole spec into the image, with all that stands in it.",
+    remedy="Leave it out of images that others get, or keep all that is not for them out of the spec.",
+    nist=("3.1.4",),
+    profile=Profile.AUDITOR,
+    about=_has_metadata,
+)
+def spec_in_image(file: File) -> Iterator[Verdict]:
+    """An entry of `files` with `metadata` writes the spec into the image."""
+    evidence = [f"mode {_octal(file)}"]
+    yield fail(file.path, _part(file, "metadata"), file.path, evidence=evidence)
+
+
 def _part(file: File, key: str) -> Place:
     """Where a spec sets a key of the file; the file's place where it does not, or in an image."""
     return (file.parts or {}).get(key, file.place)
@@ -299,4 +319,5 @@ RULES = (
     group_writable_file,
     program_of_another_user,
     linuxkit_file_replaced,
+    spec_in_image,
 )

@@ -245,7 +245,7 @@ def hidden_mount(container: Container) -> Iterator[Verdict]:
     several with the same destination it keeps that of `mounts`, then `binds`, then `tmpfs`.
     """
     later: dict[str, str] = {}
-    for mount in reversed(container.mounts):
+    for mount in reversed([one for one in container.mounts if one.destination]):
         path = posixpath.normpath(f"/{mount.destination[:_LONGEST].lstrip('/')}")
         if by := next((later[one] for one in _upwards(path) if one in later), None):
             yield _hidden(container, bind_key(container, mount), by)
@@ -271,7 +271,13 @@ def _replaced(container: Container) -> Iterable[tuple[str, str]]:
     for name, origin in container.origins.items():
         key, _, destination = name.partition(":")
         kept = container.origins.get(f"mounts:{destination}")
-        if key in {"binds", "tmpfs"} and kept and kept != origin and kept.source == origin.source == "spec":
+        if (
+            destination
+            and key in {"binds", "tmpfs"}
+            and kept
+            and kept != origin
+            and kept.source == origin.source == "spec"
+        ):
             yield key, destination
 
 

@@ -373,6 +373,11 @@ CASES = {
     ),
     "LKF005": (entry("sbin/app", b"", mode=0o755, uid=9), None, entry("sbin/app", b"", mode=0o755)),
     "LKF006": (hidden("etc/inittab"), hidden("etc/motd"), entry("etc/inittab", b"")),
+    "LKF007": (
+        entry("etc/linuxkit.yml", None)._replace(parts={"metadata": place(4)}),
+        None,
+        entry("etc/linuxkit.yml", b""),
+    ),
     "LKB001": (binary(nx="no"), binary(), binary(kind="object", nx="na")),
     "LKB002": (binary(rwx=("LOAD RWE",)), binary(), binary(kind="object")),
     "LKB003": (binary(textrel=True), binary(), binary(kind="object")),
@@ -420,6 +425,7 @@ NEVER_PASSES = {
     "LKN005": "every other containerd namespace is told of",
     "LKN008": "every user namespace is told of",
     "LKF005": "what is not root's is a program or is none: then the rule does not apply",
+    "LKF007": "whatever has metadata is the spec",
 }
 
 

@@ -13,6 +13,7 @@ from lkscan.rules.files import (
     program_of_another_user,
     readable_secret_file,
     set_id_file,
+    spec_in_image,
     world_writable_file,
 )
 
@@ -238,7 +239,7 @@ def test_an_owner_in_a_spec_is_found_at_its_uid():
     assert finding.place == place(6)
 
 
-# --- what of LinuxKit's is replaced
+# --- what of LinuxKit's is replaced, and what brings the spec along
 
 
 @pytest.mark.parametrize("path", tables.load("linuxkit_files"))
@@ -263,3 +264,9 @@ def test_a_script_for_init_is_told_to_auditors():
 )
 def test_linuxkits_own_and_all_else_is_fine(path, source, expected):
     assert outcomes(linuxkit_file_replaced, file(path, source=source)) == {expected}
+
+
+def test_the_spec_in_the_image_is_found_at_its_key():
+    made = file("etc/linuxkit.yml", None)._replace(parts={"path": place(3), "metadata": place(4)})
+    (finding,) = fires(spec_in_image, made)
+    assert (finding.place, finding.profile) == (place(4), Profile.AUDITOR)

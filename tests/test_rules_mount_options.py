@@ -254,6 +254,7 @@ def test_a_mount_below_a_later_one_fires(binds, hidden, by):
         ["/a:/data", "/b:/data/x", "/c:/data-x"],
         ["/dev:/dev", "/sys:/sys"],
         ["/a:/", "/b:/data"],
+        ["/a:", "/b:/data"],
         [],
     ],
 )
