@@ -6,6 +6,8 @@ class that mypy has checked, and on compiling patterns that most specs never nee
 
 import re
 from collections import namedtuple
+from functools import cache
+from types import CodeType, FunctionType
 
 __all__ = ["Any", "Literal", "NamedTuple", "NoReturn", "Protocol", "late"]
 
@@ -13,17 +15,57 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, AnyStr, Literal, NamedTuple, NoReturn, Protocol
 else:
+    _new = tuple.__new__
+
+    class _Record(tuple):
+        """What all named tuples share; as in `collections.namedtuple`, which makes it anew for each."""
+
+        __slots__ = ()
+        _make = classmethod(_new)
+
+        def _replace(self, **values: object) -> "_Record":
+            made = self._make(map(values.pop, self._fields, self))
+            if values:
+                raise TypeError(f"unexpected field names: {list(values)}")
+            return made
+
+        __replace__ = _replace
+
+        def _asdict(self) -> "dict[str, object]":
+            return dict(zip(self._fields, self, strict=True))
+
+        def __repr__(self) -> str:
+            values = ", ".join(f"{name}={value!r}" for name, value in zip(self._fields, self, strict=True))
+            return f"{type(self).__name__}({values})"
+
+        def __getnewargs__(self) -> "tuple[object, ...]":
+            return tuple(self)
+
+    _Widest = namedtuple("_Widest", [f"f{i}" for i in range(20)])  # noqa: PYI024 - its fields are what is wanted
+    _FIELDS = [vars(_Widest)[name] for name in _Widest._fields]
+
+    @cache
+    def _maker(count: int) -> "CodeType":
+        """The code of a `__new__` that takes `count` values, under names that are replaced."""
+        names = ", ".join(f"_{i}" for i in range(count))
+        return eval(f"lambda _cls, {names}: _new(_cls, ({names},))").__code__  # noqa: S307 - ours
 
     class _Made(type):
-        """Makes a named tuple of a class body, as typing does, without looking at the annotations' values."""
+        """Makes a named tuple of a class body, as typing does, without looking at the annotations' values.
+
+        To make one with `collections.namedtuple` costs seven times as much, which compiles its `__new__` every time.
+        """
 
         def __new__(cls, name: str, _: "tuple[type, ...]", body: "dict[str, object]") -> type:
-            fields = body.get("__annotations__") or body["__annotate_func__"](1)  # from Python 3.14 on they are lazy
-            defaults = [body.pop(field) for field in fields if field in body]
-            made = namedtuple(name, fields, defaults=defaults, module=body["__module__"])  # noqa: PYI024 - it becomes one
-            for key, value in body.items():
-                setattr(made, key, value)
-            return made
+            fields = tuple(body.get("__annotations__") or body["__annotate_func__"](1))  # lazy from Python 3.14 on
+            defaults = {field: body.pop(field) for field in fields if field in body}
+            code = _maker(len(fields)).replace(co_varnames=("_cls", *fields))
+            new = FunctionType(code, {"_new": _new}, "__new__", tuple(defaults.values()))
+            new.__qualname__ = f"{name}.__new__"
+            made = {"__slots__": (), "__new__": new, "_fields": fields, "_field_defaults": defaults}
+            return type(
+                name, (_Record,), {**made, "__match_args__": fields, **dict(zip(fields, _FIELDS, strict=False)), **body}
+            )
 
     class Literal:
         """Stands for its values."""
