@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from string import Formatter
 
-from ..scanner.startup import Any
+from ..scanner.startup import Any, late
 from .engine import Check, RuleError, Verdict, fail, undecided
 from .vocabulary import KINDS, types, unknown
 
@@ -23,7 +23,7 @@ stdlib:
 _ARGUMENT = 200
 """Characters of a value in a message."""
 
-_STRINGS = re.compile(r'"(?:\\.|[^"\\])*"|\'(?:\\.|[^\'\\])*\'')
+_STRINGS = late(r'"(?:\\.|[^"\\])*"|\'(?:\\.|[^\'\\])*\'')
 
 
 class DeclarationError(ValueError):
