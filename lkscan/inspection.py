@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 
+from .config.files import ConfigurationError
 from .inputs import Input
 from .reports.printable import printable
 from .scanner.labels import LabelFinder
 from .scanner.source import Limits
 from .scanner.startup import Any
-from .scanner.subjects import Binary, Container, File, Kernel, KernelCommandLine, Problem, Spec, System
+from .scanner.subjects import Binary, Container, File, Kernel, KernelCommandLine, Place, Problem, Spec, Subject, System
 from .scanning import read
 
 _BODY = Limits().body
@@ -40,21 +41,35 @@ class Facts:
 
 
 def inspect(
-    inputs: Iterable[Input | Problem], labels: LabelFinder, *, files: bool = False, binaries: bool = False
+    inputs: Iterable[Input | Problem],
+    labels_of: Callable[[str], LabelFinder],
+    *,
+    files: bool = False,
+    binaries: bool = False,
 ) -> list[Facts]:
-    """The facts of every input, in order; `files` and `binaries` ask for these lists too."""
+    """The facts of every input, in order; `files` and `binaries` ask for these lists too.
+
+    `labels_of` gives what finds labels for an input of a path; it may raise ConfigurationError.
+    """
     found = []
     for one in inputs:
         if isinstance(one, Problem):
             facts = Facts(one.place.artifacts[0], error=one.message, problems=[one])
         else:
             facts = Facts(one.paths[0], one.kind, files=[] if files else None, binaries=[] if binaries else None)
-            for subject in read(one, labels):
+            for subject in _read(one, labels_of):
                 _note(facts, subject)
             if not facts.is_whole and facts.problems:
                 facts.error = facts.error or facts.problems[0].message
         found.append(facts)
     return found
+
+
+def _read(one: Input, labels_of: Callable[[str], LabelFinder]) -> Iterator[Subject | Problem]:
+    try:
+        yield from read(one, labels_of(one.paths[0]))
+    except ConfigurationError as error:
+        yield Problem(Place((error.path,)), error.message, "unusable")
 
 
 def _note(facts: Facts, subject: object) -> None:

@@ -7,10 +7,10 @@ from .terminal import UsageError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable
 
     from .config.policies import Policies
     from .rules.engine import Rule
-    from .rules.funnel import Options
     from .scanner.labels import LabelFinder
     from .scanner.subjects import Problem
 
@@ -93,26 +93,14 @@ def _listed(text: str | None) -> tuple[str, ...] | None:
     return None if text is None else tuple(filter(None, map(str.strip, text.split(","))))
 
 
-def judgement(order: argparse.Namespace) -> Options:
-    """The options behind `add_judgement` alone, without a configuration. Raises UsageError."""
-    from .rules.catalogue import RULES
-    from .rules.engine import Profile
-    from .rules.funnel import Options, unknown
+def labels(order: argparse.Namespace) -> Callable[[str], LabelFinder]:
+    """What finds images' labels for an input of a path, behind `add_inputs` and `add_configuration`.
 
-    _set_date(order.date)
-    select, ignore = _listed(order.select) or (), _listed(order.ignore) or ()
-    if strangers := unknown((*select, *ignore), RULES):
-        raise UsageError(f"no rule is called {strangers[0]}; `lkscan rules` lists them")
-    profile = Profile[(order.profile or "regular").upper()]
-    return Options(profile, select, ignore, heed=not order.no_ignores, require_reason=order.require_reason)
+    Raises UsageError, as does what it gives, when a folder that was named is of no use.
+    """
+    from .config.policies import Overrides, Policies
 
-
-def labels(order: argparse.Namespace) -> LabelFinder:
-    """Where images' labels are looked for, by the order alone. Raises UsageError when a named folder is of no use."""
-    from .config.policies import labels as find
-    from .scanner.labels import LabelError
-
-    try:
-        return find(order.packages, order.cache)
-    except LabelError as error:
-        raise UsageError(str(error)) from None
+    found = Policies(
+        Overrides(packages=order.packages, cache=order.cache), config=order.config, search=not order.no_config
+    )
+    return lambda path: found(path).labels

@@ -340,8 +340,28 @@ def test_folders_are_relative_to_the_file(folder, capsys) -> None:
     build = "image: web\norg: mine\nconfig: {pid: host}\n"
     spec = "services:\n  - {name: web, image: 'mine/web:1'}\n"
     folder(a__lkscan_toml='packages = "../pkg"\nselect = ["LKN001"]', a__x_yml=spec, pkg__web__build_yml=build)
+    folder(**{".git__HEAD": ""})
+    assert main(["inspect", "a/x.yml", "-f", "json"]) == OK
+    assert json.loads(capsys.readouterr().out)[0]["containers"][0]["label"] == "newest"
     assert main(["a/x.yml", "-f", "json", "--fail-on", "never"]) == OK
     assert ids(capsys) == {"LKN001"}
+
+
+@pytest.mark.parametrize("key", ["packages", "cache"])
+@pytest.mark.parametrize("named", ["/", "..", "../repo-2", "link", "~"])
+def test_only_a_named_file_leads_out_of_its_repository(folder, capsys, key, named) -> None:
+    top = folder(**{"repo__.git__HEAD": "", "repo-2__index_json": "{}", "repo__x_yml": BAD})
+    folder(repo__lkscan_toml=f'{key} = "{named}"')
+    (top / "repo/link").symlink_to("..")
+    wanted = (
+        f"lkscan: repo/lkscan.toml: '{key}' leads out of the repository; only a file that --config names may do that\n"
+    )
+    assert main(["repo/x.yml"]) == USAGE
+    assert capsys.readouterr().err == wanted
+    assert main(["inspect", "repo/x.yml"]) == USAGE
+    assert capsys.readouterr().err == wanted
+    main(["repo/x.yml", "--config", "repo/lkscan.toml"])
+    assert "leads out" not in capsys.readouterr().err
 
 
 def test_the_public_api_takes_a_configuration(folder) -> None:

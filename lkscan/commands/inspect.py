@@ -6,13 +6,14 @@ import argparse
 
 from .. import inspection
 from ..inputs import gather
-from ..ordering import add_inputs, labels
+from ..ordering import add_configuration, add_inputs, labels
 from ..terminal import INCOMPLETE, OK, USAGE, warn
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """What the command takes."""
     add_inputs(parser)
+    add_configuration(parser)
     parser.add_argument("-f", "--format", choices=("text", "json"), default="text")
     parser.add_argument("--files", action="store_true", help="list every file, with its SHA-256")
     parser.add_argument("--binaries", action="store_true", help="list every ELF binary with its hardening")

@@ -54,6 +54,22 @@ class Finder:
         return self._found[folder]
 
 
+def repository(folder: str) -> str:
+    """The nearest folder upwards that holds `.git`; the folder itself where none does."""
+    here = folder
+    while not os.path.lexists(os.path.join(here, ".git")):
+        if here == os.path.dirname(here):
+            return folder
+        here = os.path.dirname(here)
+    return here
+
+
+def is_within(path: str, folder: str) -> bool:
+    """Whether a path is in a folder or is it, links followed."""
+    real, top = os.path.realpath(path), os.path.realpath(folder)
+    return os.path.commonpath((real, top)) == top
+
+
 def _in_folder(folder: str) -> str | None:
     own, project = os.path.join(folder, NAME), os.path.join(folder, PROJECT)
     if os.path.lexists(own):

@@ -13,7 +13,7 @@ from ..scanner.labels import LabelError, LabelFinder
 from ..scanner.startup import Any, NamedTuple
 from ..scanner.subjects import Problem
 from ..terminal import UsageError, complain, folder
-from .files import ConfigurationError, Finder
+from .files import ConfigurationError, Finder, is_within, repository
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -186,9 +186,9 @@ class Policies:
         order = self.overrides
         packages, cache = order.packages, order.cache
         if file and packages is None and file.packages is not None:
-            packages = _beside(file.path, file.packages)
+            packages = self._beside(file, "packages", file.packages)
         if file and cache is None and file.cache is not None:
-            cache = _beside(file.path, file.cache)
+            cache = self._beside(file, "cache", file.cache)
         key = (packages, cache)
         if key not in self._labels:
             try:
@@ -198,6 +198,17 @@ class Policies:
                     raise ConfigurationError(file.path, f"'packages' or 'cache': {error}") from None
                 raise UsageError(str(error)) from None
         return self._labels[key]
+
+    def _beside(self, file: Settings, key: str, named: str) -> str:
+        """A folder that a configuration names, as seen from here.
+
+        A file that was found, and not named by the user, may be of somebody who is not to make us read everywhere.
+        """
+        found = os.path.join(os.path.dirname(file.path), os.path.expanduser(named))
+        if file.path != self._config and not is_within(found, repository(os.path.dirname(absolute(file.path)))):
+            text = f"'{key}' leads out of the repository; only a file that --config names may do that"
+            raise ConfigurationError(file.path, text)
+        return found
 
 
 def configured(
@@ -232,11 +243,6 @@ def labels(packages: str | None, cache: str | None) -> LabelFinder:
 def _below(config: str, path: str) -> str:
     """The path as patterns in a configuration have it: relative to its folder."""
     return os.path.relpath(absolute(path), os.path.dirname(absolute(config))).replace(os.sep, "/")
-
-
-def _beside(path: str, named: str) -> str:
-    """A folder that a configuration file names, as seen from here."""
-    return os.path.join(os.path.dirname(path), os.path.expanduser(named))
 
 
 def absolute(path: str) -> str:
