@@ -183,7 +183,8 @@ def _bzip2(_memory: int) -> Decoder:
     return bz2.BZ2Decompressor()
 
 
-def _zstd_module() -> Any:  # noqa: ANN401 - one of two modules of the same shape
+def zstd_module() -> Any:  # noqa: ANN401 - one of two modules of the same shape
+    """The module for zstd: the standard library's from 3.14 on, else the same as a package of its own."""
     try:
         from compression import zstd
     except ImportError:
@@ -192,7 +193,7 @@ def _zstd_module() -> Any:  # noqa: ANN401 - one of two modules of the same shap
 
 
 def _zstd(memory: int) -> Decoder:
-    zstd = _zstd_module()
+    zstd = zstd_module()
     window = {zstd.DecompressionParameter.window_log_max: memory.bit_length() - 1}
     decoder: Decoder = zstd.ZstdDecompressor(options=window)
     return decoder

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from . import compression, cpio, iso9660, tar
+from . import compression, cpio, fat, iso9660, partitions, qcow2, tar, vhd, vmdk
 from .compression import identify
 from .source import Budget, DamagedError, LimitError, Limits, MemorySource, Source
 from .stream import HEAD, Stream, held, over
@@ -53,37 +53,14 @@ def _magic(name: str, magic: bytes, offset: int = 0) -> Format:
     return Format(lambda source: name if source.pread(offset, len(magic)) == magic else None)
 
 
-def _disk(source: Source) -> str | None:
-    """A disk with partitions: GPT's own magic, or a boot sector's mark and a partition table that can be."""
-    if source.pread(512, 8) == b"EFI PART":
-        return "disk images (GPT)"
-    head = source.pread(0, 512)
-    entries = [head[at : at + 16] for at in range(446, 510, 16)]
-    plausible = all(len(entry) == 16 and entry[0] in {0, 0x80} for entry in entries)  # noqa: PLR2004 - its length
-    used = any(entry[4] and any(entry[12:]) for entry in entries if len(entry) == 16)  # noqa: PLR2004 - its length
-    return "disk images (MBR)" if head[510:] == b"\x55\xaa" and plausible and used else None
-
-
-def _fat(source: Source) -> str | None:
-    head = source.pread(0, 512)
-    return (
-        "FAT file systems" if head[510:] == b"\x55\xaa" and (head[54:57] == b"FAT" or head[82:85] == b"FAT") else None
-    )
-
-
-def _vhd(source: Source) -> str | None:
-    is_vhd = b"conectix" in {source.pread(0, 8), source.pread(max(0, source.size - 512), 8)}
-    return "VHD images" if is_vhd else None
-
-
 FORMATS = (
     Format(iso9660.sniff, open_source=iso9660.entries),  # before MBR: images for both CD and disk bear both marks
+    Format(qcow2.sniff, open_source=qcow2.entries, nested=True),
+    Format(vmdk.sniff, open_source=vmdk.entries, nested=True),
+    Format(vhd.sniff, open_source=vhd.entries, nested=True),
     Format(lambda source: "cpio" if cpio.sniff(source.pread(0, 6)) else None, cpio.entries, nested=True),
     Format(lambda source: identify(source.pread(0, 16)), _unpack, nested=True),
     Format(lambda source: "tar" if tar.sniff(source.pread(0, tar.BLOCK)) else None, tar.entries),
-    _magic("qcow2 images", b"QFI\xfb"),
-    _magic("VMDK images", b"KDMV"),
-    _magic("VMDK images", b"# Disk DescriptorFile"),
     _magic("squashfs file systems", b"hsqs"),
     _magic("squashfs file systems", b"sqsh"),
     _magic("EROFS file systems", b"\xe2\xe1\xf5\xe0", 1024),
@@ -95,9 +72,8 @@ FORMATS = (
     _magic("LZO files", b"\x89LZO\0\r\n\x1a\n"),
     _magic("7z archives", b"7z\xbc\xaf\x27\x1c"),
     _magic("ZIP archives", b"PK\x03\x04"),
-    Format(_vhd),
-    Format(_fat),
-    Format(_disk),
+    Format(fat.sniff, open_source=fat.entries),
+    Format(partitions.sniff, open_source=partitions.entries, nested=True),
 )
 """In the order in which they are asked."""
 
@@ -212,6 +188,8 @@ class Peeler:
                 yield file
                 if content is not None and self._is_layer(file, content):
                     yield from self.peel(content, file.place, chain)
+        if one.open_source and stream.failure:
+            raise stream.failure
 
     def _layer(self, layer: Layer, place: Place, chain: tuple[str, ...]) -> Iterator[File | Problem]:
         content = layer.content

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from io import BytesIO
 
-from .source import Budget, Chunks, DamagedError, LimitError, Limits, MemorySource, Source
+from .source import Budget, Chunks, DamagedError, LimitError, Limits, Source
 
 PIECE = 1 << 18
 """Bytes asked of a source at once."""
+_SPARSE = 1 << 16
+"""Bytes that are looked at together when zeros are left out."""
 HEAD = 1 << 12
 """Bytes of a file that are fetched to see what it is."""
 
@@ -186,13 +188,45 @@ def _preads(source: Source, budget: Budget, what: str) -> Iterator[bytes]:
         yield piece
 
 
+class Sparse:
+    """What was read of a stream, without the stretches of zeros: a Source."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self.kept = 0
+        self._pieces: dict[int, bytes] = {}
+
+    def append(self, piece: bytes) -> None:
+        """Add what comes next: `_SPARSE` bytes, fewer only at the end."""
+        if piece.count(0) != len(piece):
+            self._pieces[self.size // _SPARSE] = piece
+            self.kept += len(piece)
+        self.size += len(piece)
+
+    def pread(self, offset: int, length: int) -> bytes:
+        """See Source."""
+        end = min(offset + length, self.size)
+        pieces = []
+        while offset < end:
+            number, skip = divmod(offset, _SPARSE)
+            wanted = min(_SPARSE - skip, end - offset)
+            piece = self._pieces.get(number)
+            pieces.append(bytes(wanted) if piece is None else piece[skip : skip + wanted])
+            offset += wanted
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
 def held(stream: Stream, limits: Limits) -> Source:
-    """Random access to the rest of a stream: its own source, or all of it in memory. Raises DamagedError."""
+    """Random access to the rest of a stream: its own source, or all that can be read of it in memory, zeros left out.
+
+    Where it breaks off, `stream.failure` says why. Raises LimitError.
+    """
     if stream.source is not None:
         return stream.source
-    data = stream.peek(limits.body + 1)
-    if len(data) > limits.body:
-        raise LimitError(f"needs random access and is larger than {limits.body} bytes (limit: body)")
-    if stream.failure:
-        raise stream.failure
-    return MemorySource(data)
+    found = Sparse()
+    while piece := stream.peek(_SPARSE):
+        stream.skip(len(piece), "")
+        found.append(piece)
+        if found.kept > limits.body:
+            raise LimitError(f"needs random access and holds more than {limits.body} bytes (limit: body)")
+    return found

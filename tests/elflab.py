@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import lz4.block
 
-from lkscan.scanner.compression import _zstd_module
+from lkscan.scanner.compression import zstd_module
 from lkscan.scanner.subjects import File, Place
 
 REL, EXEC, DYN, CORE = 1, 2, 3, 4
@@ -141,7 +141,7 @@ def lzma_alone(data: bytes) -> bytes:
 
 
 def zstd(data: bytes) -> bytes:
-    return _zstd_module().compress(data)
+    return zstd_module().compress(data)
 
 
 PACKERS = {

@@ -18,7 +18,7 @@ from lkscan.scanner.source import Budget, DamagedError, LimitError, Limits
 
 
 def _zstd(data):
-    return compression._zstd_module().compress(data)
+    return compression.zstd_module().compress(data)
 
 
 def _lz4(data):
@@ -155,8 +155,8 @@ def test_without_isal_zlib_is_used(monkeypatch):
 def test_a_window_larger_than_the_limit_is_refused():
     with pytest.raises(DamagedError, match="xz"):
         unpacked("xz", lzma.compress(DATA, preset=9), memory=1 << 20)
-    large = compression._zstd_module().compress(
-        random.Random(3).randbytes(3 << 20), options={compression._zstd_module().CompressionParameter.window_log: 25}
+    large = compression.zstd_module().compress(
+        random.Random(3).randbytes(3 << 20), options={compression.zstd_module().CompressionParameter.window_log: 25}
     )
     with pytest.raises(DamagedError, match="zstd"):
         unpacked("zstd", large * 2, memory=1 << 15)

@@ -1,0 +1,132 @@
+"""qcow2 disks, versions 2 and 3, as QEMU's docs/interop/qcow2.rst has them; nothing outside of the file is ever opened.
+
+Snapshots are passed over: what is read is the disk as it would start. A backing file, an external data file, encryption
+and features that nobody knows are refused, as the disk is not whole without them.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from .blocks import DISK_LIMIT, TABLE_LIMIT, ZEROS, Blocks, Packed, Place, Tables
+from .compression import zstd_module
+from .source import DamagedError, LimitError, Source
+from .tree import Entry, Layer, Tree, text
+from .yamlpos import shown
+
+MAGIC = b"QFI\xfb"
+_VERSIONS = (2, 3)
+_CLUSTER_BITS = range(9, 22)
+_FIELDS = struct.Struct(">IQIIQIIQ")
+"""From byte 4: version, backing file (offset, length), cluster bits, size, encryption, table (length, offset)."""
+_OFFSET = (1 << 56) - 512
+_COMPRESSED = 1 << 62
+_ZERO = 1
+_SECTOR = 512
+
+_DATA_FILE = 4
+"""Incompatible feature: the content is in another file."""
+_KNOWN = 1 | 2 | 8
+"""Incompatible features that do not matter (dirty, corrupt: of reference counts) or are read (compression type)."""
+
+
+class Header(NamedTuple):
+    """The fields of a header that matter here; sizes and offsets are in bytes."""
+
+    size: int
+    cluster_bits: int
+    table: int
+    entries: int
+    incompatible: int
+    zstd: bool
+    encryption: int
+    backing: tuple[int, int]
+
+
+def sniff(source: Source) -> str | None:
+    """`qcow2`, or None for anything else."""
+    return "qcow2" if source.pread(0, 4) == MAGIC else None
+
+
+def entries(source: Source, _tree: Tree) -> Iterator[Entry]:
+    """The disk inside, as one layer. Raises DamagedError, LimitError."""
+    yield Layer(disk(source))
+
+
+def disk(source: Source) -> Blocks:
+    """The disk as its guest sees it. Raises DamagedError where it is not whole without another file, LimitError."""
+    header = _header(source)
+    _check(source, header)
+    cluster = 1 << header.cluster_bits
+    per_table = cluster // 8
+    first = Tables(source, "Q", "big", header.entries, 1)
+    second = Tables(source, "Q", "big", per_table)
+
+    def locate(number: int) -> Place:
+        table = first.at(header.table, number // per_table) & _OFFSET
+        entry = second.at(table, number % per_table) if table else 0
+        if entry & _COMPRESSED:
+            return _packed(entry, header.cluster_bits)
+        return ZEROS if entry & _ZERO or not entry & _OFFSET else entry & _OFFSET
+
+    return Blocks(source, header.size, cluster, locate, lambda place: _unpacked(source, place, cluster, header.zstd))
+
+
+def _header(source: Source) -> Header:
+    data = source.pread(0, 112)
+    if len(data) < 72:  # noqa: PLR2004 - a header of version 2
+        raise DamagedError(f"the qcow2 header breaks off at byte {len(data)}")
+    version, backing, length, bits, size, encryption, entries_, table = _FIELDS.unpack_from(data, 4)
+    if version not in _VERSIONS:
+        raise DamagedError(f"the qcow2 disk is of version {version}; 2 and 3 are read")
+    incompatible, zstd = 0, False
+    if version == 3:  # noqa: PLR2004 - it has more fields
+        incompatible = int.from_bytes(data[72:80], "big")
+        zstd = bool(incompatible & 8 and data[104:105] == b"\1")
+    return Header(size, bits, table, entries_, incompatible, zstd, encryption, (backing, length))
+
+
+def _check(source: Source, header: Header) -> None:
+    if any(header.backing):
+        offset, length = header.backing
+        name = source.pread(offset, min(length, 1023))
+        raise DamagedError(f"the qcow2 disk rests on another file, '{shown(text(name))}', which is never opened")
+    if header.incompatible & _DATA_FILE:
+        raise DamagedError("the qcow2 disk keeps its content in another file, which is never opened")
+    if header.encryption:
+        raise DamagedError("the qcow2 disk is encrypted")
+    if header.incompatible & ~_KNOWN:
+        raise DamagedError(f"the qcow2 disk uses features that are not read (bits {header.incompatible & ~_KNOWN:#x})")
+    if header.cluster_bits not in _CLUSTER_BITS:
+        raise DamagedError(f"the qcow2 disk has clusters of 2^{header.cluster_bits} bytes")
+    if header.size > DISK_LIMIT:
+        raise LimitError(f"the virtual disk has {header.size} bytes, more than {DISK_LIMIT}")
+    if header.entries * 8 > TABLE_LIMIT:
+        raise LimitError(f"the disk's table has {header.entries} entries, more than {TABLE_LIMIT // 8}")
+    needed = -(-header.size >> 2 * header.cluster_bits - 3)
+    if needed > header.entries:
+        raise DamagedError(f"the qcow2 disk's table has {header.entries} entries and needs {needed}")
+
+
+def _packed(entry: int, bits: int) -> Packed:
+    """Offset, and length up to the last sector that the cluster reaches into."""
+    shift = 62 - (bits - 8)
+    at = entry & (1 << shift) - 1
+    sectors = (entry >> shift & (1 << bits - 8) - 1) + 1
+    return Packed(at, sectors * _SECTOR - at % _SECTOR)
+
+
+def _unpacked(source: Source, place: Packed, cluster: int, zstd: bool) -> bytes:  # noqa: FBT001 - one of two kinds
+    """A compressed cluster: raw deflate, or a zstd frame; never more than a cluster comes out."""
+    data = source.pread(*place)
+    try:
+        decoder = zstd_module().ZstdDecompressor() if zstd else zlib.decompressobj(-15)
+        found: bytes = decoder.decompress(data, cluster)
+    except Exception as error:  # each library has its own class
+        raise DamagedError(f"the compressed cluster at byte {place.at} is damaged") from error
+    if len(found) < cluster:
+        raise DamagedError(f"the compressed cluster at byte {place.at} holds {len(found)} bytes, not {cluster}")
+    return found

@@ -1,0 +1,77 @@
+"""VHD disks, fixed and dynamic, as Microsoft's Virtual Hard Disk Image Format Specification (2006) has them.
+
+A differencing disk is refused, as it is not whole without its parent, which is never opened.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+
+from .blocks import DISK_LIMIT, TABLE_LIMIT, ZEROS, Blocks, Place, Tables
+from .source import DamagedError, LimitError, Source
+from .stream import Part
+from .tree import Entry, Layer, Tree
+
+COOKIE = b"conectix"
+_FOOTER = 512
+_KINDS = {2: "fixed", 3: "dynamic", 4: "differencing"}
+_UNUSED = 0xFFFFFFFF
+_SECTOR = 512
+_HEADER = struct.Struct(">8sQQIII")
+"""Of a dynamic disk: cookie, next structure, table's offset, version, entries, bytes of a block."""
+
+
+def sniff(source: Source) -> str | None:
+    """`VHD (fixed)` and the like; None for anything else. The footer counts; a dynamic disk has a copy at its start."""
+    footer = _footer(source)
+    return f"VHD ({_KINDS.get(int.from_bytes(footer[60:64], 'big'), 'of unknown kind')})" if footer else None
+
+
+def entries(source: Source, _tree: Tree) -> Iterator[Entry]:
+    """The disk inside, as one layer. Raises DamagedError, LimitError."""
+    yield Layer(disk(source))
+
+
+def disk(source: Source) -> Source:
+    """The disk as its guest sees it. Raises DamagedError where it is not whole without another file, LimitError."""
+    footer = _footer(source)
+    size, kind = int.from_bytes(footer[48:56], "big"), _KINDS.get(int.from_bytes(footer[60:64], "big"))
+    if size > DISK_LIMIT:
+        raise LimitError(f"the virtual disk has {size} bytes, more than {DISK_LIMIT}")
+    if kind == "fixed":
+        return Part(source, ((0, min(size, source.size)),))
+    if kind == "dynamic":
+        return _dynamic(source, size, int.from_bytes(footer[16:24], "big"))
+    why = "rests on another file, which is never opened" if kind else "is of a kind that nobody knows"
+    raise DamagedError(f"the VHD disk {why}")
+
+
+def _footer(source: Source) -> bytes:
+    """The 512 bytes at the end, or their copy at the start; "" when neither is there."""
+    for at in (max(0, source.size - _FOOTER), max(0, source.size - _FOOTER + 1), 0):
+        data = source.pread(at, _FOOTER)
+        if data.startswith(COOKIE) and len(data) >= _FOOTER - 1:
+            return data
+    return b""
+
+
+def _dynamic(source: Source, size: int, header: int) -> Blocks:
+    data = source.pread(header, _HEADER.size)
+    if not data.startswith(b"cxsparse") or len(data) < _HEADER.size:
+        raise DamagedError(f"the VHD disk has no header at byte {header}")
+    _, _, table, _, count, block = _HEADER.unpack(data)
+    if block < _SECTOR or block > 1 << 30 or block & block - 1:
+        raise DamagedError(f"the VHD disk has blocks of {block} bytes")
+    if count * 4 > TABLE_LIMIT:
+        raise LimitError(f"the disk's table has {count} entries, more than {TABLE_LIMIT // 4}")
+    if count < -(-size // block):
+        raise DamagedError(f"the VHD disk's table has {count} entries and needs {-(-size // block)}")
+    bitmap = -(-block // _SECTOR // 8 // _SECTOR) * _SECTOR
+    places = Tables(source, "I", "big", count, 1)
+
+    def locate(number: int) -> Place:
+        sector = places.at(table, number)
+        return ZEROS if sector == _UNUSED else sector * _SECTOR + bitmap
+
+    return Blocks(source, size, block, locate)
