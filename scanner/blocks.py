@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 from array import array
+from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from .source import DamagedError, Source
@@ -125,3 +126,49 @@ class Tables:
         if sys.byteorder != self._order:
             found.byteswap()
         return found
+
+
+class Run(NamedTuple):
+    """A stretch of a file: `length` bytes from `start` on lie at `at` in the source, or are ZEROS."""
+
+    start: int
+    length: int
+    at: int
+
+
+class Mapped:
+    """A file of `size` bytes made of runs, zeros where there is none: a Source."""
+
+    def __init__(self, source: Source, size: int, runs: Iterable[Run]) -> None:
+        """`runs` may come in any order; where they overlap, the one that starts later counts."""
+        self.size = size
+        self._source = source
+        self._runs = sorted(run for run in runs if run.at != ZEROS and run.length > 0)
+        self._starts = [run.start for run in self._runs]
+
+    @property
+    def end(self) -> int:
+        """Where in the source the last of its bytes ends."""
+        inside = (run.at + min(run.length, self.size - run.start) for run in self._runs if run.start < self.size)
+        return max(inside, default=0)
+
+    def pread(self, offset: int, length: int) -> bytes:
+        """See Source."""
+        end = min(offset + length, self.size)
+        pieces: list[bytes] = []
+        index = bisect_right(self._starts, offset) - 1
+        while offset < end:
+            following = self._starts[index + 1] if index + 1 < len(self._starts) else end
+            run = self._runs[index] if index >= 0 else None
+            if run is not None and offset < run.start + run.length:
+                wanted = min(run.start + run.length, following, end) - offset
+                piece = self._source.pread(run.at + offset - run.start, wanted)
+            else:
+                wanted = min(following, end) - offset
+                piece = bytes(wanted)
+            pieces.append(piece)
+            offset += len(piece)
+            if len(piece) < wanted:
+                break
+            index += offset >= following and index + 1 < len(self._starts)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from . import compression, cpio, fat, iso9660, partitions, qcow2, tar, vhd, vmdk
+from . import compression, cpio, ext, fat, iso9660, partitions, qcow2, tar, vhd, vmdk
 from .compression import identify
 from .source import Budget, DamagedError, LimitError, Limits, MemorySource, Source
 from .stream import HEAD, Stream, held, over
@@ -64,7 +64,7 @@ FORMATS = (
     _magic("squashfs file systems", b"hsqs"),
     _magic("squashfs file systems", b"sqsh"),
     _magic("EROFS file systems", b"\xe2\xe1\xf5\xe0", 1024),
-    _magic("ext4 file systems", b"\x53\xef", 1080),
+    Format(ext.sniff, open_source=ext.entries, nested=True),
     _magic("uImages", b"\x27\x05\x19\x56"),
     _magic("cpio archives of the old kind", b"070707"),
     _magic("cpio archives of the old kind", b"\xc7\x71"),
