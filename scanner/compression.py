@@ -311,3 +311,43 @@ def peek(data: bytes, kind: str, length: int) -> bytes:
     if not out and not decoder.eof:
         raise DamagedError(f"{kind} data breaks off at byte {len(data)}")
     return out
+
+
+def unpack(kind: str, data: bytes, limit: int, what: str) -> bytes:
+    """One block that was compressed as a whole, up to `limit` bytes of it.
+
+    `kind`: `zlib`, `deflate` (the same without a header), `lzma`, `xz`, `zstd`, `lz4` (a bare block), `lzo`. Raises
+    DamagedError, naming `what`, where it is damaged or, as far as the library can tell, holds more than that.
+    """
+    try:
+        return _unpack(kind, data, limit)
+    except Exception as error:  # each library has its own class
+        raise DamagedError(f"{what} is damaged ({kind})") from error
+
+
+def _unpack(kind: str, data: bytes, limit: int) -> bytes:
+    found: bytes
+    if kind in {"zlib", "deflate"}:
+        fast = _fast_zlib() or zlib
+        found = fast.decompressobj(15 if kind == "zlib" else -15).decompress(data, limit)
+    elif kind == "lz4":
+        from lz4.block import decompress
+
+        found = decompress(data, uncompressed_size=limit)
+    elif kind == "lzo":
+        from lzallright import LZOCompressor
+
+        found = LZOCompressor.decompress(data, limit)[:limit]
+    else:
+        found = _DECODERS[kind](Limits().memory).decompress(data, limit)
+    return found
+
+
+@cache
+def _fast_zlib() -> Any:  # noqa: ANN401 - a module that is optional
+    """ISA-L in the shape of zlib, if the extra `fast` is installed."""
+    try:
+        from isal import isal_zlib
+    except ImportError:
+        return None
+    return isal_zlib

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from . import compression, cpio, ext, fat, iso9660, partitions, qcow2, tar, vhd, vmdk
+from . import compression, cpio, ext, fat, iso9660, partitions, qcow2, squashfs, tar, vhd, vmdk
 from .compression import identify
 from .source import Budget, DamagedError, LimitError, Limits, MemorySource, Source
 from .stream import HEAD, Stream, held, over
@@ -61,8 +61,8 @@ FORMATS = (
     Format(lambda source: "cpio" if cpio.sniff(source.pread(0, 6)) else None, cpio.entries, nested=True),
     Format(lambda source: identify(source.pread(0, 16)), _unpack, nested=True),
     Format(lambda source: "tar" if tar.sniff(source.pread(0, tar.BLOCK)) else None, tar.entries),
-    _magic("squashfs file systems", b"hsqs"),
-    _magic("squashfs file systems", b"sqsh"),
+    Format(squashfs.sniff, open_source=squashfs.entries, nested=True),
+    _magic("squashfs file systems of the big-endian kind", b"sqsh"),
     _magic("EROFS file systems", b"\xe2\xe1\xf5\xe0", 1024),
     Format(ext.sniff, open_source=ext.entries, nested=True),
     _magic("uImages", b"\x27\x05\x19\x56"),
@@ -188,6 +188,8 @@ class Peeler:
                 yield file
                 if content is not None and self._is_layer(file, content):
                     yield from self.peel(content, file.place, chain)
+                elif content is not None and content.failure and one.open_source:
+                    yield Problem(file.place, f"{content.failure}; get a whole copy of the image")
         if one.open_source and stream.failure:
             raise stream.failure
 
