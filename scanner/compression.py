@@ -316,7 +316,8 @@ def peek(data: bytes, kind: str, length: int) -> bytes:
 def unpack(kind: str, data: bytes, limit: int, what: str) -> bytes:
     """One block that was compressed as a whole, up to `limit` bytes of it.
 
-    `kind`: `zlib`, `deflate` (the same without a header), `lzma`, `xz`, `zstd`, `lz4` (a bare block), `lzo`. Raises
+    `kind`: `zlib`, `deflate` (the same without a header), `lzma`, `xz`, `zstd`, `lz4` (a bare block), `lzo`,
+    `microlzma` (a bare LZMA stream whose first byte holds its properties, inverted). Raises
     DamagedError, naming `what`, where it is damaged or, as far as the library can tell, holds more than that.
     """
     try:
@@ -334,6 +335,8 @@ def _unpack(kind: str, data: bytes, limit: int) -> bytes:
         from lz4.block import decompress
 
         found = decompress(data, uncompressed_size=limit)
+    elif kind == "microlzma":
+        found = _microlzma(data, limit)
     elif kind == "lzo":
         from lzallright import LZOCompressor
 
@@ -341,6 +344,16 @@ def _unpack(kind: str, data: bytes, limit: int) -> bytes:
     else:
         found = _DECODERS[kind](Limits().memory).decompress(data, limit)
     return found
+
+
+def _microlzma(data: bytes, limit: int) -> bytes:
+    import lzma
+
+    properties = ~data[0] & 0xFF
+    rest, lc = divmod(properties, 9)
+    pb, lp = divmod(rest, 5)
+    filters = [{"id": lzma.FILTER_LZMA1, "dict_size": max(4096, limit), "lc": lc, "lp": lp, "pb": pb}]
+    return lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=filters).decompress(b"\0" + data[1:], limit)
 
 
 @cache

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from . import compression, cpio, ext, fat, iso9660, partitions, qcow2, squashfs, tar, vhd, vmdk
+from . import compression, cpio, erofs, ext, fat, iso9660, partitions, qcow2, squashfs, tar, vhd, vmdk
 from .compression import identify
 from .source import Budget, DamagedError, LimitError, Limits, MemorySource, Source
 from .stream import HEAD, Stream, held, over
@@ -63,7 +63,7 @@ FORMATS = (
     Format(lambda source: "tar" if tar.sniff(source.pread(0, tar.BLOCK)) else None, tar.entries),
     Format(squashfs.sniff, open_source=squashfs.entries, nested=True),
     _magic("squashfs file systems of the big-endian kind", b"sqsh"),
-    _magic("EROFS file systems", b"\xe2\xe1\xf5\xe0", 1024),
+    Format(erofs.sniff, open_source=erofs.entries, nested=True),
     Format(ext.sniff, open_source=ext.entries, nested=True),
     _magic("uImages", b"\x27\x05\x19\x56"),
     _magic("cpio archives of the old kind", b"070707"),

@@ -1,0 +1,312 @@
+"""EROFS, as the kernel's fs/erofs/erofs_fs.h and Documentation/filesystems/erofs.rst have it: plain, inline, in chunks.
+
+Compressed files are read by `erofs_clusters`. Files spread over several devices, and fragments, are not read: each is
+said. LinuxKit's `kernel+erofs` uses neither these nor compression.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from . import erofs_clusters as clusters
+from .blocks import ZEROS, Mapped, Run
+from .source import DamagedError, LimitError, Source
+from .stream import Stream, over
+from .tree import KINDS, Entry, Tree, text
+
+MAGIC = b"\xe2\xe1\xf5\xe0"
+_SUPERBLOCK = 1024
+_SUPER = struct.Struct("<4sIIBBHQQIIII16s16sIHHHBBIQ")
+_SLOT = 32
+"""Bytes of an inode's place: node ids count them."""
+_KNOWN = 0x1 | 0x2 | 0x4 | 0x8 | 0x10 | 0x20 | 0x40
+"""Incompatible features that are read, or told file by file: padding, big clusters, chunks, devices, tails …"""
+_PADDED = 0x1
+"""Feature: compressed data stands at the end of its cluster, so that its length is known."""
+_PLAIN, _FULL, _INLINE, _COMPACT, _CHUNKS = range(5)
+_BLOCK_BITS = range(9, 17)
+_HOLE = 0xFFFFFFFF
+_INDEXED = 0x20
+"""Flag of a file in chunks: eight bytes a chunk instead of four."""
+_RUNS = 1 << 20
+_DIRECTORY_BYTES = 64 << 20
+_DIRENT = struct.Struct("<QHBB")
+_XATTR_HEAD = 12
+_LONG_PREFIX = 0x80
+_PREFIXES = {
+    1: "user.",
+    2: "system.posix_acl_access",
+    3: "system.posix_acl_default",
+    4: "trusted.",
+    5: "lustre.",
+    6: "security.",
+}
+
+
+class Super(NamedTuple):
+    """The superblock; sizes and offsets are in bytes."""
+
+    block: int
+    root: int
+    blocks: int
+    inodes: int
+    xattrs: int
+    incompatible: int
+
+
+class _Inode(NamedTuple):
+    """An inode; `end` is where it and its attributes end, `at` where it begins, `value` what its last field holds."""
+
+    nid: int
+    at: int
+    end: int
+    layout: int
+    mode: int
+    owner: tuple[int, int]
+    links: int
+    size: int
+    value: int
+    xattrs: bytes
+
+
+def sniff(source: Source) -> str | None:
+    """`EROFS`, or None for anything else."""
+    return "EROFS" if source.pread(_SUPERBLOCK, 4) == MAGIC else None
+
+
+def entries(source: Source, tree: Tree) -> Iterator[Entry]:
+    """The files, directory by directory. Raises DamagedError where there is no file system to read."""
+    found = _super(source)
+    if found.blocks * found.block > source.size:
+        yield tree.problem(
+            b".", f"the file system has {found.blocks * found.block} bytes, but the image ends at byte {source.size}"
+        )
+    yield from _Walk(source, found, tree).all()
+
+
+def _super(source: Source) -> Super:
+    data = source.pread(_SUPERBLOCK, _SUPER.size)
+    if len(data) < _SUPER.size:
+        raise DamagedError("the EROFS superblock breaks off")
+    _, _, _, bits, _, root, _, _, _, blocks, inodes, xattrs, _, _, incompatible, *_ = _SUPER.unpack(data)
+    if bits not in _BLOCK_BITS:
+        raise DamagedError(f"the EROFS has blocks of 2^{bits} bytes")
+    if incompatible & ~_KNOWN:
+        raise DamagedError(f"the EROFS uses features that are not read (bits {incompatible & ~_KNOWN:#x})")
+    return Super(1 << bits, root, blocks, inodes << bits, xattrs << bits, incompatible)
+
+
+class _Pending(NamedTuple):
+    """A directory still to be read, and the nodes of those that lead to it."""
+
+    path: bytes
+    inode: _Inode
+    above: tuple[int, ...]
+
+
+class _Walk:
+    """The walk through the directories."""
+
+    def __init__(self, source: Source, found: Super, tree: Tree) -> None:
+        self._source = source
+        self._super = found
+        self._tree = tree
+        self._linked: dict[int, str] = {}
+        self._pending: list[_Pending] = []
+
+    def all(self) -> Iterator[Entry]:
+        """Everything, the root first."""
+        root = self._inode(self._super.root)
+        yield self._tree.entry(b".", root.mode, root.owner, 0, xattrs=self._attributes(root))
+        self._pending = [_Pending(b"", root, ())]
+        while self._pending:
+            here = self._pending.pop()
+            level = len(self._pending)
+            try:
+                for nid, name in self._names(here.inode):
+                    self._tree.budget.entry()
+                    yield from self._item(nid, here.path + name, here)
+            except LimitError:
+                raise
+            except DamagedError as error:
+                yield self._tree.problem(here.path or b".", str(error))
+            self._pending[level:] = reversed(self._pending[level:])
+
+    def _item(self, nid: int, name: bytes, here: _Pending) -> Iterator[Entry]:
+        try:
+            inode = self._inode(nid)
+            xattrs = self._attributes(inode)
+        except LimitError:
+            raise
+        except DamagedError as error:
+            yield self._tree.problem(name, f"{error}; entry skipped")
+            return
+        kind = KINDS.get(inode.mode & 0o170000)
+        if kind == "dir":
+            yield self._tree.entry(name, inode.mode, inode.owner, 0, xattrs=xattrs)
+            if nid in {*here.above, here.inode.nid}:
+                yield self._tree.problem(name, "the directory holds itself; not followed")
+            elif len(here.above) >= self._tree.budget.limits.depth:
+                yield self._tree.problem(name, "the directory is nested too deep (limit: depth); not followed")
+            else:
+                self._pending.append(_Pending(name + b"/", inode, (*here.above, here.inode.nid)))
+        elif nid in self._linked:
+            yield self._tree.entry(name, inode.mode, inode.owner, 0, kind="hardlink", link=self._linked[nid])
+        else:
+            if inode.links > 1:
+                self._linked[nid] = self._tree.path(name)
+            yield from self._leaf(inode, name, kind or "", xattrs)
+
+    def _leaf(self, inode: _Inode, name: bytes, kind: str, xattrs: dict[str, bytes]) -> Iterator[Entry]:
+        if kind not in {"file", "symlink"}:
+            yield self._tree.entry(name, inode.mode, inode.owner, 0, xattrs=xattrs)
+            return
+        try:
+            content = self._content(inode)
+            target = self._read(content, self._tree.budget.limits.path) if kind == "symlink" else b""
+        except LimitError:
+            raise
+        except DamagedError as error:
+            yield self._tree.entry(name, inode.mode, inode.owner, inode.size, xattrs=xattrs)
+            yield self._tree.problem(name, f"the content is not read: {error}")
+            return
+        if kind == "symlink":
+            yield self._tree.entry(name, inode.mode, inode.owner, inode.size, link=text(target), xattrs=xattrs)
+            return
+        stream = over(content, self._tree.budget, "the content of the file") if inode.size else Stream(iter(()))
+        yield self._tree.entry(name, inode.mode, inode.owner, inode.size, stream, xattrs=xattrs)
+        stream.close()
+        end = content.end if isinstance(content, Mapped) else 0
+        if end > self._source.size and not stream.failure:
+            why = f"the content ends at byte {end}, behind the end of the image at byte {self._source.size}"
+            yield self._tree.problem(name, why)
+
+    # --- inodes
+
+    def _inode(self, nid: int) -> _Inode:
+        """An inode by its node id. Raises DamagedError."""
+        at = self._super.inodes + nid * _SLOT
+        raw = self._source.pread(at, 64) if nid < 1 << 48 else b""
+        extended = bool(raw[:1] and raw[0] & 1)
+        if len(raw) < (64 if extended else 32):
+            raise DamagedError(f"node {nid} is behind the end of the image")
+        form, count, mode = struct.unpack_from("<HHH", raw)
+        if extended:
+            size, value, _, uid, gid = struct.unpack_from("<QIIII", raw, 8)
+            links = int.from_bytes(raw[44:48], "little")
+        else:
+            links, size, _, value, _, uid, gid = struct.unpack_from("<HIIIIHH", raw, 6)
+        length = 64 if extended else 32
+        attributes = _XATTR_HEAD + 4 * (count - 1) if count else 0
+        xattrs = self._source.pread(at + length, attributes)
+        if len(xattrs) < attributes:
+            raise DamagedError(f"the attributes of node {nid} are behind the end of the image")
+        end = at + length + attributes
+        return _Inode(nid, at, end, form >> 1 & 7, mode, (uid, gid), links, size, value, xattrs)
+
+    # --- content
+
+    def _content(self, inode: _Inode) -> Source:
+        """The bytes of a file, link or directory. Raises DamagedError, LimitError."""
+        block = self._super.block
+        if inode.layout in {_PLAIN, _INLINE}:
+            runs = [Run(0, inode.size, inode.value * block)]
+            if inode.layout == _INLINE:
+                whole = inode.size - inode.size % block
+                runs = [Run(0, whole, inode.value * block), Run(whole, inode.size - whole, inode.end)]
+            return Mapped(self._source, inode.size, runs)
+        if inode.layout == _CHUNKS:
+            return Mapped(self._source, inode.size, self._chunks(inode))
+        if inode.layout in {_FULL, _COMPACT} and not self._super.incompatible & _PADDED:
+            raise DamagedError("it is compressed in the way of Linux 5.2 and before, which is not read")
+        if inode.layout in {_FULL, _COMPACT}:
+            spend = self._tree.budget.spend
+            return clusters.content(self._source, inode.end, inode.size, block, spend, compact=inode.layout == _COMPACT)
+        raise DamagedError(f"its layout is one that nobody knows ({inode.layout})")
+
+    def _chunks(self, inode: _Inode) -> list[Run]:
+        block = self._super.block
+        chunk = block << (inode.value & 0x1F)
+        width = 8 if inode.value & _INDEXED else 4
+        count = -(-inode.size // chunk)
+        if count > _RUNS:
+            raise LimitError(f"a file of more than {_RUNS} chunks")
+        data = self._source.pread(inode.end + -inode.end % width, count * width)
+        self._tree.budget.spend(len(data))
+        if len(data) < count * width:
+            raise DamagedError("the table of chunks is behind the end of the image")
+        if width == 4:  # noqa: PLR2004 - bytes of a block's number
+            return [_run(i, chunk, block, at) for i, (at,) in enumerate(struct.iter_unpack("<I", data))]
+        rows = list(struct.iter_unpack("<HHI", data))
+        if any(device for _, device, _ in rows):
+            raise DamagedError("it lies on another device")
+        return [_run(i, chunk, block, at) for i, (_, _, at) in enumerate(rows)]
+
+    def _read(self, content: Source, limit: int) -> bytes:
+        """All of something that must be small. Raises DamagedError."""
+        if content.size > limit:
+            raise DamagedError(f"it has {content.size} bytes, more than {limit}")
+        self._tree.budget.spend(content.size)
+        data = content.pread(0, content.size)
+        if len(data) < content.size:
+            raise DamagedError(f"it breaks off, {content.size - len(data)} bytes too early")
+        return data
+
+    # --- directories
+
+    def _names(self, inode: _Inode) -> Iterator[tuple[int, bytes]]:
+        """Node id and name of each entry of a directory."""
+        data = self._read(self._content(inode), _DIRECTORY_BYTES)
+        for at in range(0, len(data), self._super.block):
+            yield from _records(data[at : at + self._super.block])
+
+    # --- extended attributes
+
+    def _attributes(self, inode: _Inode) -> dict[str, bytes]:
+        data = inode.xattrs
+        if not data:
+            return {}
+        shared, found = data[4], dict[str, bytes]()
+        for i in range(shared):
+            index = int.from_bytes(data[_XATTR_HEAD + 4 * i :][:4], "little")
+            name, value, _ = _pair(self._source.pread(self._super.xattrs + 4 * index, 4 + 255 + (1 << 16)), 0)
+            found[name] = value
+        at = _XATTR_HEAD + 4 * shared
+        while at + 4 <= len(data) and any(data[at : at + 4]):
+            name, value, at = _pair(data, at)
+            found[name] = value
+        return found
+
+
+def _run(number: int, chunk: int, block: int, at: int) -> Run:
+    return Run(number * chunk, chunk, ZEROS if at == _HOLE else at * block)
+
+
+def _records(block: bytes) -> Iterator[tuple[int, bytes]]:
+    """Node id and name of the entries of a block, its own directory's and its parent's left out."""
+    count = int.from_bytes(block[8:10], "little") // _DIRENT.size
+    if not 0 < count * _DIRENT.size <= len(block):
+        raise DamagedError("a block of a directory is damaged")
+    rows = [_DIRENT.unpack_from(block, i * _DIRENT.size) for i in range(count)]
+    ends = [row[1] for row in rows[1:]] + [len(block)]
+    for (nid, start, _, _), end in zip(rows, ends, strict=True):
+        name = block[start:end].partition(b"\0")[0]
+        if not start < end <= len(block) or not name or b"/" in name:
+            raise DamagedError("a directory entry has no name that can be")
+        if name not in {b".", b".."}:
+            yield nid, name
+
+
+def _pair(data: bytes, at: int) -> tuple[str, bytes, int]:
+    """Name and value of an attribute, and where the next one begins."""
+    if at + 4 > len(data):
+        raise DamagedError("an extended attribute breaks off")
+    length, prefix, size = struct.unpack_from("<BBH", data, at)
+    end = at + 4 + length + size
+    if end > len(data):
+        raise DamagedError("an extended attribute breaks off")
+    name = data[at + 4 : at + 4 + length]
+    start = f"(prefix {prefix & ~_LONG_PREFIX})." if prefix & _LONG_PREFIX else _PREFIXES.get(prefix, f"{prefix}.")
+    return start + text(name), data[at + 4 + length : end], end + -end % 4
