@@ -1,4 +1,4 @@
-"""Kernel command lines in the configuration of boot loaders: SYSLINUX and its kin, GRUB, systemd-boot, plain files."""
+"""Kernel command lines in boot loaders' configuration: SYSLINUX and its kin, GRUB, systemd-boot, U-Boot, plain files."""
 
 from __future__ import annotations
 
@@ -15,17 +15,18 @@ LIMIT = 1 << 20
 
 _KINDS = (
     ("grub", re.compile(r"(?:.*/)?grub[^/]*\.cfg|(?:.*/)?grub/(?:.*/)?[^/]+\.cfg")),
+    ("u-boot", re.compile(r"(?:.*/)?boot\.(?:script|cmd)")),
     ("loader", re.compile(r"(?:.*/)?loader/entries/[^/]+\.conf")),
     ("syslinux", re.compile(r"(?:.*/)?(?:iso|sys|ext)linux(?:\.cfg|\.conf|/(?:.*/)?[^/]+\.(?:cfg|conf))")),
     ("syslinux", re.compile(r"(?:.*/)?(?:pxelinux\.cfg/[^/]+|boot-screens/[^/]+\.cfg)|[^/]+\.cfg")),
-    ("cmdline", re.compile(r"(?:boot/)?(?:[^/]*-)?cmdline(?:\.txt)?|etc/kernel/cmdline")),
+    ("cmdline", re.compile(r"(?:boot/)?(?:[^/]*-|\.)?cmdline(?:\.txt)?|etc/kernel/cmdline")),
 )
 _NOT_BOOTED = re.compile(r"(?:containers|usr|var)/")
 """Here such files are samples, or belong to a container, which boots nothing."""
 
 
 def kind(path: str) -> str | None:
-    """`grub`, `loader`, `syslinux` or `cmdline`, by the path inside an image; None when no boot loader reads it.
+    """`grub`, `u-boot`, `loader`, `syslinux` or `cmdline`, by the path inside an image; None when no boot loader reads it.
 
     Case doesn't count, as boot loaders' file systems ignore it. A file named on its own goes by its last component.
     """
@@ -217,4 +218,17 @@ def _loader(text: str) -> _Found:
         yield line, matches[0].start(1), matches[-1].start(1) + len(matches[-1][1].rstrip())
 
 
-_READERS = {"cmdline": _plain, "syslinux": _syslinux, "grub": _grub, "loader": _loader}
+_BOOTARGS = re.compile(
+    r"""^[ \t]*(?:env[ \t]+set|setenv)[ \t]+bootargs[ \t]+("[^"\n]*"|'[^'\n]*'|[^;\r\n]+)""", re.MULTILINE
+)
+
+
+def _u_boot(text: str) -> _Found:
+    """What a script sets `bootargs` to; variables stay as they are written."""
+    for match in _BOOTARGS.finditer(text):
+        line = match[1].strip()
+        start = match.start(1)
+        yield line.strip("\"'"), start, start + len(line)
+
+
+_READERS = {"u-boot": _u_boot, "cmdline": _plain, "syslinux": _syslinux, "grub": _grub, "loader": _loader}

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from . import compression, cpio, erofs, ext, fat, iso9660, partitions, qcow2, squashfs, tar, vhd, vmdk
+from . import compression, cpio, erofs, ext, fat, iso9660, partitions, qcow2, squashfs, tar, uimage, uki, vhd, vmdk
 from .compression import identify
 from .source import Budget, DamagedError, LimitError, Limits, MemorySource, Source
 from .stream import HEAD, Stream, held, over
@@ -65,10 +65,11 @@ FORMATS = (
     _magic("squashfs file systems of the big-endian kind", b"sqsh"),
     Format(erofs.sniff, open_source=erofs.entries, nested=True),
     Format(ext.sniff, open_source=ext.entries, nested=True),
-    _magic("uImages", b"\x27\x05\x19\x56"),
+    Format(lambda source: uimage.sniff(source.pread(0, 64)), uimage.entries, nested=True),
     _magic("cpio archives of the old kind", b"070707"),
     _magic("cpio archives of the old kind", b"\xc7\x71"),
-    _magic("PE executables (UKI)", b"MZ"),
+    Format(uki.sniff, open_source=uki.entries, nested=True),
+    _magic("PE executables", b"MZ"),
     _magic("LZO files", b"\x89LZO\0\r\n\x1a\n"),
     _magic("7z archives", b"7z\xbc\xaf\x27\x1c"),
     _magic("ZIP archives", b"PK\x03\x04"),
