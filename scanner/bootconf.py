@@ -1,4 +1,4 @@
-"""Kernel command lines in boot loaders' configuration: SYSLINUX and its kin, GRUB, systemd-boot, U-Boot, plain files."""
+"""Kernel command lines in boot loaders' configuration: SYSLINUX, GRUB, systemd-boot, U-Boot, plain files."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _NOT_BOOTED = re.compile(r"(?:containers|usr|var)/")
 
 
 def kind(path: str) -> str | None:
-    """`grub`, `u-boot`, `loader`, `syslinux` or `cmdline`, by the path inside an image; None when no boot loader reads it.
+    """`grub`, `u-boot`, `loader`, `syslinux` or `cmdline`, by the path inside an image; None where none reads it.
 
     Case doesn't count, as boot loaders' file systems ignore it. A file named on its own goes by its last component.
     """
