@@ -304,10 +304,10 @@ def test_a_command_line_given_alone_is_read(tmp_path):
         (b"garbage" * 100, "not a LinuxKit spec or image"),
         (bytes(100_000), "not a LinuxKit spec or image"),
         (random.Random(1).randbytes(100_000), "not a LinuxKit spec or image"),
-        (b"QFI\xfb" + bytes(1000), "qcow2 images are not read yet"),
+        (b"sqsh" + bytes(1000), "squashfs file systems of the big-endian kind are not read yet"),
         (gzip.compress(b"just text"), "not a LinuxKit spec or image"),
         (gzip.compress(b""), "not a LinuxKit spec or image"),
-        (gzip.compress(b"hsqs" + bytes(1000)), "squashfs file systems are not read yet"),
+        (gzip.compress(b"sqsh" + bytes(1000)), "squashfs file systems of the big-endian kind are not read yet"),
         (padded((510, b"\x55\xaa")), "not a LinuxKit spec or image"),
     ],
 )

@@ -83,7 +83,7 @@ def test_an_iso_inside_a_stream_is_held_in_memory_up_to_a_limit():
     assert ("gzip", "ISO 9660 (Rock Ridge)") in peeler.chains
     items, _ = peeled(data, body=SECTOR)
     assert messages(items) == [
-        "image: needs random access and is larger than 2048 bytes (limit: body); it is not read further"
+        "image: needs random access and holds more than 2048 bytes (limit: body); it is not read further"
     ]
 
 
@@ -173,21 +173,9 @@ def padded(*parts):
 @pytest.mark.parametrize(
     ("data", "name"),
     [
-        (b"QFI\xfb" + bytes(100), "qcow2 images"),
-        (b"KDMV" + bytes(100), "VMDK images"),
-        (b"# Disk DescriptorFile\n", "VMDK images"),
-        (b"conectix" + bytes(600), "VHD images"),
-        (bytes(1024) + b"conectix" + bytes(504), "VHD images"),
-        (b"hsqs" + bytes(100), "squashfs file systems"),
-        (padded((1024, b"\xe2\xe1\xf5\xe0")), "EROFS file systems"),
-        (padded((1080, b"\x53\xef")), "ext4 file systems"),
-        (b"\x27\x05\x19\x56" + bytes(60), "uImages"),
+        (b"sqsh" + bytes(100), "squashfs file systems of the big-endian kind"),
         (b"070707" + b"0" * 70, "cpio archives of the old kind"),
-        (b"MZ" + bytes(600), "PE executables (UKI)"),
-        (padded((512, b"EFI PART")), "disk images (GPT)"),
-        (padded((446, b"\x80\0\0\0\x83\0\0\0\0\x08\0\0\0\x10\0\0"), (510, b"\x55\xaa")), "disk images (MBR)"),
-        (padded((54, b"FAT16"), (510, b"\x55\xaa")), "FAT file systems"),
-        (padded((82, b"FAT32"), (510, b"\x55\xaa")), "FAT file systems"),
+        (b"MZ" + bytes(600), "PE executables"),
     ],
 )
 def test_formats_that_are_not_read_are_named(data, name):
