@@ -87,8 +87,6 @@ def _note(facts: Facts, subject: object) -> None:
             facts.command_lines.append(subject.text)
         case File() if facts.files is not None:
             facts.files.append(_file(subject))
-            if subject.kind == "file" and subject.read and subject.size > _BODY:
-                facts.problems.append(Problem(subject.place, f"more than {_BODY} bytes: its SHA-256 is not taken"))
         case Binary() if facts.binaries is not None:
             facts.binaries.append(_binary(subject))
         case System():
@@ -97,7 +95,6 @@ def _note(facts: Facts, subject: object) -> None:
 
 
 def _file(file: File) -> dict[str, Any]:
-    content = file.read(_BODY) if file.read and file.kind == "file" and file.size <= _BODY else None
     return {
         "path": file.path,
         "type": file.kind,
@@ -106,9 +103,25 @@ def _file(file: File) -> dict[str, Any]:
         "gid": file.gid,
         "size": file.size,
         "target": file.target,
-        "sha256": None if content is None or len(content) < file.size else sha256(content).hexdigest(),
+        "sha256": _sum(file) if file.kind == "file" else None,
         "xattrs": {name: value.hex() for name, value in sorted(file.xattrs.items())},
     }
+
+
+def _sum(file: File) -> str | None:
+    """The SHA-256 of the whole content; None where that is not there, or too large a layer to be read twice."""
+    total, length = sha256(), 0
+    if file.read and file.size <= _BODY:
+        data = file.read(_BODY)
+        total.update(data)
+        length = len(data)
+    elif file.pieces:
+        for piece in file.pieces():
+            total.update(piece)
+            length += len(piece)
+    else:
+        return None
+    return total.hexdigest() if length == file.size else None
 
 
 def _binary(binary: Binary) -> dict[str, Any]:

@@ -54,16 +54,17 @@ _ROLE = re.compile(
     r"(?P<version>-.+?)?(?P<suffix>\.img|\.gz|\.xz|\.zst|\.lz4|\.cpio|\.cpio\.gz|\.txt)?(?P<late>-.+)?"
 )
 _ROLES = {"initrd": 1, "initramfs": 1, "cmdline": 2}
-_OUTPUTS = ("-kernel", "-initrd.img", "-cmdline")
-"""What `linuxkit build` appends to the name of its kernel+initrd output."""
+_OUTPUTS = {"-kernel": 0, "-initrd.img": 1, "-squashfs.img": 1, "-erofs.img": 1, "-cmdline": 2}
+"""What `linuxkit build` appends to the name of its kernel+initrd, kernel+squashfs and kernel+erofs outputs: the role."""
 
 
 def group(paths: Sequence[str]) -> list[tuple[str, ...]]:
     """The inputs that belong to one system, in the order in which they were named: the kernel first, then its initrd.
 
     A kernel, an initrd and a command line form one system when they lie in one folder and are named alike
-    (`NAME-kernel`, `NAME-initrd.img`, `NAME-cmdline`; `vmlinuz-6.1`, `initrd.img-6.1`). `NAME` stands for all three
-    when there is no such file and `NAME-kernel` exists.
+    (`NAME-kernel`, `NAME-initrd.img`, `NAME-cmdline`; `vmlinuz-6.1`, `initrd.img-6.1`), and so do a squashfs, an EROFS
+    or `NAME.iso` in the place of the initrd. `NAME` stands for all three when there is no such file and `NAME-kernel`
+    exists; an ISO has to be named, as it may as well boot on its own.
     """
     groups: dict[tuple[object, ...], dict[int, str]] = {}
     for path in (found for named in paths for found in _outputs(named)):
@@ -76,7 +77,7 @@ def group(paths: Sequence[str]) -> list[tuple[str, ...]]:
 
 
 def _outputs(named: str) -> list[str]:
-    if not os.path.lexists(named) and os.path.lexists(named + _OUTPUTS[0]):
+    if not os.path.lexists(named) and os.path.lexists(f"{named}-kernel"):
         return [named + suffix for suffix in _OUTPUTS if os.path.lexists(named + suffix)]
     return [named]
 
@@ -84,7 +85,7 @@ def _outputs(named: str) -> list[str]:
 def _role(path: str) -> tuple[tuple[object, ...], int]:
     """What a path shares with its system's other files, and its part: 0 kernel, 1 initrd, 2 command line."""
     folder, name = os.path.split(path)
-    for role, suffix in enumerate(_OUTPUTS):
+    for suffix, role in (*_OUTPUTS.items(), (".iso", 1)):
         if name.endswith(suffix):
             return (folder, name[: -len(suffix)] + "-", ""), role
     match = None if name.endswith((".yml", ".yaml")) else _ROLE.fullmatch(name)

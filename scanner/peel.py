@@ -186,8 +186,9 @@ class Peeler:
                 yield from self._layer(item, place, chain)
             else:
                 file, content = item
-                yield file
-                if content is not None and self._is_layer(file, content):
+                is_layer = content is not None and self._is_layer(file, content)
+                yield file._replace(pieces=None) if is_layer else file
+                if content is not None and is_layer:
                     yield from self.peel(content, file.place, chain)
                 elif content is not None and content.failure and one.open_source:
                     yield Problem(file.place, f"{content.failure}; get a whole copy of the image")

@@ -76,6 +76,12 @@ class Stream:
         self._advance(len(data))
         return data
 
+    def pieces(self) -> Iterator[bytes]:
+        """All that is left, bit by bit, up to where it ends or breaks off; `failure` tells which."""
+        while piece := self.peek(PIECE):
+            self._advance(len(piece))
+            yield piece
+
     def unread(self, data: bytes) -> None:
         """Give back the last bytes that were consumed."""
         self._held = data + self._held[self._position :]

@@ -94,6 +94,19 @@ class Tree:
         source, location = provenance
         permissions = mode & 0o7777
         return (
-            File(path, kind, permissions, *owner, size, place, link, xattrs, source, location, read),
+            File(
+                path,
+                kind,
+                permissions,
+                *owner,
+                size,
+                place,
+                link,
+                xattrs,
+                source,
+                location,
+                read,
+                pieces=content and content.pieces,
+            ),
             content,
         )

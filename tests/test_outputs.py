@@ -1,0 +1,95 @@
+"""Every output of `linuxkit build`: the same tree comes out of all twenty, as it was put in."""
+
+import os
+from pathlib import Path
+
+import pytest
+from debianlab import unpack
+from outputlab import COMMAND_LINE, Lab, listed, need_tools
+
+from lkscan import inspection
+from lkscan.inputs import Input
+from lkscan.scanner.image import group
+from lkscan.scanner.labels import LabelFinder
+
+INSIDE = ("rpi3", "raw-bios", "raw-efi", "qcow2-efi", "qcow2-bios", "aws", "gcp", "vhd", "dynamic-vhd", "vmdk")
+"""Outputs in which the tree lies in an initrd, as it does in the two kinds with the kernel beside it."""
+INITRD = (*INSIDE, "kernel+initrd", "tar-kernel-initrd", "iso-efi-initrd")
+ISO = ("iso-bios", "iso-efi", "kernel+iso")
+WHOLE = ("tar", "docker", "kernel+squashfs", "kernel+erofs")
+"""Outputs that keep extended attributes."""
+OUTPUTS = (*INITRD, *ISO, *WHOLE)
+LINES = {
+    "iso-bios": f"{COMMAND_LINE} root=/dev/sr0",
+    "iso-efi": f"{COMMAND_LINE} root=/dev/sr0 text",
+    "iso-efi-initrd": f"{COMMAND_LINE} text",
+    "raw-efi": f"{COMMAND_LINE} text",
+    "qcow2-efi": f"{COMMAND_LINE} text",
+}
+BESIDE = ("boot", "isolinux", "EFI", "Dockerfile", "boot.img", "boot.catalog", "rr_moved")
+"""What formats add to the tree for booting."""
+
+
+def test_there_are_twenty_outputs() -> None:
+    assert len(set(OUTPUTS)) == 20
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory) -> Lab:
+    need_tools()
+    folder = tmp_path_factory.mktemp("outputs")
+    (kernel,) = (unpack("linux-image-6*-amd64", folder) / "boot").glob("vmlinuz-*")
+    return Lab(folder, kernel)
+
+
+def facts(paths: tuple[Path, ...]) -> inspection.Facts:
+    """What is inside, hashed; the files that belong together are found as on the command line."""
+    (names,) = group([str(path) for path in paths])
+    (found,) = inspection.inspect([Input("image", names)], LabelFinder(), files=True)
+    assert not found.problems, found.problems
+    return found
+
+
+def rows(found: inspection.Facts, *, xattrs: bool) -> dict:
+    """The tree as a listing; a hard link tells what the file that it shares does."""
+    files = {one["path"]: one for one in found.files or ()}
+    listing = {}
+    for path, one in files.items():
+        kind = "file" if one["type"] == "hardlink" else one["type"]
+        content = files[one["target"]] if one["type"] == "hardlink" else one
+        attributes = {name: bytes.fromhex(value) for name, value in content["xattrs"].items()} if xattrs else {}
+        listing[path] = (
+            kind,
+            int(one["mode"], 8),
+            (one["uid"], one["gid"]),
+            content["size"] if kind == "file" else 0,
+            content["sha256"] or "" if kind == "file" else "",
+            one["target"] if kind == "symlink" else "",
+            tuple(sorted(attributes.items())),
+        )
+    return listing
+
+
+@pytest.mark.parametrize("output", OUTPUTS)
+def test_all_of_the_tree_comes_out_as_it_was_put_in(lab: Lab, output: str) -> None:
+    paths = lab.build(output)
+    found = facts(paths)
+    xattrs = output in WHOLE
+    wanted = {path: row[1:] for path, row in listed(lab.root, xattrs=xattrs).items()}
+    got = rows(found, xattrs=xattrs)
+    missing = {path: (row, got.get(path)) for path, row in wanted.items() if got.get(path) != row}
+    assert missing == {}
+    if output not in INITRD:
+        more = {path for path in got if path.split("/")[0] not in BESIDE} - wanted.keys() - {"."}
+        assert more == set()
+    assert found.command_lines == [LINES.get(output, COMMAND_LINE)]
+    assert [kernel.version for kernel in found.kernels] == [kernel_release(lab)]
+    for path in paths:
+        os.unlink(path)
+
+
+def kernel_release(lab: Lab) -> str:
+    from lkscan.scanner import kernel
+    from lkscan.scanner.subjects import Place
+
+    return kernel.read(lab.kernel.read_bytes(), Place(("kernel",))).version
