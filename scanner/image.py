@@ -55,7 +55,7 @@ _ROLE = re.compile(
 )
 _ROLES = {"initrd": 1, "initramfs": 1, "cmdline": 2}
 _OUTPUTS = {"-kernel": 0, "-initrd.img": 1, "-squashfs.img": 1, "-erofs.img": 1, "-cmdline": 2}
-"""What `linuxkit build` appends to the name of its kernel+initrd, kernel+squashfs and kernel+erofs outputs: the role."""
+"""What `linuxkit build` appends to the name of its outputs of several files, and the role of each."""
 
 
 def group(paths: Sequence[str]) -> list[tuple[str, ...]]:
