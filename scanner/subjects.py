@@ -341,8 +341,8 @@ class File(NamedTuple):
     and `location` are LinuxKit's own provenance (the image it came from, `services[2]`), "" where the format drops
     it. `replaces`: the same path was met before in the same tree; the last one counts, and what was found on the
     earlier one is void. `parts` are the places of its keys in a spec (`mode`, `contents`, `source` …), None in an
-    image. `folders` are those above it that LinuxKit writes for it into the image, with its owner and its mode (of paths
-    of up to 512 characters).
+    image. `folders` are those above it that LinuxKit writes for it into the image, with its owner and its mode (of
+    paths of up to 512 characters).
     """
 
     path: str

@@ -106,7 +106,7 @@ class Tree:
                 source,
                 location,
                 read,
-                pieces=content and content.pieces,
+                pieces=content.pieces if content else None,
             ),
             content,
         )
