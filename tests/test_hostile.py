@@ -242,7 +242,7 @@ def test_a_damaged_cache_that_nobody_named_is_left_out_and_said(tmp_path, monkey
     assert cli.main(["--cache", str(tmp_path / "none"), str(spec)]) == cli.USAGE
 
 
-def test_inspect_takes_no_checksum_of_what_breaks_off_and_that_of_a_large_file_bit_by_bit(tmp_path, monkeypatch, capsys):
+def test_inspect_takes_checksums_bit_by_bit_and_none_of_what_breaks_off(tmp_path, monkeypatch, capsys):
     from lkscan import inspection
 
     monkeypatch.setattr(inspection, "_BODY", 1000)
