@@ -69,7 +69,7 @@ def policies(order: argparse.Namespace) -> Policies:
         require_reason=order.require_reason or None,
         heed=not order.no_ignores,
     )
-    return Policies(overrides, config=order.config, search=not order.no_config, scanned=order.paths)
+    return Policies(overrides, config=order.config, search=not order.no_config, scanned=getattr(order, "paths", ()))
 
 
 def rules(order: argparse.Namespace) -> tuple[tuple[Rule, ...], tuple[Problem, ...]]:

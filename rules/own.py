@@ -146,6 +146,11 @@ def _text(value: Any) -> str:  # noqa: ANN401 - of any field
     if isinstance(value, dict):
         value = [f"{key}={one}" for key, one in value.items()]
     if isinstance(value, list):
-        value = ", ".join(one.get("destination") or str(one) if isinstance(one, dict) else str(one) for one in value)
+        value = ", ".join(_row(one) if isinstance(one, dict) else str(one) for one in value)
     text = str(value)
     return text if len(text) <= _ARGUMENT else f"{text[:_ARGUMENT]}…"
+
+
+def _row(row: Mapping[str, Any]) -> str:
+    """A mount by its destination, a device by all that it is."""
+    return row.get("destination") or " ".join(map(str, row.values()))

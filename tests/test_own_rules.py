@@ -219,6 +219,12 @@ def test_braces_in_a_message_and_in_what_it_tells_stay_as_they_are() -> None:
     assert finding.message == "{x} 'a={0}' 'a={0}' 'a={0}'."
 
 
+def test_lists_are_told_in_a_message_as_a_reader_knows_them() -> None:
+    message = "{capabilities} {binds} {devices} {readonly} {uid} {sysctls}"
+    (finding,) = Engine([made(subject="container", condition="true", message=message)]).judge(SUBJECTS["container"])
+    assert finding.message == "CAP_NET_ADMIN /run c -1 -1  false 0 ."
+
+
 SPEC = """\
 kernel: {image: "k@sha256:%s", cmdline: quiet}
 services:
