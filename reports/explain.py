@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from ..rules.engine import Rule
-from .pages import body, facts
+from .pages import body, facts, family
 
 
 def listing(rules: Iterable[Rule], *, markdown: bool = False) -> str:
-    """Every rule on a line: id, name, severity, profile, summary; as a table in columns or in Markdown."""
-    rows = [(one.id, one.name, str(one.severity), str(one.profile), one.summary) for one in rules]
-    heads = ("Id", "Name", "Severity", "Profile", "What it finds")
+    """Every rule on a line, as a table in columns or in Markdown; `Fix` says whether `lkscan fix` mends it."""
+    rows = [_row(one) for one in rules]
+    heads = ("Id", "Name", "Family", "Severity", "Confidence", "Profile", "NIST SP 800-190", "Fix", "What it finds")
     lines = _markdown(heads, rows) if markdown else _columns(heads, rows)
     return "".join(f"{line.rstrip()}\n" for line in lines)
+
+
+def _row(rule: Rule) -> tuple[str, ...]:
+    grades = (str(rule.severity), str(rule.confidence), str(rule.profile))
+    return (rule.id, rule.name, family(rule), *grades, ", ".join(rule.nist), rule.autofix, rule.summary)
 
 
 def page(rule: Rule) -> str:

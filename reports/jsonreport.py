@@ -7,7 +7,9 @@ with `version`. All text is escaped to ASCII; bytes of a name that are no UTF-8 
 - `summary`: `{critical, high, medium, low, note, hidden, suppressed, baselined, stale, undecided, partial,
   not_applicable, problems}`: numbers; `hidden` are fails left out by the profile.
 - `findings`: the fails, ordered by input and place. Each: `{rule, name, outcome, severity, confidence, profile,
-  subject, key, message, locations, evidence, remedy, nist, fingerprint}`.
+  subject, key, message, locations, evidence, remedy, nist, fingerprint, fix}`. A fix is null or `{description, safe,
+  edits}`, an edit `{artifact, line, column, end_line, end_column, text}`: all of them together mend it, places as
+  below; none where it cannot be made as text.
 - `others`: verdicts that are undecided or partial, in the same shape; `message` is the reason.
 - `not_applicable`: how often a rule's question did not arise, and why: `{rule, reason, subjects}`.
 - `suppressed`: as `findings`, with `reason` added. `baselined`: the same, of fails that the baseline accepts.
@@ -27,14 +29,15 @@ first; lines and columns count from 1 in code points, the end is exclusive, all 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from ..rules.engine import Finding, Outcome, Severity
+from ..rules.engine import Finding, Fix, Outcome, Severity
 from ..rules.exposure import exposure
 from ..rules.funnel import Result, Suppressed
 from ..scanner.startup import Any
 from ..scanner.subjects import Container, Kernel, Place, Problem, System
 from .formats import Options
+from .mending import replacements
 from .printable import encodable
 
 TYPE_CHECKING = False
@@ -50,14 +53,14 @@ def render(result: Result, options: Options) -> str:
         "version": VERSION,
         "tool": {"name": "lkscan", "version": options.version},
         "summary": _summary(result),
-        "findings": [_finding(one) for one in result.findings],
-        "others": [_finding(one) for one in result.others],
+        "findings": [_finding(one, result) for one in result.findings],
+        "others": [_finding(one, result) for one in result.others],
         "not_applicable": [
             {"rule": rule, "reason": encodable(reason), "subjects": number}
             for (rule, reason), number in result.not_applicable.items()
         ],
-        "suppressed": _silenced(result.suppressed),
-        "baselined": _silenced(result.baselined),
+        "suppressed": _silenced(result.suppressed, result),
+        "baselined": _silenced(result.baselined, result),
         "stale": [_entry(one) for one in _stale(result)],
         "problems": [_problem(one) for one in result.problems],
         "systems": [_system(one) for one in result.systems],
@@ -81,8 +84,8 @@ def _summary(result: Result) -> dict[str, int]:
     }
 
 
-def _silenced(silenced: Iterable[Suppressed]) -> list[dict[str, Any]]:
-    return [{**_finding(one.finding), "reason": encodable(one.reason)} for one in silenced]
+def _silenced(silenced: Iterable[Suppressed], result: Result) -> list[dict[str, Any]]:
+    return [{**_finding(one.finding, result), "reason": encodable(one.reason)} for one in silenced]
 
 
 def _stale(result: Result) -> tuple[Entry, ...]:
@@ -94,7 +97,7 @@ def _entry(entry: Entry) -> dict[str, Any]:
     return {**texts, "severity": str(entry.severity), "members": [encodable(one) for one in entry.members]}
 
 
-def _finding(finding: Finding) -> dict[str, Any]:
+def _finding(finding: Finding, result: Result) -> dict[str, Any]:
     return {
         "rule": finding.rule.id,
         "name": finding.rule.name,
@@ -110,7 +113,23 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "remedy": finding.rule.remedy,
         "nist": list(finding.rule.nist),
         "fingerprint": finding.fingerprint,
+        "fix": finding.fix and _fix(finding.fix, result.texts),
     }
+
+
+def _fix(fix: Fix, texts: Mapping[str, str]) -> dict[str, Any]:
+    edits = [
+        {
+            "artifact": encodable(path),
+            "line": span.line,
+            "column": span.column,
+            "end_line": span.end_line,
+            "end_column": span.end_column,
+            "text": encodable(text),
+        }
+        for path, span, text in replacements(fix, texts)
+    ]
+    return {"description": encodable(fix.description), "safe": fix.safe, "edits": edits}
 
 
 def _location(place: Place, note: str = "") -> dict[str, Any]:

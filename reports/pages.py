@@ -8,6 +8,7 @@ from pathlib import Path
 from .. import rules
 from ..rules.engine import Rule
 from ..rules.nist import section
+from ..rules.tables import load
 
 
 def body(rule: Rule) -> str:
@@ -23,13 +24,24 @@ def body(rule: Rule) -> str:
     return rest.strip() if title.startswith("# ") else text
 
 
+_FIXES = {"safe": "mends it, where that is safe", "unsafe": "mends it with --unsafe", "": "does not mend it"}
+
+
+def family(rule: Rule) -> str:
+    """What the rules of its family are about; "" for a rule of a user's own."""
+    letter = rule.id[2:3] if rule.id.startswith("LK") else ""
+    return str(load("families").get(letter, ""))
+
+
 def facts(rule: Rule) -> list[tuple[str, str]]:
     """What the rule is, as pairs of a name and a value."""
     looks_at = "".join(f" {c.lower()}" if c.isupper() else c for c in rule.subject.__name__).strip()
     return [
+        ("family", family(rule)),
         ("severity", str(rule.severity)),
         ("confidence", str(rule.confidence)),
         ("profile", str(rule.profile)),
+        ("lkscan fix", _FIXES[rule.autofix]),
         ("looks at", looks_at),
         *([("from", rule.owner)] if rule.owner else []),
         *(("NIST SP 800-190", risk(number)) for number in rule.nist),

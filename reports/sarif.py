@@ -21,8 +21,9 @@ from ..scanner.subjects import Problem
 from .formats import Options
 from .grouping import telling, within
 from .linehash import line_hashes
-from .printable import printable
-from .sarif_places import ROOT, Places
+from .mending import replacements
+from .printable import encodable, printable
+from .sarif_places import ROOT, Places, whole
 from .sarif_plain import plain
 from .sarif_rules import LEVELS, taxonomy, tool
 
@@ -103,8 +104,29 @@ def _results(findings: Sequence[Finding], rules: Sequence[Rule], result: Result,
                 "lkscan/v1": f"{finding.fingerprint}:{seen[identity]}",
                 "primaryLocationLineHash": line_hash,
             },
+            fixes=_fixes(finding, result, places),
             properties=_properties(finding),
         )
+
+
+def _fixes(finding: Finding, result: Result, places: Places) -> list[om.Fix] | None:
+    """The edits that mend it, artifact by artifact; none for texts that may hold a secret."""
+    if finding.fix is None:
+        return None
+    changes: dict[str, list[om.Replacement]] = {}
+    for path, span, text in replacements(finding.fix, result.texts):
+        if not places.may_quote(path):
+            return None
+        content = om.ArtifactContent(text=encodable(text)) if text else None
+        changes.setdefault(path, []).append(om.Replacement(deleted_region=whole(span), inserted_content=content))
+    description = f"{finding.fix.description[:1].upper()}{finding.fix.description[1:]}."
+    if not finding.fix.safe:
+        description += " Programs may miss what is changed."
+    artifacts = [
+        om.ArtifactChange(artifact_location=places.artifact(path), replacements=made) for path, made in changes.items()
+    ]
+    message = om.Message(text=printable(description))
+    return [om.Fix(description=message, artifact_changes=artifacts)] if changes else None
 
 
 def _hashes(findings: Sequence[Finding], result: Result, places: Places) -> dict[tuple[str, int], str]:

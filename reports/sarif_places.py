@@ -81,6 +81,10 @@ class Places:
             return om.ArtifactLocation(uri=uri, uri_base_id=ROOT)
         return om.ArtifactLocation(uri=uri, description=om.Message(text=f"Given as {printable(path)}."))
 
+    def may_quote(self, path: str) -> bool:
+        """Whether lines of this spec may be shown."""
+        return path in self._lines
+
     def _region(self, place: Place) -> om.Region:
         span = _span(place)
         region = _bare(span)
@@ -132,6 +136,11 @@ def _in_text(place: Place) -> bool:
 def _span(place: Place) -> Span:
     """The lines of the input itself: those of a file inside an image are none of the image's."""
     return place.span if place.span and _in_text(place) else _START
+
+
+def whole(span: Span) -> om.Region:
+    """A region as it is; an empty one is a place to insert something at."""
+    return om.Region(start_line=span.line, start_column=span.column, end_line=span.end_line, end_column=span.end_column)
 
 
 def _bare(span: Span) -> om.Region:

@@ -140,7 +140,7 @@ def _finding(finding: Finding, details: Iterable[str], style: Style) -> Iterator
     name = str(finding.severity)
     pad = " " * (_POSITION - 2 - len(name))
     lines = style.wrapped(_fit(finding.message), indent)
-    tag = f"{finding.rule.id} {finding.rule.name}"
+    tag = f"{finding.rule.id} {finding.rule.name}{_mark(finding)}"
     if style.width and indent + len(lines[-1]) + 2 + len(tag) > style.width:
         lines.append(style.dim(tag))
     else:
@@ -151,6 +151,11 @@ def _finding(finding: Finding, details: Iterable[str], style: Style) -> Iterator
     for detail in dict.fromkeys(details):
         for line in style.hanging(f"{' ' * indent}- ", _fit(detail), indent + 2):
             yield style.dim(line)
+
+
+def _mark(finding: Finding) -> str:
+    """Whether `lkscan fix` can mend it."""
+    return "" if finding.fix is None else " [fix]" if finding.fix.safe else " [unsafe fix]"
 
 
 def _details(finding: Finding, told: AbstractSet[str]) -> Iterator[str]:
@@ -299,7 +304,13 @@ def _summary(result: Result, style: Style) -> Iterator[str]:
 
 
 def _tail(result: Result) -> Iterator[str]:
-    """What the report leaves out, and how to see it."""
+    """What to do about it, and what the report leaves out and how to see that."""
+    offers = Counter(one.fix.safe for one in result.findings if one.fix)
+    if offers[True]:
+        more = f", {offers[False]} more with --unsafe" if offers[False] else ""
+        yield f"{offers[True]} can be mended by `lkscan fix`{more}"
+    elif offers[False]:
+        yield f"{offers[False]} can be mended by `lkscan fix --unsafe`"
     if result.hidden:
         yield f"{result.hidden} hidden (--profile pedantic or auditor shows them)"
     if result.suppressed:

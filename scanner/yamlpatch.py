@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 
 from .source import LimitError
 from .startup import Any, NamedTuple
-from .subjects import Change
+from .subjects import Change, Span
 from .yamlpos import Document, Node, YamlError, parse, shown
 
 _BREAK = re.compile(r"\r\n?|\n")
@@ -40,11 +41,11 @@ def edits(text: str, changes: Iterable[Change]) -> tuple[Edit, ...]:
     change's place is looked at (for a `comment`, the span), not its artifacts. Raises PatchError.
     """
     wanted = list(dict.fromkeys(changes))
-    document = _parsed(text)
+    document = _original(text)
     patch = _Patch(document)
     found = _apart(patch.edits(wanted))
     _prove(patch, wanted, _parsed(apply(text, found)))
-    return found
+    return _joined(_trimmed(text, one) for one in found)
 
 
 def apply(text: str, changes: Iterable[Edit]) -> str:
@@ -54,6 +55,12 @@ def apply(text: str, changes: Iterable[Edit]) -> str:
         parts += [text[at:start], new]
         at = end
     return "".join([*parts, text[at:]])
+
+
+def spans(text: str, changes: Iterable[Edit]) -> list[Span]:
+    """Where edits are, in lines and columns."""
+    document = Document(text, None)
+    return [document.stretch(one.start, one.end) for one in changes]
 
 
 def quoted(text: str, like: str = "") -> str:
@@ -73,6 +80,36 @@ def _parsed(text: str) -> Document:
         raise PatchError(f"the text would be no valid YAML: {error}") from None
 
 
+@lru_cache(maxsize=4)  # a report asks for each finding of a document in turn: twice as fast
+def _original(text: str) -> Document:
+    return _parsed(text)
+
+
+def _joined(found: Iterable[Edit]) -> tuple[Edit, ...]:
+    """Edits that touch become one: nobody has to know which of two insertions at one place comes first."""
+    result: list[Edit] = []
+    for one in found:
+        if result and result[-1].end == one.start:
+            result[-1] = Edit(result[-1].start, one.end, result[-1].text + one.text)
+        else:
+            result.append(one)
+    return tuple(result)
+
+
+def _trimmed(text: str, edit: Edit) -> Edit:
+    """Without what is the same before and after at either end."""
+    old, new = text[edit.start : edit.end], edit.text
+    before = _common(old, new)
+    after = _common(old[before:][::-1], new[before:][::-1])
+    return Edit(edit.start + before, edit.end - after, new[before : len(new) - after])
+
+
+def _common(one: str, other: str) -> int:
+    """How many characters at their beginning are the same."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((i for i, (left, right) in pairs if left != right), min(len(one), len(other)))
+
+
 def _scalar(text: str) -> Node:
     """The value that a change writes: one line of YAML."""
     if len(text.splitlines()) > 1:
@@ -86,7 +123,7 @@ def _apart(found: Iterable[Edit]) -> tuple[Edit, ...]:
     result: list[Edit] = []
     for one in sorted(set(found)):
         last = result[-1] if result else None
-        if last is None or one.start > last.end or (one.start == last.end and one.start != one.end):
+        if last is None or one.start > last.end or (one.start == last.end and last.start != one.end):
             result.append(one)
         elif one.text == last.text == "":
             result[-1] = Edit(last.start, max(last.end, one.end), "")

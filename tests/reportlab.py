@@ -8,9 +8,9 @@ from pathlib import Path
 from rulelab import container, image
 
 from lkscan.rules import engine, secrets
-from lkscan.rules.engine import Finding, Location, Profile, Rule, Severity, Verdict
+from lkscan.rules.engine import Finding, Fix, Location, Profile, Rule, Severity, Verdict
 from lkscan.rules.funnel import Result, Suppressed
-from lkscan.scanner.subjects import Container, File, ImageReference, Kernel, Label, Place, Problem, Span, System
+from lkscan.scanner.subjects import Change, Container, File, ImageReference, Kernel, Label, Place, Problem, Span, System
 
 TEXT = """\
 kernel:
@@ -85,6 +85,15 @@ def finding(rule: Rule, verdict: Verdict) -> Finding:
     return Finding.of(rule, verdict)
 
 
+PINNED = Fix(
+    "name its tag, and never let it write",
+    (
+        Change("replace", at(8, 12, 27, "services[1].image"), "example.org/web:1.4"),
+        Change("set", at(7, 5, 7, "services[1]"), "true", "readonly"),
+    ),
+    safe=False,
+)
+
 GETTY = finding(
     host_root,
     engine.fail(
@@ -95,9 +104,10 @@ GETTY = finding(
         note="from the label of linuxkit/getty",
         related=[Location(at(6, 13, 22, "services[0].binds[0]"), "the host's /run")],
         evidence=["bounding set: CAP_SYS_MODULE"],
+        fix=Fix("bind '/etc' read-only", (Change("replace", at(6, 24, 33, "services[0].binds[1]"), "/etc:/etc:ro"),)),
     ),
 )
-WEB = finding(unpinned, engine.fail("services/web", at(8, 12, 27, "services[1].image"), "example.org/web"))
+WEB = finding(unpinned, engine.fail("services/web", at(8, 12, 27, "services[1].image"), "example.org/web", fix=PINNED))
 TOKEN = finding(secret, engine.fail("etc/token", at(10, 11, 20, "files[0].path"), "etc/token"))
 UNDECIDED = finding(host_root, engine.undecided("services/web", at(7, 11, 14), "Nobody knows the label of 'web'."))
 

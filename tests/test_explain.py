@@ -7,22 +7,24 @@ from lkscan.rules.catalogue import find
 
 
 def test_the_listing_has_a_line_for_every_rule_in_columns() -> None:
-    lines = listing(RULES).splitlines()
+    lines = listing([host_root._replace(autofix="unsafe"), *RULES[1:]]).splitlines()
     assert len(lines) == 1 + len(RULES)
-    assert lines[1] == (
-        "LKP902  test-host-root  critical  regular   A container holds what it takes to become root on the host."
-    )
+    grades = ["LKP902", "test-host-root", "privileges", "critical", "high", "regular", "3.4.3,", "3.5.5", "unsafe"]
+    assert lines[1].split()[:9] == grades
+    assert lines[1].endswith("A container holds what it takes to become root on the host.")
     assert len({line.index(rule.name) for line, rule in zip(lines[1:], RULES, strict=True)}) == 1
 
 
 def test_the_markdown_listing_is_a_table() -> None:
     lines = listing([host_root._replace(name="a|b")], markdown=True).splitlines()
-    assert lines[:2] == ["| Id | Name | Severity | Profile | What it finds |", "| --- | --- | --- | --- | --- |"]
+    heads = "| Id | Name | Family | Severity | Confidence | Profile | NIST SP 800-190 | Fix | What it finds |"
+    assert lines[:2] == [heads, f"|{' --- |' * 9}"]
     assert "| a\\|b |" in lines[2]
 
 
 def test_nothing_to_list_is_a_head_alone() -> None:
-    assert listing([]).splitlines() == ["Id  Name  Severity  Profile  What it finds"]
+    heads = ["Id", "Name", "Family", "Severity", "Confidence", "Profile", "NIST SP 800-190", "Fix", "What it finds"]
+    assert listing([]).splitlines() == ["  ".join(heads)]
 
 
 def test_a_page_begins_with_the_facts_and_holds_the_text() -> None:

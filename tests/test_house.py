@@ -186,13 +186,14 @@ def hooks():
 
 
 def test_the_hooks_are_complete(hooks):
-    assert list(hooks) == ["lkscan", "lkscan-image", "lkscan-pin"]
+    assert list(hooks) == ["lkscan", "lkscan-fix", "lkscan-image", "lkscan-pin"]
     for name, hook in hooks.items():
         assert hook["language"] == "python"
-        assert hook["entry"].split()[:2] == ["lkscan", "pin" if name == "lkscan-pin" else "scan"]
+        command = {"lkscan-fix": "fix", "lkscan-pin": "pin"}.get(name, "scan")
+        assert hook["entry"].split()[:2] == ["lkscan", command]
         assert hook["minimum_pre_commit_version"] == "3.2.0"
         assert {"name", "description"} <= hook.keys()
-    assert hooks["lkscan"]["types"] == hooks["lkscan-pin"]["types"] == ["yaml"]
+    assert {name for name, hook in hooks.items() if hook["types"] == ["yaml"]} == hooks.keys() - {"lkscan-image"}
     assert hooks["lkscan-image"]["stages"] == hooks["lkscan-pin"]["stages"] == ["manual"]
 
 

@@ -10,6 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PRE_COMMIT = shutil.which("pre-commit") or shutil.which("pre-commit", path=str(Path(sys.executable).parent))
+BAD_MODE = "files:\n  - path: etc/motd\n    contents: hello\n    mode: 0644  # for all to read\n"
 FOREIGN = "on: push\njobs: {build: {steps: []}}\n"
 
 pytestmark = [
@@ -70,10 +71,10 @@ def run(folder, *command):
     return done.returncode, done.stdout
 
 
-def configure(project, snapshot):
+def configure(project, snapshot, hook="lkscan"):
     revision = git(snapshot, "rev-parse", "HEAD").strip()
     (project / ".pre-commit-config.yaml").write_text(
-        f"repos:\n- repo: {snapshot}\n  rev: {revision}\n  hooks:\n  - id: lkscan\n"
+        f"repos:\n- repo: {snapshot}\n  rev: {revision}\n  hooks:\n  - id: {hook}\n"
     )
     git(project, "add", ".")
 
@@ -92,6 +93,22 @@ def test_a_finding_stops_the_commit_and_its_mending_lets_it_through(project, sna
     assert "LKP002" in output
     assert "workflow.yml" not in output
     shutil.copy(ROOT / "examples/exemplary.yml", project / "linuxkit.yml")
+    git(project, "add", ".")
+    status, output = run(project, "git", "commit", "--message", "good")
+    assert status == 0, output
+    assert "Passed" in output
+
+
+def test_the_fix_hook_mends_what_is_staged_and_lets_the_mended_spec_through(project, snapshot):
+    (project / "linuxkit.yml").write_text(BAD_MODE)
+    configure(project, snapshot, "lkscan-fix")
+    run(project, PRE_COMMIT, "install")
+    status, output = run(project, "git", "commit", "--message", "bad")
+    assert status == 1, output
+    assert "files were modified by this hook" in output
+    assert "LKS002 schema-violation: write the value as LinuxKit takes it" in output
+    assert (project / "linuxkit.yml").read_text() == BAD_MODE.replace("0644", '"0644"')
+    assert (project / "workflow.yml").read_text() == FOREIGN
     git(project, "add", ".")
     status, output = run(project, "git", "commit", "--message", "good")
     assert status == 0, output

@@ -76,6 +76,38 @@ def test_the_document_fits_the_schema(result: Result) -> None:
     validate(json.loads(formats.render("sarif", result)), schema)
 
 
+def mended(text: str, fix: dict) -> str:
+    """A text after the replacements of a fix, each on one line, as a viewer makes them."""
+    lines = text.splitlines(keepends=True)
+    (change,) = fix["artifactChanges"]
+    for one in sorted(change["replacements"], key=lambda one: -one["deletedRegion"]["startColumn"]):
+        region = one["deletedRegion"]
+        assert region["startLine"] == region["endLine"]
+        line = lines[region["startLine"] - 1]
+        new = one.get("insertedContent", {"text": ""})["text"]
+        lines[region["startLine"] - 1] = line[: region["startColumn"] - 1] + new + line[region["endColumn"] - 1 :]
+    return "".join(lines)
+
+
+def test_a_fix_holds_the_edits_that_mend_it() -> None:
+    (getty,) = only(GETTY)["fixes"]
+    assert mended(TEXT, getty) == TEXT.replace("/etc:/etc]", "/etc:/etc:ro]")
+    assert getty["description"]["text"] == "Bind '/etc' read-only."
+    (web,) = only(WEB)["fixes"]
+    image = "    image: example.org/web"
+    assert mended(TEXT, web) == TEXT.replace(f"{image}\n", f"{image}:1.4\n    readonly: true\n")
+    assert web["description"]["text"].endswith(" Programs may miss what is changed.")
+
+
+def test_no_fix_where_there_is_none_or_it_would_touch_something_else() -> None:
+    assert "fixes" not in only(TOKEN)
+    assert "fixes" not in only(GETTY, "services: [{image: *x}]\n")
+
+
+def test_no_edit_of_a_text_that_may_hold_a_secret() -> None:
+    assert all("fixes" not in one for one in load(spec_result(TOKEN))["results"])
+
+
 def test_the_driver_describes_each_rule_that_fired_and_no_other() -> None:
     driver = load(spec_result())["tool"]["driver"]
     assert (driver["name"], driver["version"], driver["semanticVersion"]) == ("lkscan", "1.2.3", "1.2.3")

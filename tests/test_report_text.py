@@ -261,3 +261,12 @@ def test_the_suffix_names_the_format(path: str, expected: str | None) -> None:
 def test_an_unknown_format_is_a_mistake_of_the_caller() -> None:
     with pytest.raises(KeyError):
         formats.render("pdf", Result())
+
+
+def test_what_can_be_mended_is_marked_and_counted() -> None:
+    text = render(spec_result())
+    assert "LKP902 test-host-root [fix]\n" in text
+    assert "LKI901 test-unpinned [unsafe fix]\n" in text
+    assert "  1 can be mended by `lkscan fix`, 1 more with --unsafe\n" in text
+    assert "  1 can be mended by `lkscan fix --unsafe`\n" in render(Result(findings=(WEB,)))
+    assert "can be mended" not in render(Result(findings=(TOKEN,)))

@@ -76,6 +76,11 @@ def remove(*pointers: str) -> tuple[Change, ...]:
         ("a: *x\n".replace("*x", "&x 1\nb: *x"), (change("replace", "b", "2"),), "a: &x 1\nb: 2\n"),
         ("s:\n - a: 1\n   b: 2\n", (change("set", "s[0]", "true", "ro"),), "s:\n - a: 1\n   b: 2\n   ro: true\n"),
         ("s:\n  - name: a  # c", (change("set", "s[0]", "true", "ro"),), "s:\n  - name: a  # c\n    ro: true"),
+        (
+            "s:\n- a: 1\n",
+            (change("set", "s[0]", "2", "b"), change("replace", "s[0].a", "3")),
+            "s:\n- a: 3\n  b: 2\n",
+        ),
         ("s:\r\n- name: a\r\n", (change("set", "s[0]", "true", "ro"),), "s:\r\n- name: a\r\n  ro: true\r\n"),
         ("s:\n  - {name: a}\n", (change("set", "s[0]", "true", "ro"),), "s:\n  - {name: a, ro: true}\n"),
         ("s: {}\n", (change("set", "s", "true", "ro"),), "s: {ro: true}\n"),
