@@ -358,6 +358,14 @@ def test_a_spec_that_cannot_be_written_is_told_and_not_counted(folder, capsys, m
     assert (folder / "linuxkit.yml").read_text() == SPEC
 
 
+def test_a_configuration_that_cannot_be_used_is_told(folder, capsys):
+    (folder / "lkscan.toml").write_text("nonsense = 1\n")
+    assert main(["pin", "linuxkit.yml"]) == USAGE
+    printed = capsys.readouterr()
+    assert printed.err.startswith("lkscan: lkscan.toml: ")
+    assert (len(printed.err.splitlines()), printed.out) == (1, "0 pinned\n")
+
+
 @pytest.mark.parametrize("option", ["--timeout=0", "--timeout=nan", "--timeout=-1", "--timeout=soon"])
 def test_a_timeout_is_a_number_of_seconds(folder, option, capsys):
     with pytest.raises(SystemExit) as caught:

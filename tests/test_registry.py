@@ -165,6 +165,7 @@ def test_nothing_is_sent_to_a_registry_that_does_not_ask_for_it(plain):
     [
         'Basic realm="x", Bearer realm="{realm}",service="lab"',
         'bearer service=lab , realm="{realm}"',
+        '=, Bearer realm="{realm}",service="lab", ?',
         'Negotiate, Bearer realm="{realm}", service="lab", error="a, b"',
     ],
 )
@@ -319,6 +320,27 @@ def test_a_port_where_nobody_listens_is_told():
     with socket.create_server(("127.0.0.1", 0)) as gone:
         host = f"127.0.0.1:{gone.getsockname()[1]}"
     assert complaint(f"{host}/acme/web:1") == f"{host} cannot be reached: Connection refused"
+
+
+def test_a_name_that_cannot_be_resolved_is_told(monkeypatch):
+    def refuse(*_, **__):
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    assert complaint("registry.invalid/a/b:1") == "the name of registry.invalid cannot be resolved"
+
+
+def test_a_defect_of_ones_own_costs_one_digest_and_not_the_others(plain):
+    def stumble(_):
+        raise TypeError
+
+    def answer(request):
+        return (401, {"WWW-Authenticate": "Basic"}, b"") if "/closed/" in request.path else lab.forward(plain, request)
+
+    with lab.serve(answer) as (host, _):
+        found = Registry(Transport(timeout=5), stumble).digests([f"{host}/closed/a:1", f"{host}/acme/web:1"])
+    assert str(found[f"{host}/closed/a:1"]) == "asking failed: TypeError; please report it"
+    assert found[f"{host}/acme/web:1"] == pushed(plain, "acme/web", "1")
 
 
 def without_header(plain, change=lambda answer: answer):
@@ -514,15 +536,15 @@ def test_an_authority_that_is_none_is_an_error_of_the_user(tmp_path, content):
 
 
 @pytest.fixture
-def hub(secure, monkeypatch):
-    """The way to registry-1.docker.io leads through a proxy to the registry on this machine; gives what it is asked."""
+def proxy(monkeypatch):
+    """A proxy before all hosts, which goes where it is told, once; gives how to tell it, and what it is asked."""
     with socket.create_server(("127.0.0.1", 0)) as server:
-        asked = []
-        thread = threading.Thread(target=tunnel, args=(server, secure, asked))
+        target, asked = [], []
+        thread = threading.Thread(target=tunnel, args=(server, target, asked))
         thread.start()
         port = server.getsockname()[1]
         monkeypatch.setenv("https_proxy", f"http://me:pass%20word@127.0.0.1:{port}")
-        yield asked
+        yield target.append, asked
         with contextlib.suppress(OSError):
             socket.create_connection(("127.0.0.1", port), 1).close()
         thread.join(10)
@@ -539,7 +561,7 @@ def tunnel(server, target, asked):
                 return
             head += part
         asked.append(head.decode())
-        name, port = target.split(":")
+        name, port = target[0].split(":")
         with socket.create_connection((name, int(port)), 10) as upstream:
             client.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
             back = threading.Thread(target=pump, args=(upstream, client))
@@ -557,16 +579,25 @@ def pump(source, sink):
 
 
 @pytest.mark.parametrize("name", ["docker.io/library/redis:7", "docker.io/redis:7"])
-def test_docker_hub_is_asked_by_its_own_names_through_the_proxy(hub, plain, authority, name):
+def test_docker_hub_is_asked_by_its_own_names_through_the_proxy(proxy, secure, plain, authority, name):
+    lead, heads = proxy
+    lead(secure)
     asked_for = []
     registry = Registry(
         Transport(timeout=5, ca_cert=str(authority.certificate)), lambda host: asked_for.append(host) or NOBODY
     )
     assert registry.digest(name) == pushed(plain, "library/redis", "7")
     registry._transport._proxies["https"].clear()
-    (head,) = hub
+    (head,) = heads
     assert head.startswith("CONNECT registry-1.docker.io:443 ")
     assert "proxy-authorization: Basic bWU6cGFzcyB3b3Jk" in head.replace("Proxy-Authorization", "proxy-authorization")
+
+
+def test_a_host_elsewhere_that_has_no_tls_is_not_asked_without(proxy, plain):
+    lead, heads = proxy
+    lead(plain)
+    assert complaint("registry.invalid/a/b:1").startswith("no TLS connection to registry.invalid comes about")
+    assert len(heads) == 1
 
 
 def test_a_proxy_that_is_none_is_an_error_of_the_user(monkeypatch):

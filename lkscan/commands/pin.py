@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from ..online.registry import Registry
     from ..scanner.labels import LabelFinder
 
+_HOUR = 3600
+
 _EPILOG = """Digests are taken from the lock file, then from LinuxKit's cache or an OCI layout, then,
 with --online, from the registry. --update takes them from the registry where --online
 is given, else from the cache. The lock file keeps what was found.
@@ -113,9 +115,12 @@ class _Result(NamedTuple):
 
 
 def _seconds(text: str) -> float:
-    value = float(text)
-    if not 0 < value <= 3600:  # noqa: PLR2004 - an hour; also refuses nan
-        raise ValueError
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= _HOUR:
+        raise argparse.ArgumentTypeError(f"'{text}' is no number of seconds up to {_HOUR}")
     return value
 
 
