@@ -88,7 +88,8 @@ def run(order: argparse.Namespace) -> int:
     outcomes = [outcome for result in results for outcome in result.outcomes]
     _tell(results, diff=order.diff)
     if outcomes or not order.if_linuxkit:
-        print(_summary(outcomes, is_written=is_written, is_online=order.online))
+        summary = _summary(outcomes, is_written=is_written, is_online=order.online)
+        print(summary, file=sys.stderr if order.diff else sys.stdout)  # what shows a diff can be given to `git apply`
     states = {outcome.state for outcome in outcomes}
     if any(problem.kind == "incomplete" for problem in problems):
         return INCOMPLETE
