@@ -268,7 +268,14 @@ def _life(subject: str, at: Place, release: str, series: str, confidence: Confid
             f"compared with {now}",
             f"longterm series maintained on that day: {_maintained(table, now)}",
         )
-        yield fail(subject, at, release, series, known["eol"], key=series, evidence=evidence, confidence=confidence)
+        severity = Severity.HIGH if now > _a_year_after(known["eol"]) else None
+        arguments = release, series, known["eol"]
+        yield fail(subject, at, *arguments, key=series, evidence=evidence, severity=severity, confidence=confidence)
+
+
+def _a_year_after(day: str) -> str:
+    """The same day of the following year: by then flaws that nobody mends have been public for long."""
+    return f"{int(day[:4]) + 1}{day[4:]}"
 
 
 def _maintained(table: Mapping[str, Any], now: str) -> str:
