@@ -52,7 +52,7 @@ def mend(path: str, data: bytes, scan: Callable[[Input], Result], *, unsafe: boo
         return Mended(path, data, data), first
     done: list[Finding] = []
     for _ in range(_ROUNDS):
-        accepted, refused, after = _together(text, list(_offers(first, result, done, unsafe=unsafe)))
+        accepted, refused, after = together(text, list(_offers(first, result, done, unsafe=unsafe)))
         if not accepted:
             break
         done += accepted
@@ -82,7 +82,7 @@ def _offers(first: Result, result: Result, done: Iterable[Finding], *, unsafe: b
             yield finding
 
 
-def _together(text: str, wanted: Sequence[Finding]) -> tuple[list[Finding], list[Left], str]:
+def together(text: str, wanted: Sequence[Finding]) -> tuple[list[Finding], list[Left], str]:
     """The findings whose fixes can be made at once, those whose fixes cannot be made at all, and the text after that.
 
     Fixes that get in one another's way wait for the next round.

@@ -22,6 +22,11 @@ def add_inputs(parser: argparse.ArgumentParser, *, merge: bool = True) -> None:
     )
     if merge:
         parser.add_argument("--merge", action="store_true", help="join all specs as `linuxkit build a.yml b.yml` does")
+    add_labels(parser)
+
+
+def add_labels(parser: argparse.ArgumentParser) -> None:
+    """The options that say where images' labels are looked for."""
     parser.add_argument("--packages", metavar="DIR", help="LinuxKit packages whose build.yml gives image defaults")
     parser.add_argument("--cache", metavar="DIR", help="LinuxKit cache or OCI layout to read image labels from")
 

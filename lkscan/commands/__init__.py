@@ -9,5 +9,6 @@ COMMANDS = {
     "rules": "list what is checked",
     "explain": "say what a rule checks, and why",
     "completion": "print a script that completes command lines in bash, zsh or fish",
+    "lsp": "serve editors with diagnostics, hover and quick fixes",
 }
 """Command -> what it is for. The module of a command has its name, and is imported when it is called."""
