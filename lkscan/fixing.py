@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from .inputs import Input
 from .rules.engine import Finding
 from .rules.funnel import Result
 from .scanner.startup import NamedTuple
-from .scanner.subjects import Change
-from .scanner.yamlpatch import PatchError, apply, edits
+from .scanner.subjects import Change, Span
+from .scanner.yamlpatch import Edit, PatchError, apply, edits, moved
 from .scanner.yamlpos import YamlError, decode
 from .writing import encode
 
@@ -52,17 +51,17 @@ def mend(path: str, data: bytes, scan: Callable[[Input], Result], *, unsafe: boo
         return Mended(path, data, data), first
     done: list[Finding] = []
     for _ in range(_ROUNDS):
-        accepted, refused, after = together(text, list(_offers(first, result, done, unsafe=unsafe)))
+        accepted, refused, made = together(text, list(_offers(result, unsafe=unsafe)))
         if not accepted:
             break
+        after = apply(text, made)
+        before, result = result, scan(_input(path, encode(after, data)))
+        if failure := _broken_claim(accepted, result, text, made) or _silenced(before, result):
+            return Mended(path, data, data, failure=failure), first
         done += accepted
         text = after
-        result = scan(_input(path, encode(text, data)))
     else:
         refused = []
-    failure = _broken_claim(done, first, result)
-    if failure:
-        return Mended(path, data, data, failure=failure), first
     left = tuple(_left(result, refused, unsafe=unsafe))
     return Mended(path, data, encode(text, data), tuple(done), left), first
 
@@ -71,28 +70,24 @@ def _input(path: str, data: bytes) -> Input:
     return Input("spec", (path,), ((path, data),))
 
 
-def _offers(first: Result, result: Result, done: Iterable[Finding], *, unsafe: bool) -> Iterator[Finding]:
-    """The findings whose fixes are to be carried out; none more often than it was found."""
-    found = Counter(finding.fingerprint for finding in first.findings)
-    spent = Counter(finding.fingerprint for finding in done)
+def _offers(result: Result, *, unsafe: bool) -> Iterator[Finding]:
+    """The findings whose fixes are to be carried out."""
     for finding in result.findings:
-        if finding.fix is None or not (finding.fix.safe or unsafe):
-            continue
-        if spent[finding.fingerprint] < max(1, found[finding.fingerprint]):
+        if finding.fix is not None and (finding.fix.safe or unsafe):
             yield finding
 
 
-def together(text: str, wanted: Sequence[Finding]) -> tuple[list[Finding], list[Left], str]:
-    """The findings whose fixes can be made at once, those whose fixes cannot be made at all, and the text after that.
+def together(text: str, wanted: Sequence[Finding]) -> tuple[list[Finding], list[Left], tuple[Edit, ...]]:
+    """The findings whose fixes can be made at once, those whose fixes cannot be made at all, and the edits.
 
     Fixes that get in one another's way wait for the next round.
     """
     try:
-        return list(wanted), [], apply(text, edits(text, _changes(wanted)))
+        return list(wanted), [], edits(text, _changes(wanted))
     except PatchError:
         accepted: list[Finding] = []
     refused: list[Left] = []
-    after = text
+    made: tuple[Edit, ...] = ()
     for finding in wanted:
         try:
             edits(text, _changes([finding]))
@@ -100,11 +95,11 @@ def together(text: str, wanted: Sequence[Finding]) -> tuple[list[Finding], list[
             refused.append(Left(finding, str(error)))
             continue
         try:
-            after = apply(text, edits(text, _changes([*accepted, finding])))
+            made = edits(text, _changes([*accepted, finding]))
         except PatchError:
             continue
         accepted.append(finding)
-    return accepted, refused, after
+    return accepted, refused, made
 
 
 def _changes(findings: Iterable[Finding]) -> list[Change]:
@@ -112,15 +107,32 @@ def _changes(findings: Iterable[Finding]) -> list[Change]:
     return [change for fix in fixes if fix is not None for change in fix.changes]
 
 
-def _broken_claim(done: Iterable[Finding], first: Result, last: Result) -> str:
-    """Which finding is still there although it was mended, in a sentence; or ""."""
-    claimed = Counter(finding.fingerprint for finding in done)
-    before = Counter(finding.fingerprint for finding in first.findings)
-    for finding in last.findings:
-        number = claimed[finding.fingerprint]
-        if number and number >= before[finding.fingerprint]:
-            return f"{finding.rule.id} would still be found after its fix; please report it"
+def _broken_claim(done: Iterable[Finding], result: Result, text: str, made: tuple[Edit, ...]) -> str:
+    """Which finding is still where it was although it was mended, in a sentence; or "".
+
+    The same elsewhere is another one: it may have come to light by what was mended beside it.
+    """
+    there = {(one.fingerprint, one.message, _start(one.place.span)) for one in result.findings}
+    for one in done:
+        span = one.place.span
+        at = span and moved(text, made, span)
+        if (at or span is None) and (one.fingerprint, one.message, at) in there:
+            return f"{one.rule.id} would still be found after its fix; please report it"
     return ""
+
+
+def _silenced(before: Result, after: Result) -> str:
+    """Which finding a directive silences now that stood above something else, in a sentence; or ""."""
+    shown = {finding.fingerprint for finding in before.findings}
+    known = {one.finding.fingerprint for one in before.suppressed}
+    for one in after.suppressed:
+        if one.finding.fingerprint in shown - known:
+            return f"a directive would come to silence {one.finding.rule.id}, which it was not written for"
+    return ""
+
+
+def _start(span: Span | None) -> tuple[int, int] | None:
+    return span and span[:2]
 
 
 def _left(result: Result, refused: Iterable[Left], *, unsafe: bool) -> Iterator[Left]:

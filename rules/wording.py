@@ -107,7 +107,7 @@ def repeated_item(spec: Spec) -> Iterator[Verdict]:
 
 
 def _once(spec: Spec, subject: str, given: _Given, variant: str, places: tuple[_Step, _Step]) -> Fix | None:
-    """Drop the one that says nothing: the later of two that are the same, the earlier of two mounts on one path.
+    """Drop the one that says nothing: the later of two that are the same, of mounts on one path the earlier.
 
     `all` and `none` mean another thing as the single item of their list; of two values, nobody knows which is meant.
     """
@@ -115,14 +115,17 @@ def _once(spec: Spec, subject: str, given: _Given, variant: str, places: tuple[_
     first, again = (_follow(value, place) for place in places)
     if variant == "mount":
         key = str(places[0][0])
-        points = [one for one, _ in _mount_points(value, key)]
+        points = [_destination(key, one) for one in value[key]]
         if points.count(_destination(key, first)) > 2:  # noqa: PLR2004 - a pair
             return None
         return Fix("drop the mount that is hidden", (Change("remove", spec.at(*steps, *places[0])),))
     if first != again or str(again).lower() in {"all", "none"}:
         return None
     key = str(places[1][0])
-    effects = () if key in _KEYED else (f"{subject} {key.removesuffix('.add')}",)
+    if key in _KEYED:  # of all mounts on one path the last one counts: the earlier of two that are the same never does
+        is_pair = value[key].count(first) == 2  # noqa: PLR2004 - a pair
+        return Fix("drop the first one", (Change("remove", spec.at(*steps, *places[0])),)) if is_pair else None
+    effects = (f"{subject} {key.removesuffix('.add')}",)
     return Fix("drop the second one", (Change("remove", spec.at(*steps, *places[1])),), effects=effects)
 
 

@@ -45,7 +45,7 @@ def edits(text: str, changes: Iterable[Change]) -> tuple[Edit, ...]:
     patch = _Patch(document)
     found = _apart(patch.edits(wanted))
     _prove(patch, wanted, _parsed(apply(text, found)))
-    return _joined(_trimmed(text, one) for one in found)
+    return tuple(_trimmed(text, one) for one in found)
 
 
 def apply(text: str, changes: Iterable[Edit]) -> str:
@@ -61,6 +61,29 @@ def spans(text: str, changes: Iterable[Edit]) -> list[Span]:
     """Where edits are, in lines and columns."""
     document = Document(text, None)
     return [document.stretch(one.start, one.end) for one in changes]
+
+
+def joined(found: Iterable[Edit]) -> tuple[Edit, ...]:
+    """Edits that touch become one: nobody has to know which of two insertions at one place comes first."""
+    result: list[Edit] = []
+    for one in found:
+        if result and result[-1].end == one.start:
+            result[-1] = Edit(result[-1].start, one.end, result[-1].text + one.text)
+        else:
+            result.append(one)
+    return tuple(result)
+
+
+def moved(text: str, changes: Iterable[Edit], span: Span) -> tuple[int, int] | None:
+    """Line and column at which the start of a span is after the edits; None where it was removed."""
+    found = tuple(changes)
+    at = _offset(text, span.line, span.column)
+    if any(one.start <= at < one.end and not one.text for one in found):
+        return None
+    before = [one for one in found if one.end <= at and one.start < at]
+    within = next((one.start for one in found if one.start <= at < one.end), at)
+    now = within + sum(len(one.text) - (one.end - one.start) for one in before)
+    return Document(apply(text, found), None).stretch(now, now)[:2]
 
 
 def quoted(text: str, like: str = "") -> str:
@@ -83,17 +106,6 @@ def _parsed(text: str) -> Document:
 @lru_cache(maxsize=4)  # a report asks for each finding of a document in turn: twice as fast
 def _original(text: str) -> Document:
     return _parsed(text)
-
-
-def _joined(found: Iterable[Edit]) -> tuple[Edit, ...]:
-    """Edits that touch become one: nobody has to know which of two insertions at one place comes first."""
-    result: list[Edit] = []
-    for one in found:
-        if result and result[-1].end == one.start:
-            result[-1] = Edit(result[-1].start, one.end, result[-1].text + one.text)
-        else:
-            result.append(one)
-    return tuple(result)
 
 
 def _trimmed(text: str, edit: Edit) -> Edit:
@@ -359,9 +371,8 @@ class _Patch:
         span = change.place.span
         if span is None:
             raise PatchError("the place of the comment is not known")
-        lines = [0, *(found.end() for found in _BREAK.finditer(self.text))]
-        start = lines[span.line - 1] + span.column - 1
-        end = lines[span.end_line - 1] + span.end_column - 1
+        start = _offset(self.text, span.line, span.column)
+        end = _offset(self.text, span.end_line, span.end_column)
         home = next(((first, last) for first, last in self.comments if first <= start <= end <= last), None)
         if home is None:
             raise PatchError("there is no comment at this place")
@@ -437,6 +448,11 @@ class _Patch:
 
     def _commented(self, start: int, end: int) -> bool:
         return any(start <= one < end for one, _ in self.comments)
+
+
+def _offset(text: str, line: int, column: int) -> int:
+    lines = [0, *(found.end() for found in _BREAK.finditer(text))]
+    return lines[line - 1] + column - 1
 
 
 def _line_end(text: str, offset: int) -> int:

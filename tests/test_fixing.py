@@ -13,7 +13,7 @@ from lkscan.fixing import mend
 from lkscan.inputs import Input
 from lkscan.lockfile import render
 from lkscan.rules.catalogue import RULES
-from lkscan.rules.engine import Finding, Fix, Outcome, Profile
+from lkscan.rules.engine import Finding, Fix, Location, Outcome, Profile
 from lkscan.rules.funnel import Options, Result
 from lkscan.scanner.labels import LabelFinder
 from lkscan.scanner.references import address
@@ -94,7 +94,7 @@ def stub(changes, *, stays=False, safe=True):
     def scan(document):
         text = decode(document.documents[0][1])
         fix = Fix("mend it", tuple(Change(*one) for one in changes), safe)
-        found = Finding(RULES[0], Outcome.FAIL, "x", (), (), "default", "", "", (), 0, 0, 0, fix)
+        found = Finding(RULES[0], Outcome.FAIL, "x", (Location(SPEC),), ("x",), "default", "", "", (), 0, 0, 0, fix)
         return Result(findings=(found,) if stays or "bad" in text else ())
 
     return scan
@@ -205,6 +205,17 @@ def test_what_is_silenced_is_not_mended(spec):
     spec.write_text(silenced := BAD.replace("# octal", "# lkscan: ignore[LKS002] our builder takes it"))
     assert main(["fix", "linuxkit.yml", "--unsafe", "--ignore=LKC*"]) == OK
     assert spec.read_text() == silenced
+
+
+def test_no_directive_comes_to_silence_what_it_was_not_written_for(spec, capsys):
+    spec.write_text(
+        "services:\n  - name: a\n    image: nginx:1.27\n    binds:\n"
+        "      # lkscan: ignore[LKM002] a copy\n      - /srv:/srv\n      - /etc:/etc\n      - /srv:/srv\n"
+    )
+    before = spec.read_text()
+    assert main(["fix", "linuxkit.yml", "--ignore=LKS006"]) == USAGE
+    assert spec.read_text() == before
+    assert "a directive would come to silence LKM002" in capsys.readouterr().err
 
 
 def test_standard_input_comes_out_mended(spec, capfdbinary, monkeypatch):
