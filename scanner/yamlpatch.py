@@ -18,6 +18,8 @@ _GAP = re.compile(r"[&!][^\s,\[\]{}]*|#[^\r\n]*")
 _PROPERTIES = re.compile(r"(?:[&!][^\s,\[\]{}]*\s+)*")
 _TAIL = re.compile(r"[ \t]*(?P<comment>#[^\r\n]*)?(?=[\r\n]|\Z)")
 _PLAIN = re.compile(r"[A-Za-z_/][A-Za-z0-9_/.=@:+-]*(?<!:)")
+_SPECIAL = frozenset(",[]{}#&*!|>'\"%@`?")
+"""Characters that mean something in some places of YAML."""
 _ITEM = re.compile(r"\[(\d+)\]")
 
 
@@ -94,6 +96,15 @@ def quoted(text: str, like: str = "") -> str:
         return "'" + text.replace("'", "''") + "'"
     escaped = (char if char.isprintable() and char not in '"\\' else f"\\U{ord(char):08X}" for char in text)
     return f'"{"".join(escaped)}"'
+
+
+def _is_plain(text: str) -> bool:
+    """Whether a text without quotes is this very text."""
+    try:
+        node = _scalar(text)
+    except PatchError:
+        return False
+    return (node.kind, node.text) == ("str", text)
 
 
 def _parsed(text: str) -> Document:
@@ -260,10 +271,14 @@ class _Patch:
         return Edit(self._content(step.key), step.key.end, self._like(step.key, quoted(text)))
 
     def _like(self, node: Node, text: str) -> str:
-        """A text in the quotes that the present one has."""
-        quote = self.text[self._content(node) : node.end][:1]
-        value = _scalar(text)
-        return quoted(value.text, quote) if quote in {"'", '"'} and value.kind == "str" else text
+        """A text in the quotes that the present one has, or plain like it where it stays the same text."""
+        old, value = self.text[self._content(node) : node.end], _scalar(text)
+        if value.kind != "str" or node.kind != "str":
+            return text
+        if old[:1] in {"'", '"'}:
+            return quoted(value.text, old[0])
+        is_plain = old == node.text and not _SPECIAL & (set(value.text) - set(old))
+        return value.text if is_plain and _is_plain(value.text) else text
 
     def _add(self, node: Node, path: tuple[_Step, ...], text: str, kind: str) -> Iterator[Edit]:
         """One more item or pair, behind the last one."""
