@@ -56,18 +56,19 @@ def world_writable_file(file: File) -> Iterator[Verdict]:
         evidence = [f"mode {_octal(file)}, owner {file.uid}:{file.gid}", _writability(file)]
         severity = _weight(file, heavy=variant == "program")
         arguments = (file.path, _octal(file))
-        fix = _closed(file)
+        fix = _without(file, 0o002)
         yield fail(file.path, file.place, *arguments, variant=variant, evidence=evidence, severity=severity, fix=fix)
 
 
-def _closed(file: File) -> Fix | None:
-    """Take the write permission from others, in a spec; what runs as another user and writes there would miss it."""
+def _without(file: File, bits: int) -> Fix | None:
+    """Take permissions from a file of a spec, and from the folders that get its mode; who uses them would miss them."""
     place = file.parts.get("mode") if file.parts else None
     if place is None:
         return None
-    mode = f"{file.mode & ~0o002:04o}"
+    mode = f"{file.mode & ~bits:04o}"
     change = Change("replace", place, f"'{mode}'")
-    return Fix(f"set the mode to {mode}", (change,), safe=False, effects=(f"{file.path} mode",))
+    effects = tuple(f"{path} mode" for path in (file.path, *file.folders))
+    return Fix(f"set the mode to {mode}", (change,), safe=False, effects=effects)
 
 
 def _weight(file: File, *, heavy: bool) -> Severity:
@@ -134,6 +135,7 @@ def _may_be_secret(file: File) -> bool:
     remedy="Let only its owner read it: mode 0600, which is LinuxKit's default for an entry of 'files:'.",
     nist=("3.1.4", "3.5.4"),
     about=_may_be_secret,
+    autofix="unsafe",
 )
 def readable_secret_file(file: File) -> Iterator[Verdict]:
     """A file that holds passwords or private keys can be read by every user.
@@ -158,6 +160,7 @@ def readable_secret_file(file: File) -> Iterator[Verdict]:
                 severity=Severity.LOW if tree else None,
                 confidence=Confidence.MEDIUM if unread else None,
                 profile=Profile.PEDANTIC if holds else None,
+                fix=_without(file, 0o004),
             )
 
 
@@ -179,6 +182,7 @@ def _is_kept(file: File) -> bool:
     nist=("3.1.2",),
     profile=Profile.PEDANTIC,
     about=_is_kept,
+    autofix="unsafe",
 )
 def group_writable_file(file: File) -> Iterator[Verdict]:
     """A program, a script, a configuration or an entry of a spec's `files` can be written by its group.
@@ -192,7 +196,8 @@ def group_writable_file(file: File) -> Iterator[Verdict]:
     if mount := _hidden_by(file):
         yield not_applicable(file.path, file.place, _hidden(mount))
     else:
-        yield fail(file.path, _part(file, "mode"), file.path, str(file.gid), _octal(file))
+        fix = _without(file, 0o020)
+        yield fail(file.path, _part(file, "mode"), file.path, str(file.gid), _octal(file), fix=fix)
 
 
 _PROGRAMS = late(

@@ -42,7 +42,11 @@ SCALARS = {
     "pid": ("host",),
     "nett": ("host",),
 }
-FILES = {"mode": ("0644", '"0666"', "'0777'", "0o755", "420"), "optional": ("no", "false"), "contents": ("hi", "12")}
+FILES = {
+    "mode": ("0644", '"0666"', "'0777'", "0o755", "420", "'0660'"),
+    "optional": ("no", "false"),
+    "contents": ("hi", "12"),
+}
 CMDLINE = ("console=tty0", "mitigations=off", "nokaslr", "init=/bin/sh", "quiet", "page_poison=1", "mitigations=auto")
 
 
