@@ -27,6 +27,11 @@ _FACTS = 3
 _REASONS = 8
 """Reasons for open verdicts that are written out."""
 
+_NAMES = 3
+"""Names of what else a reason is true of."""
+
+_QUOTED = re.compile(r"'[^']*'")
+
 _SILENCED = 20
 """Findings of one sort, suppressed or baselined, that are written out."""
 
@@ -254,25 +259,34 @@ def _silenced(
 
 
 def _open(result: Result, style: Style) -> Iterator[str]:
-    reasons = Counter(_reasons_by_subject(result))
-    if reasons:
-        yield f"{style.bold('Not decided')}  {style.dim('neither good nor bad: the evidence is missing')}"
-    for (rules, reason), times in list(reasons.items())[:_REASONS]:
-        text = f"{_fit(reason)}  {rules}{f' ({times} times)' if times > 1 else ''}"
-        yield from style.hanging("  ? ", text, 4)
-    if len(reasons) > _REASONS:
-        yield style.dim(f"  ... and {_count(len(reasons) - _REASONS, 'more reason')} (--format json lists them all)")
-
-
-def _reasons_by_subject(result: Result) -> Iterator[tuple[str, str]]:
-    """The rules that are open for one subject of one input and why; reasons that begin alike are told as one."""
-    found: dict[tuple[str, str, str], list[Finding]] = {}
+    """What is open and why; reasons that differ in names only are told once, with all rules that they keep open."""
+    alike: dict[str, list[Finding]] = {}
     for one in result.others:
         if one.outcome in {Outcome.UNDECIDED, Outcome.PARTIAL}:
-            found.setdefault((one.place.artifacts[0], one.subject, _opening(one.reason)), []).append(one)
-    for (_, _, opening), findings in found.items():
-        alike = len({one.reason for one in findings}) == 1
-        yield " ".join(dict.fromkeys(one.rule.id for one in findings)), findings[0].reason if alike else opening
+            alike.setdefault(_QUOTED.sub("''", _opening(one.reason)), []).append(one)
+    if alike:
+        yield f"{style.bold('Not decided')}  {style.dim('neither good nor bad: the evidence is missing')}"
+    for findings in list(alike.values())[:_REASONS]:
+        yield from style.hanging("  ? ", _fit(_reason(findings)), 4)
+    if len(alike) > _REASONS:
+        yield style.dim(f"  ... and {_count(len(alike) - _REASONS, 'more reason')} (--format json lists them all)")
+    containers = (one for system in result.systems for one in system.containers) if alike else ()
+    if any(one.image and one.label.kind == "unknown" for one in containers):
+        yield from map(style.dim, style.hanging("  ", "--packages DIR or --cache DIR can tell the labels of images", 2))
+
+
+def _reason(findings: Sequence[Finding]) -> str:
+    """One sentence or two for reasons that are alike, and the rules."""
+    first = findings[0].reason
+    same = len({one.reason for one in findings}) == 1
+    named = [name for one in findings if (name := _QUOTED.search(_opening(one.reason)))]
+    others = [*dict.fromkeys(name[0] for name in named)][1:]
+    listed = ", ".join(others[:_NAMES]) + (f" and {len(others) - _NAMES} more" if len(others) > _NAMES else "")
+    more = f" The same goes for {listed}." if others else ""
+    subjects = len({(one.place.artifacts[0], one.subject) for one in findings})
+    times = f" ({subjects} times)" if subjects > 1 and not named else ""
+    rules = " ".join(sorted({one.rule.id for one in findings}))
+    return f"{first if same else _opening(first)}{more}  {rules}{times}"
 
 
 def _opening(reason: str) -> str:

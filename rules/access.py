@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from ..scanner.startup import late
 from ..scanner.subjects import Change, Container, File, ImageReference
 from .engine import Confidence, Fix, Profile, Severity, Verdict, fail, not_applicable, rule, undecided
-from .provenance import note
+from .provenance import note, unknown_environment, unread
 
 _ACCOUNTS = late(r"(?:containers/[^/]+/[^/]+/(?:rootfs|lower)/)?etc/(?P<table>passwd|(?:getty\.)?shadow)")
 _ACCOUNTS_LIMIT = 1 << 20
@@ -14,10 +14,6 @@ _FIELDS = {"passwd": 7, "shadow": 8}
 _NO_LOGIN = ("nologin", "false")
 _LOGIN_WORDS = ("getty", "ssh", "dropbear", "login", "console", "telnet")
 _HOST_KEY = late(r"(?:.*/)?etc/ssh/ssh_host_[a-z0-9]+_key")
-
-
-def _unread(file: File) -> Verdict:
-    return undecided(file.path, file.place, f"The content of '{file.path}' is not known here; the built image tells.")
 
 
 def is_host_key(file: File) -> bool:
@@ -52,7 +48,7 @@ def insecure_getty(container: Container) -> Iterator[Verdict]:
             fix = _secured(container, [index for index, _ in found])
             yield fail(container.title, origin.place, container.name, entry, note=at, evidence=evidence, fix=fix)
         elif container.label.kind == "unknown" and not container.env:
-            yield undecided(container.title, container.place, "The environment that its image brings is not known.")
+            yield unknown_environment(container)
     elif entry != "INSECURE=true" or container.command:
         yield not_applicable(container.title, container.place, "It is not a getty.")
     else:
@@ -97,7 +93,7 @@ def empty_password(file: File) -> Iterator[Verdict]:
     in a spec's files. In a container's tree where nothing suggests a login program the severity is low.
     """
     if file.read is None:
-        yield _unread(file)
+        yield unread(file)
         return
     data = file.read(_ACCOUNTS_LIMIT + 1)
     if len(data) > _ACCOUNTS_LIMIT:
@@ -208,7 +204,7 @@ def _is_start_script(file: File) -> bool:
 def insecure_start_script(file: File) -> Iterator[Verdict]:
     """What init starts at boot puts a root shell on a console, without asking for a password."""
     if file.read is None:
-        yield _unread(file)
+        yield unread(file)
         return
     text = file.read(_SCRIPT_LIMIT)
     found = _INSECURE.search(text)
@@ -238,7 +234,7 @@ def weak_password_hash(file: File) -> Iterator[Verdict]:
     Judges etc/passwd, etc/shadow and LinuxKit's etc/getty.shadow. No finding holds a hash.
     """
     if file.read is None:
-        yield _unread(file)
+        yield unread(file)
         return
     data = file.read(_ACCOUNTS_LIMIT)
     found = list(_weak(data.decode("utf-8", "replace")))
@@ -306,7 +302,7 @@ def authorized_keys_in_image(file: File) -> Iterator[Verdict]:
             note="which keys they are depends on who builds the image",
         )
     else:
-        yield _unread(file)
+        yield unread(file)
 
 
 RULES = (

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ..scanner.subjects import Container, Origin, Place
-from .engine import Confidence, Location, Profile, Severity, Verdict, fail
+from ..scanner.subjects import Container, File, Origin, Place, Sysctl
+from .engine import Confidence, Location, Profile, Severity, Verdict, fail, undecided
 
 Key = tuple[str, str | None]
 """A key of a container's configuration and, where it has items, one of them: as `Container.origin` takes them."""
@@ -97,3 +97,14 @@ def open_question(container: Container, *keys: str) -> str:
 def _listed(words: list[str]) -> str:
     quoted = [f"'{word}'" for word in words]
     return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} and {quoted[-1]}"
+
+
+def unread(file: File | Sysctl) -> Verdict:
+    """Nothing can be said of a file whose content a spec leaves to `source:` or to an image."""
+    return undecided(file.path, file.place, f"The content of '{file.path}' is not known here; the built image tells.")
+
+
+def unknown_environment(container: Container) -> Verdict:
+    """Nothing can be said of an environment that a spec leaves to the image, whose own may be anything."""
+    image = container.image.text if container.image else container.name
+    return undecided(container.title, container.place, f"The environment that '{image}' brings is not known.")

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from ..scanner.startup import Any, late
 from ..scanner.subjects import Container, File
 from .engine import Severity, Verdict, fail, not_applicable, rule, undecided
-from .provenance import note
+from .provenance import note, unread
 
 _PROGRAMS = frozenset({"dockerd", "dockerd-entrypoint.sh", "buildkitd"})
 """Programs whose `-H`, `--host` or `--addr` says where they listen. That of `docker` itself says where it calls."""
@@ -91,9 +91,7 @@ def _is_configuration(file: File) -> bool:
 def runtime_configured_for_network(file: File) -> Iterator[Verdict]:
     """A configuration of docker or containerd opens its API to the network, or trusts a registry blindly."""
     if file.read is None:
-        yield undecided(
-            file.path, file.place, f"The content of '{file.path}' is not known here; the built image tells."
-        )
+        yield unread(file)
         return
     text = file.read(_LIMIT)
     read = _docker if file.path.endswith(".json") else _containerd

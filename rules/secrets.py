@@ -13,7 +13,7 @@ from ..scanner.startup import Any, NamedTuple, late
 from ..scanner.subjects import Container, File, KernelCommandLine, Place, Span
 from .access import is_host_key
 from .engine import Confidence, Severity, Verdict, fail, not_applicable, rule, undecided
-from .provenance import note
+from .provenance import note, unknown_environment, unread
 from .tables import load
 
 _HEAD = 4096
@@ -96,7 +96,7 @@ def _unread(file: File) -> Verdict:
     if file.parts and "metadata" in file.parts:
         reason = f"LinuxKit writes the spec itself to '{file.path}': its parts are judged where they stand."
         return not_applicable(file.path, file.place, reason)
-    return undecided(file.path, file.place, f"The content of '{file.path}' is not known here; the built image tells.")
+    return unread(file)
 
 
 def _report(file: File, text: bytes) -> Iterator[Verdict]:
@@ -175,7 +175,7 @@ def secret_in_environment(container: Container) -> Iterator[Verdict]:
                 confidence=found.confidence,
             )
     if not container.env:
-        yield undecided(container.title, container.place, "The environment that its image brings is not known.")
+        yield unknown_environment(container)
 
 
 def _in_variable(name: str, value: str) -> Secret | None:

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 from ..scanner.startup import NamedTuple, late
 from ..scanner.subjects import File
-from .engine import Confidence, Severity, Verdict, fail, rule, undecided
+from .engine import Confidence, Severity, Verdict, fail, rule
+from .provenance import unread
 
 _CONFIGURATION = late(r"(?:containers/[^/]+/[^/]+/(?:rootfs|lower)/)?etc/ssh/sshd_config(?:\.d/[^/]+\.conf)?")
 _LIMIT = 1 << 20
@@ -50,9 +51,7 @@ def sshd_password_login(file: File) -> Iterator[Verdict]:
     there fires: sshd's own default for PasswordAuthentication is `yes` as well, but what it is worth is left to PAM.
     """
     if file.read is None:
-        yield undecided(
-            file.path, file.place, f"The content of '{file.path}' is not known here; the built image tells."
-        )
+        yield unread(file)
         return
     text = file.read(_LIMIT).decode("utf-8", "replace")
     for setting in _set_to_yes(text):

@@ -7,7 +7,7 @@ from ..scanner.startup import Any, late
 from ..scanner.subjects import Container, File, Mount, Sysctl, System
 from .engine import Confidence, Profile, Severity, Verdict, fail, not_applicable, rule, undecided
 from .escape import bind_key, host_path
-from .provenance import confidence, note, open_question, stand_in, where
+from .provenance import confidence, note, open_question, stand_in, unread, where
 from .tables import load
 
 _INTERFACE = late(r"(net\.ipv[46]\.conf)\.(?:[^.]+)\.([a-z_]+)")
@@ -47,9 +47,7 @@ def weak_kernel_setting(sysctl: Sysctl) -> Iterator[Verdict]:
     Of several lines for one setting the last counts. Files in the trees of containers that apply none are left out.
     """
     if sysctl.settings is None:
-        yield undecided(
-            sysctl.path, sysctl.place, f"The content of '{sysctl.path}' is not known here; the built image tells."
-        )
+        yield unread(sysctl)
         return
     last = {name: (value, line) for name, value, line in sysctl.settings}
     for name, (value, line) in last.items():
@@ -155,9 +153,7 @@ def ineffective_kernel_setting(file: File) -> Iterator[Verdict]:
         yield fail(file.path, file.place, file.path, variant="folder")
         return
     if file.read is None:
-        yield undecided(
-            file.path, file.place, f"The content of '{file.path}' is not known here; the built image tells."
-        )
+        yield unread(file)
         return
     text = file.read(_LIMIT).decode("utf-8", "replace")
     settings: dict[str, str] = {}

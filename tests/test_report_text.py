@@ -93,11 +93,14 @@ def test_open_verdicts_of_one_subject_are_one_line_and_few_are_listed() -> None:
     one = finding(unpinned, engine.undecided("x", at(1, 1, 2), "Nobody knows x."))
     two = finding(writable, engine.undecided("x", at(1, 1, 2), "Nobody knows x. It may be y."))
     assert "? Nobody knows x. It may be y.  LKF901\n" in render(spec_result()._replace(others=(two,)))
-    assert "? Nobody knows x.  LKI901 LKF901\n" in render(spec_result()._replace(others=(one, two)))
+    assert "? Nobody knows x.  LKF901 LKI901\n" in render(spec_result()._replace(others=(one, two)))
     other = finding(writable, engine.undecided("x", at(1, 1, 2), "Everybody knows y."))
     text = render(spec_result()._replace(others=(one, other)))
     assert "? Nobody knows x.  LKI901\n" in text
     assert "? Everybody knows y.  LKF901\n" in text
+    names = tuple(finding(unpinned, engine.undecided(n, at(1, 1, 2), f"Of '{n}' is not known.")) for n in "abcdef")
+    text = render(spec_result()._replace(others=names), width=0)
+    assert "? Of 'a' is not known. The same goes for 'b', 'c', 'd' and 2 more.  LKI901\n" in text
     alike = tuple(finding(unpinned, engine.undecided(str(n), at(1, 1, 2), "It is empty.")) for n in range(3))
     assert "? It is empty.  LKI901 (3 times)\n" in render(spec_result()._replace(others=alike))
     many = tuple(finding(unpinned, engine.partial(str(n), at(1, 1, 2), f"Reason {n}.")) for n in range(11))
