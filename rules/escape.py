@@ -6,6 +6,7 @@ from functools import cache, lru_cache
 
 from ..scanner.startup import Any, Literal, NamedTuple, late
 from ..scanner.subjects import Container, Mount
+from .engine import Profile
 from .provenance import Key
 from .tables import load
 
@@ -152,9 +153,15 @@ def ways(container: Container) -> list[Way]:
     return _latest[0][1]
 
 
-def is_told_once(container: Container) -> bool:
-    """Whether the combination speaks for its parts: `host-root-equivalent` fires in the regular profile."""
-    return any(way.kind == "direct" for way in ways(container)) and not is_setup(container)
+def muted(container: Container) -> Profile | None:
+    """The profile of a finding on a part of what makes a container root on the host; None: that of its rule.
+
+    A combination speaks for its parts: where `host-root-equivalent` fires in the regular profile, only auditors see
+    them. What does a narrow job once is for the pedantic, with all its parts.
+    """
+    if is_setup(container):
+        return Profile.PEDANTIC
+    return Profile.AUDITOR if any(way.kind == "direct" for way in ways(container)) else None
 
 
 def is_setup(container: Container) -> bool:

@@ -1,13 +1,13 @@
 """Family M, its second part: how a container's mounts are made, whatever of the host they show."""
 
 import posixpath
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
-from ..scanner.startup import NamedTuple, late
+from ..scanner.startup import Any, NamedTuple, late
 from ..scanner.subjects import Container, Mount, System
 from .aggregate import aggregated, has_containers, has_services, services
 from .engine import Profile, Severity, Verdict, fail, not_applicable, rule, undecided
-from .escape import bind_key, effective, is_host_root, is_setup, is_told_once, sensitive
+from .escape import bind_key, effective, is_host_root, muted, sensitive
 from .provenance import Key, confidence, open_question, stand_in, where
 from .tables import load
 
@@ -56,7 +56,7 @@ def shared_mount_propagation(container: Container) -> Iterator[Verdict]:
         evidence=stand_in(container, keys),
         severity=Severity.HIGH if programs else None,
         confidence=confidence(container, keys),
-        profile=Profile.PEDANTIC if is_told_once(container) or is_setup(container) else None,
+        profile=muted(container),
     )
 
 
@@ -112,7 +112,7 @@ def writable_kernel_filesystem(container: Container) -> Iterator[Verdict]:
             *(mount.type, mount.destination),
             gain=row["gain"],
             severity=Severity[row["severity"].upper()],
-            profile=Profile.PEDANTIC if _is_quiet(container) or row.get("profile") == "pedantic" else None,
+            profile=muted(container) or (Profile.PEDANTIC if _is_quiet(container, row) else None),
         )
     if not found and (question := open_question(container, "mounts")):
         yield undecided(container.title, container.place, question)
@@ -125,9 +125,9 @@ def _steers(container: Container, mount: Mount) -> bool:
     return mount.writable or row.get("always", False)
 
 
-def _is_quiet(container: Container) -> bool:
-    """Whether the mount adds little to what is told of the container, or to what it may mount by itself."""
-    return is_told_once(container) or is_setup(container) or "CAP_SYS_ADMIN" in effective(container)
+def _is_quiet(container: Container, row: Mapping[str, Any]) -> bool:
+    """Whether the mount is much used and little feared, or adds nothing to what the container may mount by itself."""
+    return row.get("profile") == "pedantic" or "CAP_SYS_ADMIN" in effective(container)
 
 
 def _on_mount(

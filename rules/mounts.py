@@ -11,8 +11,7 @@ from .escape import (
     effective,
     host_path,
     is_host_root,
-    is_setup,
-    is_told_once,
+    muted,
     sensitive,
     sockets,
     takeover,
@@ -64,12 +63,12 @@ class _Holder(NamedTuple):
     container: Container
     root: bool
     administers: bool
-    quiet: bool
+    profile: Profile | None
 
     @classmethod
     def of(cls, container: Container) -> "_Holder":
-        quiet = is_told_once(container) or is_setup(container)
-        return cls(container, is_host_root(container), "CAP_SYS_ADMIN" in effective(container), quiet)
+        administers = "CAP_SYS_ADMIN" in effective(container)
+        return cls(container, is_host_root(container), administers, muted(container))
 
 
 def _reachable(holder: _Holder, mount: Mount, socket: str, runtime: str) -> Verdict:
@@ -87,7 +86,7 @@ def _reachable(holder: _Holder, mount: Mount, socket: str, runtime: str) -> Verd
         mount.source,
         evidence=evidence,
         severity=None if holder.root else Severity.MEDIUM,
-        profile=Profile.PEDANTIC if holder.quiet or not holder.root else None,
+        profile=holder.profile or (None if holder.root else Profile.PEDANTIC),
     )
 
 
@@ -121,7 +120,7 @@ def _writable(holder: _Holder, mount: Mount, entry: HostPath) -> Verdict:
         entry.reason,
         evidence=evidence,
         severity=severity,
-        profile=Profile.PEDANTIC if holder.quiet or entry.profile == "pedantic" else None,
+        profile=holder.profile or (Profile.PEDANTIC if entry.profile == "pedantic" else None),
         fix=read_only(holder.container, mount),
     )
 

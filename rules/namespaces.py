@@ -6,7 +6,7 @@ from ..scanner.startup import Any
 from ..scanner.subjects import Container, System
 from .aggregate import aggregated, has_services, services
 from .engine import Profile, Severity, Verdict, not_applicable, rule, undecided
-from .escape import effective, is_host_root, is_setup, is_told_once, runs_once, shares, ways
+from .escape import effective, is_host_root, muted, runs_once, shares, ways
 from .provenance import fail_at, open_question, where
 
 KEYS = {"network": "net", "ipc": "ipc", "uts": "uts", "pid": "pid", "user": "userns"}
@@ -26,13 +26,12 @@ def host_pid_namespace(container: Container) -> Iterator[Verdict]:
     keys = (("pid", None),)
     if shares(container, "pid"):
         looks = _only_looks(container)
-        quiet = is_setup(container) or is_told_once(container)
         yield fail_at(
             container,
             keys,
             evidence=looks,
             severity=Severity.LOW if looks else None,
-            profile=Profile.PEDANTIC if quiet else None,
+            profile=muted(container),
         )
     elif question := open_question(container, "pid"):
         yield undecided(container.title, container.place, question)

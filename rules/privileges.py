@@ -6,7 +6,7 @@ from ..scanner.startup import Any
 from ..scanner.subjects import Container, Spec, System
 from .aggregate import has_containers, is_whole
 from .engine import Location, Profile, Severity, Verdict, fail, not_applicable, rule, undecided
-from .escape import Way, effective, has_all_capabilities, is_setup, is_told_once, shares, ways
+from .escape import Way, effective, has_all_capabilities, is_setup, muted, shares, ways
 from .namespaces import KEYS
 from .provenance import Key, fail_at, is_set, open_question, where
 from .spec import is_parsed, violations
@@ -42,7 +42,7 @@ def all_capabilities(container: Container) -> Iterator[Verdict]:
             str(len(container.capabilities)),
             variant="inert" if inert else "default",
             severity=Severity.LOW if inert else None,
-            profile=Profile.PEDANTIC if inert or is_told_once(container) else None,
+            profile=Profile.PEDANTIC if inert else muted(container),
         )
     elif question := open_question(container, "capabilities", "ambient"):
         yield undecided(container.title, container.place, question)
@@ -65,8 +65,9 @@ def host_root_equivalent(container: Container) -> Iterator[Verdict]:
     if found and found[0].kind == "detour":
         yield _way_out(container, found, "detour", Severity.HIGH, Profile.PEDANTIC)
     elif found:
-        quiet = is_setup(container) or found[0].kind == "told"
-        yield _way_out(container, found, "default", Severity.CRITICAL, Profile.PEDANTIC if quiet else Profile.REGULAR)
+        told = Profile.AUDITOR if found[0].kind == "told" else Profile.REGULAR
+        profile = Profile.PEDANTIC if is_setup(container) else told
+        yield _way_out(container, found, "default", Severity.CRITICAL, profile)
     elif question := open_question(container, *_DECIDE):
         yield undecided(container.title, container.place, question)
 

@@ -80,10 +80,10 @@ def test_without_one_half_of_it_nothing_reaches_the_host(made, expected):
     [
         ({}, Profile.REGULAR),
         ({"section": "onboot"}, Profile.PEDANTIC),
-        ({"pid": "host", "capabilities": CAPABILITIES}, Profile.PEDANTIC),
+        ({"pid": "host", "capabilities": CAPABILITIES}, Profile.AUDITOR),
     ],
 )
-def test_mounting_for_others_at_boot_and_what_is_told_already_are_for_the_pedantic(facts, profile):
+def test_mounting_for_others_at_boot_is_for_the_pedantic_and_what_is_told_already_for_auditors(facts, profile):
     made = propagating(**{"capabilities": SYS_ADMIN, "binds": ["/srv:/srv"], **facts})
     assert fires(shared_mount_propagation, made)[0].profile is profile
 
@@ -157,9 +157,16 @@ def test_only_what_steers_the_kernel_counts(made, expected):
     assert outcomes(writable_kernel_filesystem, made) == {expected}
 
 
-@pytest.mark.parametrize("facts", [{"section": "onboot"}, {"capabilities": SYS_ADMIN}, {"capabilities": CAPABILITIES}])
-def test_who_could_mount_it_anyway_is_for_the_pedantic(facts):
-    assert fires(writable_kernel_filesystem, mounted("cgroup", "rw", **facts))[0].profile is Profile.PEDANTIC
+@pytest.mark.parametrize(
+    ("facts", "profile"),
+    [
+        ({"section": "onboot"}, Profile.PEDANTIC),
+        ({"capabilities": SYS_ADMIN}, Profile.PEDANTIC),
+        ({"capabilities": CAPABILITIES}, Profile.AUDITOR),
+    ],
+)
+def test_who_could_mount_it_anyway_is_for_the_pedantic_or_for_auditors(facts, profile):
+    assert fires(writable_kernel_filesystem, mounted("cgroup", "rw", **facts))[0].profile is profile
 
 
 # --- /proc/sys

@@ -60,13 +60,13 @@ def test_is_silent_on_a_namespace_of_its_own_or_a_joined_one(pid):
 
 
 @pytest.mark.parametrize(
-    "facts",
-    [{"section": "onboot"}, {"capabilities": ["CAP_SYS_PTRACE"]}],
+    ("facts", "profile"),
+    [({"section": "onboot"}, Profile.PEDANTIC), ({"capabilities": ["CAP_SYS_PTRACE"]}, Profile.AUDITOR)],
     ids=["before the services", "part of a combination"],
 )
-def test_is_for_pedants_where_little_is_lost_or_more_is_told(facts):
+def test_is_for_pedants_where_little_is_lost_and_for_auditors_where_more_is_told(facts, profile):
     (finding,) = fires(host_pid_namespace, container(pid="host", **facts))
-    assert finding.profile is Profile.PEDANTIC
+    assert finding.profile is profile
 
 
 def test_a_stand_in_label_lowers_the_confidence():

@@ -118,9 +118,9 @@ def test_a_combination_is_critical_in_the_regular_profile(facts):
 
 
 @pytest.mark.parametrize("facts", TOLD.values(), ids=TOLD)
-def test_what_another_rule_tells_is_repeated_for_pedants_only(facts):
+def test_what_another_rule_tells_is_repeated_for_auditors_only(facts):
     (finding,) = fires(host_root_equivalent, container(**facts))
-    assert (finding.severity, finding.profile) == (Severity.CRITICAL, Profile.PEDANTIC)
+    assert (finding.severity, finding.profile) == (Severity.CRITICAL, Profile.AUDITOR)
 
 
 @pytest.mark.parametrize("facts", DETOUR.values(), ids=DETOUR)
@@ -243,7 +243,7 @@ def test_some_capabilities_are_not_all(held):
 
 def test_all_capabilities_give_way_to_the_combination():
     (finding,) = fires(all_capabilities, container(capabilities=ALL))
-    assert (finding.severity, finding.profile) == (Severity.HIGH, Profile.PEDANTIC)
+    assert (finding.severity, finding.profile) == (Severity.HIGH, Profile.AUDITOR)
 
 
 @pytest.mark.parametrize("facts", [{"uid": 100}, {"uid": 100, "ambient": ["CAP_KILL"]}, {"user": "new"}])
