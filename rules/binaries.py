@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from ..scanner.startup import late
 from ..scanner.subjects import Binary
-from .engine import Profile, Severity, Verdict, fail, not_applicable, rule, undecided
+from .engine import Profile, Severity, Verdict, fail, not_applicable, partial, rule, undecided
 
 _CONTAINER = late(r"containers/[^/]+/[^/]+/(?:rootfs|lower)/")
 _FOREIGN = (
@@ -20,6 +20,7 @@ _FOREIGN = (
 _KINDS = {
     "object": "A relocatable object is an input of the linker: the flags are set when it is linked.",
     "debug": "It holds symbols for a debugger and is never loaded.",
+    "damaged": "It breaks off or contradicts itself: what it does when it is loaded cannot be told.",
 }
 _SET_ID = 0o6000
 
@@ -58,6 +59,8 @@ def _lacks(
 
 
 def _spared(binary: Binary, reason: str) -> Verdict:
+    if binary.kind == "damaged":
+        return undecided(binary.file.path, binary.place, reason)
     return not_applicable(binary.file.path, binary.place, reason)
 
 
@@ -169,10 +172,58 @@ def position_dependent_executable(binary: Binary) -> Iterator[Verdict]:
         yield _lacks(binary, "pie", variant="static", profile=Profile.PEDANTIC if binary.file.container else None)
 
 
+@rule(
+    "LKB006",
+    "missing-stack-canary",
+    Severity.LOW,
+    "'{0}' is compiled without stack canaries.",
+    remedy="Compile with -fstack-protector-strong.",
+    nist=("3.1.2", "3.4.4"),
+)
+def missing_stack_canary(binary: Binary) -> Iterator[Verdict]:
+    """A program or library does not notice when a buffer on its stack overflows.
+
+    No import of the handler is no proof: a program whose functions take no address of a local variable needs none. The
+    code of x86-64 and arm64 tells.
+    """
+    yield from _compiled(binary, "canary", binary.canary)
+
+
+@rule(
+    "LKB007",
+    "missing-fortify",
+    Severity.LOW,
+    "'{0}' is compiled without FORTIFY: it calls functions of the C library that do not check the size of buffers.",
+    remedy="Compile with -O2 -D_FORTIFY_SOURCE=3 (2 for GCC before 12).",
+    nist=("3.1.2", "3.4.4"),
+    profile=Profile.PEDANTIC,
+)
+def missing_fortify(binary: Binary) -> Iterator[Verdict]:
+    """A program or library calls functions of glibc in their unchecked form, which FORTIFY always replaces."""
+    yield from _compiled(binary, "fortify", binary.fortify)
+
+
+def _compiled(binary: Binary, fact: str, answer: str) -> Iterator[Verdict]:
+    """What the compiler did, or did in a part only."""
+    path, why = binary.file.path, binary.evidence.get(fact, "")
+    if reason := _beyond(binary):
+        yield _spared(binary, reason)
+    elif answer == "no":
+        yield _lacks(binary, fact)
+    elif answer == "na":
+        yield _spared(binary, f"There is nothing to protect: {why}.")
+    elif answer == "partial":
+        yield partial(path, binary.place, f"'{path}' has it in a part only: {why}.")
+    elif answer == "undecided":
+        yield undecided(path, binary.place, f"It cannot be decided: {why}.")
+
+
 RULES = (
     executable_stack,
     writable_executable_segment,
     text_relocations,
     missing_relro,
     position_dependent_executable,
+    missing_stack_canary,
+    missing_fortify,
 )

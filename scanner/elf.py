@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from struct import Struct
+from struct import Struct, unpack
 
 from .source import DamagedError, LimitError
 from .startup import Literal, NamedTuple
@@ -139,6 +139,8 @@ class Elf:
             raise DamagedError("no ELF header, or one of an unknown class or byte order, at byte 0")
         self._layout = layout
         self.bits = layout.bits
+        self.order = "<>"[data[5] - 1]
+        """Of bytes, as struct names it."""
         raw = layout.header.unpack(self.bytes_at(16, layout.header.size, "the ELF header"))
         self.type, machine, _, self.entry, phoff, self._shoff = raw[:6]
         phentsize, phnum, shentsize, self._shnum, self._names = raw[8:]
@@ -155,6 +157,10 @@ class Elf:
         if end > len(self.data):
             raise DamagedError(f"{what} ends at byte {end}, the file at {len(self.data)}")
         return self.data[offset:end]
+
+    def numbers(self, offset: int, count: int, what: str) -> tuple[int, ...]:
+        """`count` numbers of 32 bits from `offset`. Raises DamagedError."""
+        return unpack(f"{self.order}{count}I", self.bytes_at(offset, 4 * count, what))
 
     def sections(self) -> list[Section]:
         """The section headers; empty when the file has none. Raises DamagedError, LimitError."""
@@ -241,15 +247,27 @@ def read(file: File, data: bytes) -> Binary | None:
     return _Facts(elf).binary(file)
 
 
-def facts(binary: Binary | None) -> dict[str, str]:
-    """The properties decided so far, as `lkscan inspect --binaries` names them; None stands for a damaged file.
+def damaged(file: File, why: str) -> Binary:
+    """What is left to say of an ELF file that breaks off or contradicts itself."""
+    evidence = dict.fromkeys(("relro", "nx", "pie", "canary", "fortify", "cet"), why)
+    return Binary(file, "", 0, "damaged", "", (), "undecided", "undecided", (), textrel=False, evidence=evidence)
 
-    `relro` none, partial, full, static, na; `nx` yes, no, na; `pie` no, pie, static-pie, dso, na; or undecided.
+
+def facts(binary: Binary) -> dict[str, str]:
+    """The properties decided so far, as `lkscan inspect --binaries` names them.
+
+    `relro` none, partial, full, static, na; `nx` yes, no, na; `pie` no, pie, static-pie, dso, na; `canary`, `fortify`,
+    `cet` yes, no, na, partial; or undecided.
     """
-    if binary is None:
-        return {"relro": "undecided", "nx": "undecided", "pie": "undecided"}
-    pie = {"exec": "no", "static": "no", "object": "na", "debug": "na"}.get(binary.kind, binary.kind)
-    return {"relro": binary.relro, "nx": binary.nx, "pie": pie}
+    pie = {"exec": "no", "static": "no", "object": "na", "debug": "na", "damaged": "undecided"}
+    return {
+        "relro": binary.relro,
+        "nx": binary.nx,
+        "pie": pie.get(binary.kind, binary.kind),
+        "canary": binary.canary,
+        "fortify": binary.fortify,
+        "cet": binary.cet,
+    }
 
 
 def _is_debug(elf: Elf) -> bool:
@@ -265,6 +283,14 @@ def _is_debug(elf: Elf) -> bool:
 def _bare(file: File, elf: Elf, kind: Literal["object", "debug"], why: str) -> Binary:
     evidence = {"relro": why, "nx": why, "pie": why}
     return Binary(file, elf.machine, elf.bits, kind, "", (), "na", "na", (), textrel=False, evidence=evidence)
+
+
+def dynamic_tags(elf: Elf) -> dict[int, int]:
+    """The first value of each tag of the dynamic section. Raises DamagedError, LimitError."""
+    tags: dict[int, int] = {}
+    for tag, value in elf.dynamic():
+        tags.setdefault(tag, value)
+    return tags
 
 
 class _Facts:

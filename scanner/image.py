@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from . import bootconf, built, elf, kconfig, kernel, module, sysctl
+from . import bootconf, built, elf, hardening, kconfig, kernel, module, sysctl
 from .peel import Peeler, inside
 from .source import DamagedError, FileSource, LimitError, Limits
 from .stream import over
@@ -284,13 +284,17 @@ class _Reader:
         except (MemoryError, RecursionError):
             yield Problem(file.place, "it does not fit into memory; it is not examined")
 
-    def _binary(self, file: File, data: bytes) -> Iterator[Subject]:
-        found = elf.read(file, data)
+    def _binary(self, file: File, data: bytes) -> Iterator[Subject | Problem]:
+        try:
+            found = elf.read(file, data)
+        except DamagedError as error:
+            yield Problem(file.place, f"{error}; it is not examined")
+            found = elf.damaged(file, str(error))
         if found:
-            self._found.binaries += 1
-            yield found
+            self._found.binaries += found.kind != "damaged"
+            yield hardening.complete(found, data)
 
-    def _vmlinux(self, file: File, data: bytes) -> Iterator[Subject]:
+    def _vmlinux(self, file: File, data: bytes) -> Iterator[Subject | Problem]:
         yield from self._kernel(file, data) if kernel.has_banner(data) else self._binary(file, data)
 
     def _module(self, file: File, data: bytes) -> Iterator[Subject]:

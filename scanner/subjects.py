@@ -7,6 +7,9 @@ from .startup import Any, Literal, NamedTuple, late
 Yes = Literal["yes", "no", "na", "undecided"]
 """A binary property: has it, lacks it, has no use for it, or the evidence is not there."""
 
+Answer = Literal["yes", "no", "na", "undecided", "partial"]
+"""The same, with what is true of a part only."""
+
 SECTIONS = ("onboot", "onshutdown", "services")
 """The sections of a spec that hold containers, in the order in which LinuxKit numbers them."""
 
@@ -372,23 +375,27 @@ class File(NamedTuple):
 class Binary(NamedTuple):
     """An ELF file and what its program headers and dynamic section prove about its hardening.
 
-    `kind`: `exec` (not PIE), `pie`, `static-pie`, `static` (not PIE), `dso`, `object`, `debug` (symbols only).
-    `relro`: none, partial, full, static (no lazy binding to protect) or na. `rwx` names the segments that are both
-    writable and executable. `evidence` maps a property (`relro`, `nx`, `pie`, `rwx`, `textrel`) to the fact that
-    decides it, in readelf's words.
+    `kind`: `exec` (not PIE), `pie`, `static-pie`, `static` (not PIE), `dso`, `object`, `debug` (symbols only),
+    `damaged` (it breaks off or contradicts itself, so nothing is decided). `relro`: none, partial, full, static (no
+    lazy binding to protect), na or undecided. `rwx` names the segments that are both writable and executable. `canary`,
+    `fortify` and `cet` tell how it was compiled (see hardening.py). `evidence` maps a property (`relro`, `nx`, `pie`,
+    `rwx`, `textrel`, `canary`, `fortify`, `cet`) to the fact that decides it, in readelf's words.
     """
 
     file: File
     machine: str
     bits: int
-    kind: Literal["exec", "pie", "static-pie", "static", "dso", "object", "debug"]
+    kind: Literal["exec", "pie", "static-pie", "static", "dso", "object", "debug", "damaged"]
     interpreter: str
     needed: tuple[str, ...]
-    relro: Literal["none", "partial", "full", "static", "na"]
+    relro: Literal["none", "partial", "full", "static", "na", "undecided"]
     nx: Yes
     rwx: tuple[str, ...]
     textrel: bool
     evidence: Mapping[str, str]
+    canary: Answer = "undecided"
+    fortify: Answer = "undecided"
+    cet: Answer = "undecided"
 
     @property
     def place(self) -> Place:

@@ -157,6 +157,9 @@ def binary(path: str = "bin/app", *, mode: int = 0o755, **facts) -> Binary:
         "rwx": (),
         "textrel": False,
         "evidence": {},
+        "canary": "yes",
+        "fortify": "yes",
+        "cet": "yes",
     }
     return Binary(file(path, b"\x7fELF", mode=mode), **{**hardened, **facts})
 

@@ -45,7 +45,7 @@ def lab(tmp_path_factory) -> Lab:
 def facts(paths: tuple[Path, ...]) -> inspection.Facts:
     """What is inside, hashed; the files that belong together are found as on the command line."""
     (names,) = group([str(path) for path in paths])
-    (found,) = inspection.inspect([Input("image", names)], LabelFinder(), files=True)
+    (found,) = inspection.inspect([Input("image", names)], lambda _: LabelFinder(), files=True)
     assert not found.problems, found.problems
     return found
 

@@ -383,6 +383,8 @@ CASES = {
     "LKB003": (binary(textrel=True), binary(), binary(kind="object")),
     "LKB004": (binary(relro="none"), binary(), binary(relro="na", kind="object")),
     "LKB005": (binary(kind="exec"), binary(), binary(kind="object")),
+    "LKB006": (binary(canary="no"), binary(), binary(canary="na")),
+    "LKB007": (binary(fortify="no"), binary(), binary(fortify="na")),
     "LKK001": (kernel(STACKPROTECTOR="n", HAVE_STACKPROTECTOR="y"), kernel(**HARD), kernel("2.4.20")),
     "LKK002": (kernel(), kernel(**HARD), kernel("4.4.1")),
     "LKK003": (kernel(STRICT_KERNEL_RWX="n", ARCH_OPTIONAL_KERNEL_RWX="y"), kernel(**HARD), kernel("3.2.1")),

@@ -6,7 +6,9 @@ from rulelab import binary, file, fires, outcomes
 from lkscan.rules.binaries import (
     RULES,
     executable_stack,
+    missing_fortify,
     missing_relro,
+    missing_stack_canary,
     position_dependent_executable,
     writable_executable_segment,
 )
@@ -18,6 +20,8 @@ BAD = {
     "text-relocations": {"textrel": True, "evidence": {"textrel": "TEXTREL"}},
     "missing-relro": {"relro": "none", "evidence": {"relro": "no GNU_RELRO"}},
     "position-dependent-executable": {"kind": "exec", "evidence": {"pie": "EXEC"}},
+    "missing-stack-canary": {"canary": "no", "evidence": {"canary": "no instruction tests %fs:0x28"}},
+    "missing-fortify": {"fortify": "no", "evidence": {"fortify": "UND printf"}},
 }
 
 every_rule = pytest.mark.parametrize("rule", RULES, ids=[rule.name for rule in RULES])
@@ -34,7 +38,7 @@ def test_fires_with_the_path_and_the_fact(rule):
     assert "'sbin/tool'" in finding.message
     assert finding.evidence == tuple(BAD[rule.name]["evidence"].values())
     assert finding.severity is rule.severity
-    assert finding.profile is Profile.REGULAR
+    assert finding.profile is rule.profile
     assert finding.subject == "sbin/tool"
 
 
@@ -140,3 +144,23 @@ def test_a_static_program_counts_where_linuxkit_promises_pie(path, mode, profile
     (finding,) = fires(position_dependent_executable, binary(path, mode=mode, kind="static"))
     assert finding.profile is profile
     assert "static" in finding.message
+
+
+@pytest.mark.parametrize(
+    ("answer", "outcome"),
+    [
+        ("yes", Outcome.PASS),
+        ("no", Outcome.FAIL),
+        ("na", Outcome.NOT_APPLICABLE),
+        ("partial", Outcome.PARTIAL),
+        ("undecided", Outcome.UNDECIDED),
+    ],
+)
+def test_what_the_compiler_did_has_five_answers(answer, outcome):
+    assert outcomes(missing_stack_canary, binary(canary=answer)) == {outcome}
+    assert outcomes(missing_fortify, binary(fortify=answer)) == {outcome}
+
+
+@every_rule
+def test_nothing_is_decided_of_a_damaged_file(rule):
+    assert outcomes(rule, binary(kind="damaged")) == {Outcome.UNDECIDED}

@@ -1,0 +1,103 @@
+"""What machine code tells of the flags it was compiled with: x86-64 and arm64, by the bytes of telling instructions.
+
+Patterns are those of GCC's and Clang's own output; each was held against full disassemblies. They are looked for only
+where what is cheaper leaves a question open.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from array import array
+from collections.abc import Iterator
+
+from .elf import Elf
+from .startup import NamedTuple, late
+
+_WINDOW = 4 << 20
+_OVERLAP = 8
+_X = 1
+_LOAD, _EH_FRAME_HDR = 1, 0x6474E550
+_GUARD = b"\x25\x28\x00\x00\x00"
+"""The end of an instruction on %fs:0x28, where glibc and musl keep the canary on x86-64."""
+_TESTS, _LOADS = b"\x33\x2b\x3b", b"\x8b"
+"""Opcodes in front of it: XOR, SUB and CMP test the canary, MOV loads it."""
+_ESCAPE = late(
+    rb"\x48\x8d[\x44\x4c\x54\x5c\x6c\x74\x7c\x84\x8c\x94\x9c\xac\xb4\xbc]\x24"
+    rb"|\x4c\x8d[\x44\x4c\x54\x5c\x64\x6c\x74\x7c\x84\x8c\x94\x9c\xa4\xac\xb4\xbc]\x24"
+    rb"|\x48\x89[\xe0\xe1\xe3\xe6\xe7]|\x49\x89[\xe0-\xe7]"
+)
+"""LEA of a place on the stack, or the stack pointer moved into a register: an address of a local variable is taken.
+
+Into RBP, a function moves it for its frame; into RDX, the start of every program does."""
+_FRAME = b"\x55\x48\x89\xe5"
+"""PUSH %rbp; MOV %rsp,%rbp: the function reaches its local variables through the frame pointer."""
+_FRAME_ESCAPE = late(
+    rb"[\x48\x4c]\x8d(?:[\x45\x4d\x55\x5d\x65\x6d\x75\x7d][\x80-\xff]|[\x85\x8d\x95\x9d\xa5\xad\xb5\xbd]...\xff)",
+    re.DOTALL,
+)
+
+
+class Guards(NamedTuple):
+    """Instructions that test the canary, and such that load it."""
+
+    tests: int
+    loads: int
+
+    @property
+    def functions(self) -> int:
+        """Functions that check a canary: GCC loads it once and tests it once, Clang loads it twice and compares.
+
+        One that never returns loads it and tests nothing.
+        """
+        return self.tests or (self.loads + 1) // 2
+
+
+def functions(elf: Elf) -> int:
+    """How many functions there are, by the table for unwinding; 0 where it is not there in its usual form."""
+    segment = next((one for one in elf.segments if one.type == _EH_FRAME_HDR), None)
+    head = elf.data[segment.offset : segment.offset + 12] if segment else b""
+    if len(head) < 12 or head[2] != 0x03:  # noqa: PLR2004 - its length; udata4
+        return 0
+    return int.from_bytes(head[8:12], "little" if elf.order == "<" else "big")
+
+
+def guards(elf: Elf) -> Guards:
+    """What x86-64 code does with the canary: a prefix for %fs, REX.W, the opcode, an operand without a register."""
+    tests = loads = 0
+    for data in _pieces(elf):
+        at = data.find(_GUARD, 4)
+        while at >= 0:
+            prefix, rex, opcode, operand = data[at - 4 : at]
+            if prefix == 0x64 and rex & 0xF8 == 0x48 and operand & 0xC7 == 0x04:  # noqa: PLR2004 - see above
+                tests += opcode in _TESTS
+                loads += opcode in _LOADS
+            at = data.find(_GUARD, at + 1)
+    return Guards(tests, loads)
+
+
+def takes_addresses(elf: Elf) -> bool:
+    """Whether x86-64 or arm64 code takes the address of a local variable: what a canary is for."""
+    found = _arm64 if elf.machine == "arm64" else _x86_64
+    return any(map(found, _pieces(elf)))
+
+
+def _x86_64(data: bytes) -> bool:
+    return bool(_ESCAPE.search(data) or (_FRAME in data and _FRAME_ESCAPE.search(data)))
+
+
+def _arm64(data: bytes) -> bool:
+    """ADD Xn, SP, #n: the address of a local variable, or of the frame (X29), which every function takes."""
+    words = array("I", data[: len(data) // 4 * 4])
+    if sys.byteorder != "little":
+        words.byteswap()
+    return any(word & 0xFF8003E0 == 0x910003E0 and word & 0x1F not in {29, 31} for word in words)  # noqa: PLR2004 - ADD
+
+
+def _pieces(elf: Elf) -> Iterator[bytes]:
+    """The executable segments, in windows that overlap by one instruction."""
+    for one in elf.segments:
+        if one.type == _LOAD and one.flags & _X:
+            end = one.offset + one.filesize
+            for at in range(one.offset, end, _WINDOW):
+                yield elf.data[at : min(end, at + _WINDOW + _OVERLAP)]

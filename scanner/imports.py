@@ -1,0 +1,72 @@
+"""What a dynamic ELF object asks of others: its undefined symbols, found without reading those that it defines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from struct import Struct
+
+from .elf import Elf, Section
+from .source import DamagedError, LimitError
+
+_HASH, _SYMTAB, _STRTAB, _STRSZ, _GNU_HASH = 4, 6, 5, 10, 0x6FFFFEF5
+_SYMBOLS = 1 << 20
+"""Symbols that are looked at: the largest programs have some 200,000, of which a few hundred are undefined."""
+_NAMES = 16 << 20
+"""Bytes of the names of symbols."""
+_NAME = 4096
+_DYNSYM = 11
+"""Type of the section that holds the symbols."""
+_SYMBOL = {(64, "<"): Struct("<IBBH16x"), (64, ">"): Struct(">IBBH16x")}
+_SYMBOL |= {(32, "<"): Struct("<I8xBBH"), (32, ">"): Struct(">I8xBBH")}
+
+
+def undefined(elf: Elf, tags: Mapping[int, int]) -> frozenset[str]:
+    """The names of the undefined symbols of an object whose dynamic section has these tags.
+
+    Raises DamagedError, LimitError.
+    """
+    if _SYMTAB not in tags or _STRTAB not in tags:
+        return frozenset()
+    shape = _SYMBOL[elf.bits, elf.order]
+    names_at, length = elf.offset_of(tags[_STRTAB]), tags.get(_STRSZ, 0)
+    if length > _NAMES:
+        raise LimitError(f"{length} bytes of names of symbols, more than {_NAMES}")
+    names = elf.bytes_at(names_at, length, "the names of the symbols")
+    count = _count(elf, tags, shape.size)
+    table = elf.bytes_at(elf.offset_of(tags[_SYMTAB]), count * shape.size, "the table of symbols")
+    return frozenset(_name(names, name) for name, _, _, section in shape.iter_unpack(table) if name and not section)
+
+
+def _name(names: bytes, at: int) -> str:
+    end = names.find(b"\0", at, at + _NAME)
+    return names[at : end if end >= 0 else at].decode("utf-8", "replace")
+
+
+def _count(elf: Elf, tags: Mapping[int, int], size: int) -> int:
+    """How many symbols to look at: in GNU's hash table, those before the first one that it holds are undefined.
+
+    A linker that exports nothing writes a table that holds nothing and says nothing: then the older table, the section
+    header or the distance to the names tells how many there are.
+    """
+    count = 0
+    if _GNU_HASH in tags:
+        at = elf.offset_of(tags[_GNU_HASH])
+        buckets, first, bloom, _ = elf.numbers(at, 4, "the hash table")
+        used = elf.numbers(at + 16 + bloom * elf.bits // 8, min(buckets, _SYMBOLS), "the hash table")
+        count = first if any(used) else 0
+    if not count and _HASH in tags:
+        count = elf.numbers(elf.offset_of(tags[_HASH]), 2, "the hash table")[1]
+    if not count:
+        count = next((one.size // size for one in _sections(elf) if one.type == _DYNSYM), 0)
+    if not count:
+        count = max(0, tags[_STRTAB] - tags[_SYMTAB]) // size
+    if count > _SYMBOLS:
+        raise LimitError(f"{count} symbols, more than {_SYMBOLS}")
+    return count
+
+
+def _sections(elf: Elf) -> list[Section]:
+    try:
+        return elf.sections()
+    except DamagedError:
+        return []

@@ -1,0 +1,169 @@
+"""How programs were compiled, told of such as real compilers made with known flags."""
+
+import os
+import shutil
+import struct
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from lkscan.scanner import codebytes, elf, hardening, imports
+from lkscan.scanner.elf import Elf
+from lkscan.scanner.subjects import File, Place
+
+SOURCE = r"""
+#include <stdio.h>
+#include <string.h>
+int main(int argc, char **argv) {
+  char buffer[64];
+  strcpy(buffer, argv[argc - 1]);
+  printf("%d %s\n", argc, buffer);
+  return buffer[0];
+}
+"""
+PLAIN = "int twice(int n) { return 2 * n; }\nint main(int argc, char **argv) { return twice(argc); }\n"
+BARE = "void _start(void) { for (;;) ; }\n"
+
+gcc = pytest.mark.skipif(shutil.which("gcc") is None or os.uname().machine != "x86_64", reason="needs gcc on x86_64")
+
+
+def examined(path: Path):
+    data = path.read_bytes()
+    file = File(path.name, "file", 0o755, 0, 0, len(data), Place((str(path),)))
+    found = elf.read(file, data)
+    assert found
+    return hardening.complete(found, data)
+
+
+@pytest.fixture
+def compiled(tmp_path: Path):
+    def make(source: str, *flags: str, compiler: str = "gcc"):
+        (tmp_path / "it.c").write_text(source)
+        subprocess.run([compiler, "it.c", "-o", "it", "-w", *flags], cwd=tmp_path, check=True, capture_output=True)
+        return examined(tmp_path / "it")
+
+    return make
+
+
+@gcc
+@pytest.mark.parametrize(
+    ("source", "flags", "canary", "fortify"),
+    [
+        (SOURCE, ("-O2", "-fstack-protector-strong", "-U_FORTIFY_SOURCE", "-D_FORTIFY_SOURCE=2"), "yes", "yes"),
+        (SOURCE, ("-O2", "-fno-stack-protector", "-U_FORTIFY_SOURCE", "-D_FORTIFY_SOURCE=3"), "no", "yes"),
+        (SOURCE, ("-O2", "-fstack-protector-all", "-U_FORTIFY_SOURCE"), "yes", "no"),
+        (SOURCE, ("-O0", "-fno-stack-protector", "-U_FORTIFY_SOURCE"), "no", "no"),
+        (SOURCE, ("-O2", "-fno-stack-protector", "-U_FORTIFY_SOURCE", "-shared", "-fPIC"), "no", "no"),
+        (PLAIN, ("-O2", "-fstack-protector-strong"), "na", "na"),
+        (PLAIN, ("-O0", "-fno-stack-protector"), "na", "na"),
+        (SOURCE, ("-O2", "-static", "-fstack-protector-strong"), "undecided", "undecided"),
+        (SOURCE, ("-O2", "-static-pie", "-fno-stack-protector"), "undecided", "undecided"),
+        (SOURCE, ("-O2", "-c"), "na", "na"),
+    ],
+)
+def test_canaries_and_fortify_are_those_of_the_flags(compiled, source, flags, canary, fortify) -> None:
+    found = compiled(source, *flags)
+    assert (found.canary, found.fortify) == (canary, fortify), found.evidence
+    assert found.evidence["canary"]
+    assert found.evidence["fortify"]
+
+
+@gcc
+def test_a_stripped_program_without_section_headers_tells_the_same(compiled, tmp_path) -> None:
+    before = compiled(SOURCE, "-O2", "-fstack-protector-strong", "-U_FORTIFY_SOURCE", "-D_FORTIFY_SOURCE=2", "-s")
+    path = tmp_path / "it"
+    data = bytearray(path.read_bytes())
+    data[40:48] = bytes(8)  # e_shoff
+    data[60:62] = bytes(2)  # e_shnum
+    path.write_bytes(data)
+    after = examined(path)
+    assert (after.canary, after.fortify, after.evidence) == (before.canary, before.fortify, before.evidence)
+
+
+@gcc
+def test_one_part_without_fortify_is_told(compiled, tmp_path) -> None:
+    (tmp_path / "other.c").write_text("#include <stdio.h>\nvoid other(const char *s) { printf(s); }\n")
+    plain = ["gcc", "-c", "other.c", "-O2", "-w", "-U_FORTIFY_SOURCE"]
+    subprocess.run(plain, cwd=tmp_path, check=True, capture_output=True)
+    found = compiled(SOURCE, "-O2", "-U_FORTIFY_SOURCE", "-D_FORTIFY_SOURCE=2", "other.o")
+    assert found.fortify == "partial"
+    assert "also UND printf" in found.evidence["fortify"]
+
+
+@gcc
+def test_canaries_in_very_few_functions_are_partial(compiled) -> None:
+    many = "".join(f"int f{n}(int x) {{ return x * {n}; }}\n" for n in range(200))
+    guard = '__attribute__((optimize("stack-protector-all"))) '
+    found = compiled(f"{many}{guard}int main(void) {{ char b[64]; return b[1]; }}", "-O0", "-fno-stack-protector")
+    assert found.canary == "partial", found.evidence
+    assert " of 20" in found.evidence["canary"]
+
+
+@gcc
+@pytest.mark.parametrize(
+    ("flags", "cet"), [(("-fcf-protection=full",), "yes"), (("-fcf-protection=branch",), "partial"), ((), "no")]
+)
+def test_control_flow_protection_is_what_every_part_has(compiled, flags, cet) -> None:
+    assert compiled(BARE, "-nostdlib", "-static", *(flags or ("-fcf-protection=none",))).cet == cet
+
+
+@pytest.mark.skipif(shutil.which("musl-gcc") is None, reason="needs musl-gcc (musl-tools)")
+def test_musl_has_no_checked_functions(compiled) -> None:
+    dynamic = compiled(SOURCE, "-O2", "-fstack-protector-strong", "-D_FORTIFY_SOURCE=2", compiler="musl-gcc")
+    assert (dynamic.canary, dynamic.fortify) == ("yes", "na")
+    assert compiled(SOURCE, "-O2", "-static", compiler="musl-gcc").fortify == "na"
+
+
+def arm64(*words: int) -> bytes:
+    """A shared object for arm64 with one executable segment that holds these instructions."""
+    code = struct.pack(f"<{len(words)}I", *words)
+    head = struct.pack("<4sBBBB8xHHIQQQIHHHHHH", b"\x7fELF", 2, 1, 1, 0, 3, 183, 1, 0, 64, 0, 0, 64, 56, 2, 64, 0, 0)
+    size = 64 + 2 * 56 + len(code)
+    load = struct.pack("<IIQQQQQQ", 1, 5, 0, 0, 0, size, size, 0x1000)
+    stack = struct.pack("<IIQQQQQQ", 0x6474E551, 6, 0, 0, 0, 0, 0, 16)
+    return head + load + stack + code
+
+
+MOV_FP = 0x910003FD
+"""MOV X29, SP, as every function with a frame begins."""
+
+
+@pytest.mark.parametrize(
+    ("words", "taken"),
+    [
+        ((MOV_FP, 0xD65F03C0), False),
+        ((MOV_FP, 0x910043E0), True),  # ADD X0, SP, #16
+        ((0x910083FF,), False),  # ADD SP, SP, #32
+    ],
+)
+def test_arm64_code_tells_whether_addresses_of_variables_are_taken(words, taken) -> None:
+    assert codebytes.takes_addresses(Elf(arm64(*words))) is taken
+
+
+@pytest.mark.parametrize("order", ["little", "big"])
+def test_damage_in_what_is_imported_decides_nothing(tmp_path, order) -> None:
+    data = arm64(MOV_FP)
+    parsed = Elf(data)
+    assert imports.undefined(parsed, {}) == frozenset()
+    with pytest.raises(elf.DamagedError):
+        imports.undefined(parsed, {6: 1 << 40, 5: 0 if order == "little" else 1 << 50, 10: 1})
+
+
+@gcc
+@pytest.mark.parametrize("seed", range(40))
+def test_a_damaged_program_never_raises(compiled, tmp_path, seed) -> None:
+    from random import Random
+
+    compiled(SOURCE, "-O2")
+    random = Random(seed)
+    data = bytearray((tmp_path / "it").read_bytes())
+    for _ in range(20):
+        data[random.randrange(4, len(data))] = random.randrange(256)
+    file = File("it", "file", 0o755, 0, 0, len(data), Place(("it",)))
+    try:
+        found = elf.read(file, bytes(data))
+    except elf.DamagedError:
+        return
+    if found:
+        assert hardening.complete(found, bytes(data)).canary in {"yes", "no", "na", "partial", "undecided"}
