@@ -309,7 +309,7 @@ def test_a_plain_document_can_be_changed_anywhere_without_a_trace_elsewhere(text
         assert re.search(f"comment|names two|nothing would be left{'|something else' if '|' in text else ''}", reason)
         return
     kept = apply(text, found)
-    assert all(one.text in {"", " []", "[]", " {}", "{}"} for one in found)
+    assert all(not one.text.strip(" []{}") for one in found)
     assert len(kept) < len(text) + 3
     rest = iter(text)
     assert all(any(char == one for one in rest) for char in kept.replace("[]", "").replace("{}", "").replace(" ", ""))
