@@ -53,11 +53,18 @@ def world_writable_file(file: File) -> Iterator[Verdict]:
         yield not_applicable(file.path, file.place, _hidden(mount))
     elif file.kind != "dir" or not file.mode & 0o1000:
         variant = "directory" if file.kind == "dir" else "program" if _is_run(file) else "default"
-        evidence = [f"mode {_octal(file)}, owner {file.uid}:{file.gid}", _writability(file)]
+        evidence = [f"mode {_octal(file)}, owner {file.uid}:{file.gid}", _writability(file), *_folders(file)]
         severity = _weight(file, heavy=variant == "program")
         arguments = (file.path, _octal(file))
         fix = _without(file, 0o002)
-        yield fail(file.path, file.place, *arguments, variant=variant, evidence=evidence, severity=severity, fix=fix)
+        at = _part(file, "mode")
+        yield fail(file.path, at, *arguments, variant=variant, evidence=evidence, severity=severity, fix=fix)
+
+
+def _folders(file: File) -> tuple[str, ...]:
+    """Evidence for folders of the root filesystem that LinuxKit writes with the mode of a file."""
+    folders = [f"'/{folder}'" for folder in file.folders if folder.split("/")[0] not in MOUNTED[""]]
+    return (f"the folders above it get its mode, too: {', '.join(folders)}",) if folders else ()
 
 
 def _without(file: File, bits: int) -> Fix | None:
@@ -115,7 +122,7 @@ def set_id_file(file: File) -> Iterator[Verdict]:
     severity = None if setuid and file.uid == 0 and file.mode & 0o001 else Severity.LOW
     evidence = [f"mode {_octal(file)}, owner {file.uid}:{file.gid}"]
     arguments = (file.path, str(identity), _octal(file))
-    yield fail(file.path, file.place, *arguments, variant=variant, evidence=evidence, severity=severity)
+    yield fail(file.path, _part(file, "mode"), *arguments, variant=variant, evidence=evidence, severity=severity)
 
 
 _SECRET_HINT = late(r"key|shadow|id_|private|wireguard|\.docker|netrc|pgpass|-secrets")

@@ -320,7 +320,10 @@ def _makes_folders(file: File) -> bool:
     about=_makes_folders,
 )
 def folder_with_the_files_mode(file: File) -> Iterator[Verdict]:
-    """LinuxKit writes the folders above a file anew, with the owner and the mode of the file: writable like it."""
+    """LinuxKit writes the folders above a file anew, with the owner and the mode of the file: writable like it.
+
+    A mode is for the pedantic: world-writable-file tells of it in the regular profile, with the folders.
+    """
     folders = [folder for folder in file.folders if folder.split("/")[0] not in MOUNTED[""]]
     if not folders:
         return
@@ -329,7 +332,8 @@ def folder_with_the_files_mode(file: File) -> Iterator[Verdict]:
     path = f"/{file.path}"
     if file.mode & 0o002 and not file.mode & 0o1000:
         at = (file.parts or {}).get("mode", file.place)
-        yield fail(file.path, at, path, listed, note=f"mode {file.mode:04o}", evidence=evidence)
+        note, profile = f"mode {file.mode:04o}", Profile.PEDANTIC
+        yield fail(file.path, at, path, listed, note=note, evidence=evidence, profile=profile)
     elif file.uid and file.mode & 0o200:
         at = (file.parts or {}).get("uid", file.place)
         yield fail(file.path, at, path, listed, str(file.uid), variant="owner", evidence=evidence)

@@ -77,7 +77,6 @@ def test_the_bad_spec_fires_what_its_users_should_mend():
     assert found(EXAMPLES / "bad.yml") == {
         **IN_BOTH,
         "end-of-life-kernel-tag": {"linuxkit/kernel"},
-        "folder-with-the-files-mode": {"etc/init.d/099-tweaks"},
         "mitigations-disabled": {"kernel.cmdline"},
         "unpinned-image": {"onboot:example/setup", "services:docker"},
         "world-writable-file": {"etc/init.d/099-tweaks"},
