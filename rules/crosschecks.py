@@ -10,7 +10,8 @@ from .engine import Confidence, Fix, Location, Profile, Severity, Verdict, fail,
 from .escape import effective, host_path, shares
 from .files import MOUNTED
 from .namespaces import KEYS
-from .provenance import confidence, is_set, open_question, stand_in, where
+from .provenance import absent, fail_at, is_set, open_question, where
+from .sysctls import applies_settings
 
 _IPC = frozenset(
     {
@@ -72,21 +73,11 @@ def _made(containers: Iterable[Container], kind: str) -> list[str]:
 
 def _unmade(container: Container, kind: str, path: str, others: list[Container]) -> Verdict:
     keys = ((KEYS[kind], None),)
-    at = where(container, keys)[0]
     if doubt := _other_maker(others, kind, path) or open_question(container):
-        return undecided(container.title, at.place, doubt, key=kind)
+        return undecided(container.title, where(container, keys)[0].place, doubt, key=kind)
     listed = ", ".join(f"'{one}'" for one in _made(others, kind))
-    return fail(
-        container.title,
-        at.place,
-        container.name,
-        path,
-        kind,
-        note=at.note,
-        key=kind,
-        evidence=(f"Paths of that kind that others make: {listed or 'none'}.", *stand_in(container, keys)),
-        confidence=confidence(container, keys),
-    )
+    evidence = (f"Paths of that kind that others make: {listed or 'none'}.",)
+    return fail_at(container, keys, path, kind, key=kind, evidence=evidence)
 
 
 def _other_maker(others: list[Container], kind: str, path: str) -> str:
@@ -189,7 +180,7 @@ def sysctl_of_the_host(container: Container) -> Iterator[Verdict]:
         elif _is_refused(container, kind):
             yield _refused(container, name, kind)
     if not settings:
-        yield _no_sysctl(container)
+        yield absent(container, "It has no 'sysctl'.", "sysctl")
 
 
 def _dotted(name: str) -> str:
@@ -216,28 +207,10 @@ def _refused(container: Container, name: str, kind: str = "", *, variant: str = 
     """The failure, at the setting; open where an unknown label may give the container the namespace it needs."""
     key = KEYS.get(kind)
     keys = (("sysctl", None), *(((key, None),) if key else ()))
-    at, *related = where(container, keys)
     if key and container.label.kind == "unknown" and not is_set(container, key):
+        at = where(container, keys)[0]
         return undecided(container.title, at.place, open_question(container, key), key=name)
-    return fail(
-        container.title,
-        at.place,
-        container.name,
-        name,
-        *filter(None, (kind,)),
-        note=at.note,
-        related=related,
-        variant=variant,
-        key=name,
-        evidence=stand_in(container, keys),
-        confidence=confidence(container, keys),
-    )
-
-
-def _no_sysctl(container: Container) -> Verdict:
-    if question := open_question(container, "sysctl"):
-        return undecided(container.title, container.place, question)
-    return not_applicable(container.title, container.place, "It has no 'sysctl'.")
+    return fail_at(container, keys, name, *filter(None, (kind,)), variant=variant, key=name)
 
 
 # --- what all containers lack: one finding with the list
@@ -296,15 +269,9 @@ def writable_root_filesystem(system: System) -> Iterator[Verdict]:
 )
 def no_sysctl_container(system: System) -> Iterator[Verdict]:
     """LinuxKit's sysctl package is absent, and with it the settings that harden the kernel."""
-    if not any(_applies_sysctl(one) for one in system.containers):
+    if not any(applies_settings(one) for one in system.containers):
         found = services(system)
         yield fail(system.kind, found[0].place, str(len(found)))
-
-
-def _applies_sysctl(container: Container) -> bool:
-    """By its name, its image or its command: LinuxKit's package, a build of it, or a program called sysctl."""
-    image = container.image.name if container.image else ""
-    return any("sysctl" in word for word in (container.name, image, *container.command))
 
 
 RULES = (

@@ -8,7 +8,7 @@ from ..scanner.subjects import Container, Mount, System
 from .aggregate import aggregated, has_containers, has_services, services
 from .engine import Profile, Severity, Verdict, fail, not_applicable, rule, undecided
 from .escape import bind_key, effective, is_host_root, muted, sensitive
-from .provenance import Key, confidence, open_question, stand_in, where
+from .provenance import Key, fail_at, open_question, where
 from .tables import load
 
 _SHARED = frozenset({"shared", "rshared"})
@@ -43,19 +43,12 @@ def shared_mount_propagation(container: Container) -> Iterator[Verdict]:
             yield undecided(container.title, container.place, question)
         return
     programs = [mount for mount in shared if (entry := sensitive(mount.source)) is not None and entry.root]
-    keys: tuple[Key, ...] = (_PROPAGATION, ("capabilities", "CAP_SYS_ADMIN"))
-    at, *related = where(container, keys)
-    yield fail(
-        container.title,
-        at.place,
-        container.name,
+    yield fail_at(
+        container,
+        (_PROPAGATION, ("capabilities", "CAP_SYS_ADMIN")),
         _several([mount.source for mount in programs or shared]),
-        note=at.note,
-        related=related,
         variant="programs" if programs else "default",
-        evidence=stand_in(container, keys),
         severity=Severity.HIGH if programs else None,
-        confidence=confidence(container, keys),
         profile=muted(container),
     )
 
@@ -140,18 +133,13 @@ def _on_mount(
 ) -> Verdict:
     """The failure for one mount, at its entry."""
     tmpfs = f"tmpfs:{mount.destination}" in container.origins
-    keys: tuple[Key, ...] = (("tmpfs", mount.destination) if tmpfs else bind_key(container, mount),)
-    at = where(container, keys)[0]
-    return fail(
-        container.title,
-        at.place,
-        container.name,
+    return fail_at(
+        container,
+        (("tmpfs", mount.destination) if tmpfs else bind_key(container, mount),),
         *arguments,
-        note=at.note,
         key=mount.destination,
-        evidence=(*filter(None, [gain]), *stand_in(container, keys)),
+        evidence=filter(None, [gain]),
         severity=severity,
-        confidence=confidence(container, keys),
         profile=profile,
     )
 
@@ -282,8 +270,7 @@ def _replaced(container: Container) -> Iterable[tuple[str, str]]:
 
 
 def _hidden(container: Container, key: Key, by: str) -> Verdict:
-    at = where(container, (key,))[0]
-    return fail(container.title, at.place, container.name, key[1] or "", by, note=at.note, key=f"{key[0]}:{key[1]}")
+    return fail_at(container, (key,), key[1] or "", by, key=f"{key[0]}:{key[1]}")
 
 
 RULES = (

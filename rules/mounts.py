@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from ..scanner.startup import NamedTuple
 from ..scanner.subjects import Container, Mount
-from .engine import Fix, Location, Profile, Severity, Verdict, fail, not_applicable, partial, rule, undecided
+from .engine import Fix, Profile, Severity, Verdict, not_applicable, partial, rule, undecided
 from .escape import (
     HostPath,
     bind_key,
@@ -17,7 +17,7 @@ from .escape import (
     takeover,
 )
 from .fixes import read_only
-from .provenance import Key, confidence, open_question, stand_in, where
+from .provenance import fail_at, open_question, where
 
 
 @rule(
@@ -144,19 +144,15 @@ def _bind(
     profile: Profile | None = None,
     fix: Fix | None = None,
 ) -> Verdict:
-    keys: tuple[Key, ...] = (bind_key(container, mount),)
-    at: Location = where(container, keys)[0]
-    return fail(
-        container.title,
-        at.place,
-        container.name,
+    """The failure for one bind, at its entry."""
+    return fail_at(
+        container,
+        (bind_key(container, mount),),
         *arguments,
-        note=at.note,
         key=mount.destination,
-        evidence=(*evidence, *stand_in(container, keys)),
+        evidence=evidence,
         severity=severity,
         profile=profile,
-        confidence=confidence(container, keys),
         members=(mount.source,),
         fix=fix,
     )

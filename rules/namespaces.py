@@ -7,7 +7,7 @@ from ..scanner.subjects import Container, System
 from .aggregate import aggregated, has_services, services
 from .engine import Profile, Severity, Verdict, not_applicable, rule, undecided
 from .escape import effective, is_host_root, muted, runs_once, shares, ways
-from .provenance import fail_at, open_question, where
+from .provenance import absent, fail_at, open_question, where
 
 KEYS = {"network": "net", "ipc": "ipc", "uts": "uts", "pid": "pid", "user": "userns"}
 """The spec's key for each kind of namespace; `runtime.bindNS` says `user` for the last."""
@@ -105,9 +105,7 @@ def joined_namespace(container: Container) -> Iterator[Verdict]:
             key=kind,
         )
     if not joined:
-        question = open_question(container, *KEYS.values())
-        verdict = undecided if question else not_applicable
-        yield verdict(container.title, container.place, question or "It joins no namespace by path.")
+        yield absent(container, "It joins no namespace by path.", *KEYS.values())
 
 
 def _is_joined(container: Container, kind: str) -> bool:
@@ -152,12 +150,7 @@ def bound_host_namespace(container: Container) -> Iterator[Verdict]:
         else:
             yield fail_at(container, keys, path, kind, key=kind)
     if not paths:
-        yield _without(container, "runtime", "It has no 'runtime.bindNS'.")
-
-
-def _without(container: Container, key: str, reason: str) -> Verdict:
-    question = open_question(container, key)
-    return (undecided if question else not_applicable)(container.title, container.place, question or reason)
+        yield absent(container, "It has no 'runtime.bindNS'.", "runtime")
 
 
 @rule(
@@ -173,7 +166,7 @@ def interface_in_host_network(container: Container) -> Iterator[Verdict]:
     names = [str(one.get("name") or "") for one in container.runtime.get("interfaces") or ()]
     keys = (("runtime", None), ("net", None))
     if not names:
-        yield _without(container, "runtime", "It has no 'runtime.interfaces'.")
+        yield absent(container, "It has no 'runtime.interfaces'.", "runtime")
     elif shares(container, "network"):
         if question := open_question(container, "net"):
             yield undecided(container.title, where(container, keys)[0].place, question)
@@ -197,7 +190,7 @@ def other_containerd_namespace(container: Container) -> Iterator[Verdict]:
     """A service is put into another namespace of containerd: whoever manages that one can list, stop or change it."""
     name = container.runtime.get("namespace") or ""
     if not name:
-        yield _without(container, "runtime", "It has no 'runtime.namespace'.")
+        yield absent(container, "It has no 'runtime.namespace'.", "runtime")
     elif runs_once(container):
         yield fail_at(container, (("runtime", None),), name, variant="ignored")
     else:

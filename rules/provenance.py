@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ..scanner.subjects import Container, File, Origin, Place, Sysctl
-from .engine import Confidence, Location, Profile, Severity, Verdict, fail, undecided
+from .engine import Confidence, Fix, Location, Profile, Severity, Verdict, fail, not_applicable, undecided
 
 Key = tuple[str, str | None]
 """A key of a container's configuration and, where it has items, one of them: as `Container.origin` takes them."""
@@ -38,6 +38,7 @@ def fail_at(
     severity: Severity | None = None,
     profile: Profile | None = None,
     members: Iterable[str] = (),
+    fix: Fix | None = None,
 ) -> Verdict:
     """The failure of a container by the values of `keys`, the deciding one first; its name is the first argument."""
     keys = tuple(keys)
@@ -56,6 +57,7 @@ def fail_at(
         profile=profile,
         confidence=confidence(container, keys),
         members=members,
+        fix=fix,
     )
 
 
@@ -92,6 +94,13 @@ def open_question(container: Container, *keys: str) -> str:
         return ""
     image = container.image.text if container.image else "its image"
     return f"The label of '{image}' is not known. The spec leaves {_listed(left)} to it."
+
+
+def absent(container: Container, reason: str, *keys: str) -> Verdict:
+    """What a rule asks about is not there, as `reason` says; open where an unknown label may bring it by `keys`."""
+    if question := open_question(container, *keys):
+        return undecided(container.title, container.place, question)
+    return not_applicable(container.title, container.place, reason)
 
 
 def _listed(words: list[str]) -> str:

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from ..scanner.startup import Any
 from ..scanner.subjects import Container, System
 from .aggregate import aggregated, has_containers, has_services, left_open, services
-from .engine import Confidence, Profile, Severity, Verdict, not_applicable, rule, undecided
+from .engine import Confidence, Profile, Severity, Verdict, rule, undecided
 from .escape import bind_key, cgroup_mount, effective, is_host_root
-from .provenance import Key, fail_at, open_question, where
+from .provenance import Key, absent, fail_at, open_question, where
 from .tables import load
 
 _NEVER_KILLED = -999
@@ -76,9 +76,7 @@ def limits_it_can_lift(container: Container) -> Iterator[Verdict]:
     """A container is limited, but root in it may change the limit in its cgroup, or leave the cgroup."""
     limited = [kind for kind, name in _LIMITS if _limit(container, kind, name)]
     if not limited:
-        question = open_question(container, "resources")
-        verdict = undecided if question else not_applicable
-        yield verdict(container.title, container.place, question or "It has no limits.")
+        yield absent(container, "It has no limits.", "resources")
     elif is_host_root(container) and (found := _writes_cgroups(container)):
         yield fail_at(container, (("resources", None), found[1]), ", ".join(limited), found[0])
     elif question := open_question(container, "capabilities", "binds", "mounts"):
@@ -154,7 +152,7 @@ def refused_rlimit(container: Container) -> Iterator[Verdict]:
             verdict = fail_at(container, keys, name, str(most), evidence=evidence, key=name)
             yield verdict._replace(confidence=Confidence.MEDIUM)
     if not limits:
-        yield _without_rlimits(container)
+        yield absent(container, "It has no 'rlimits'.", "rlimits")
 
 
 @rule(
@@ -174,19 +172,13 @@ def raised_rlimit(container: Container) -> Iterator[Verdict]:
         if name in rows and rows[name]["above"] < soft <= hard:
             yield fail_at(container, (("rlimits", None),), name, rows[name]["gain"], key=name)
     if not limits:
-        yield _without_rlimits(container)
+        yield absent(container, "It has no 'rlimits'.", "rlimits")
 
 
 def _rlimits(container: Container) -> list[tuple[str, int, int]]:
     """Name, soft and hard limit of each entry."""
     listed = (container.oci.get("process") or {}).get("rlimits") or ()
     return [(str(one.get("type")), int(one.get("soft") or 0), int(one.get("hard") or 0)) for one in listed]
-
-
-def _without_rlimits(container: Container) -> Verdict:
-    question = open_question(container, "rlimits")
-    verdict = undecided if question else not_applicable
-    return verdict(container.title, container.place, question or "It has no 'rlimits'.")
 
 
 @rule(
@@ -202,9 +194,7 @@ def spared_by_oom_killer(container: Container) -> Iterator[Verdict]:
     """A container's processes are never killed when memory runs out, even if they are the ones that use it up."""
     score = (container.oci.get("process") or {}).get("oomScoreAdj")
     if score is None:
-        question = open_question(container, "oomScoreAdj")
-        verdict = undecided if question else not_applicable
-        yield verdict(container.title, container.place, question or "It has no 'oomScoreAdj'.")
+        yield absent(container, "It has no 'oomScoreAdj'.", "oomScoreAdj")
     elif int(score) <= _NEVER_KILLED:
         others = "only others" if int(score) < _NEVER_KILLED else "all others first"
         evidence = () if _limit(container, "memory") else ("It has no limit of memory.",)

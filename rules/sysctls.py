@@ -7,7 +7,7 @@ from ..scanner.startup import Any, late
 from ..scanner.subjects import Container, File, Mount, Sysctl, System
 from .engine import Confidence, Profile, Severity, Verdict, fail, not_applicable, rule, undecided
 from .escape import bind_key, host_path
-from .provenance import confidence, note, open_question, stand_in, unread, where
+from .provenance import fail_at, note, open_question, unread
 from .tables import load
 
 _INTERFACE = late(r"(net\.ipv[46]\.conf)\.(?:[^.]+)\.([a-z_]+)")
@@ -208,7 +208,7 @@ def _is_spec(system: System) -> bool:
 )
 def unread_kernel_settings(system: System) -> Iterator[Verdict]:
     """An entry of `files` in etc/sysctl.d is seen by no container that applies it: LinuxKit's sysctl binds nothing."""
-    appliers = [one for one in system.containers if _applies(one)]
+    appliers = [one for one in system.containers if applies_settings(one)]
     doubt = next(filter(None, (open_question(one, "binds") for one in appliers)), "")
     read = {host_path(mount.source) for one in system.containers for mount in one.mounts if _brings(one, mount)}
     for sysctl in system.sysctls:
@@ -224,11 +224,11 @@ def _brings(container: Container, mount: Mount) -> bool:
     """Whether a bind brings files to where settings are read: the same path, /etc/sysctl.d, or one who applies them."""
     destination = host_path(mount.destination)
     same = destination == host_path(mount.source) or f"{destination}/".startswith(f"{_FOLDER}/")
-    return mount.is_bind and (same or _applies(container))
+    return mount.is_bind and (same or applies_settings(container))
 
 
-def _applies(container: Container) -> bool:
-    """By its name, its image or its command: LinuxKit's package, a build of it, or a program called sysctl."""
+def applies_settings(container: Container) -> bool:
+    """Whether it is LinuxKit's sysctl, a build of it or a program so called, by its name, its image or its command."""
     image = container.image.name if container.image else ""
     return any("sysctl" in word for word in (container.name, image, *container.command))
 
@@ -254,16 +254,12 @@ def sysctl_package_covered(container: Container) -> Iterator[Verdict]:
         return
     for mount in container.mounts:
         if host_path(mount.destination) in {"/etc", _FOLDER}:
-            keys = (bind_key(container, mount),)
-            at = where(container, keys)[0]
-            yield fail(
-                container.title,
-                at.place,
-                *(container.name, mount.destination),
-                note=at.note,
+            yield fail_at(
+                container,
+                (bind_key(container, mount),),
+                mount.destination,
                 key=mount.destination,
-                evidence=("They still count if what is mounted there has them as well.", *stand_in(container, keys)),
-                confidence=confidence(container, keys),
+                evidence=("They still count if what is mounted there has them as well.",),
             )
 
 

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 from ..scanner.subjects import Container, System
 from .aggregate import aggregated, has_services, left_open, services
-from .engine import Location, Profile, Severity, Verdict, fail, not_applicable, rule, undecided
+from .engine import Location, Profile, Severity, Verdict, fail, rule, undecided
 from .escape import is_host_root
-from .provenance import confidence, fail_at, open_question, where
+from .provenance import absent, confidence, fail_at, open_question, where
 
 _EASY = frozenset({"CAP_NET_BIND_SERVICE"})
 """Capabilities that root rarely needs to be root for: to a user of its own they can be given as ambient."""
@@ -44,9 +44,7 @@ def runs_as_root(system: System) -> Iterator[Verdict]:
 def root_group(container: Container) -> Iterator[Verdict]:
     """A container gave up root but not its group, which owns files and devices of the host."""
     if not container.uid:
-        question = open_question(container, "uid")
-        verdict = undecided if question else not_applicable
-        yield verdict(container.title, container.place, question or "It runs as root.")
+        yield absent(container, "It runs as root.", "uid")
         return
     first, *others = _groups(container)
     if first == 0:
