@@ -72,5 +72,5 @@ def _part(finding: Finding) -> str:
     """`kernel` of a spec, `root filesystem` or `boot/kernel` of an image."""
     place = finding.place
     if len(place.artifacts) == 1:
-        return place.pointer.partition(".")[0].partition("[")[0] or "the whole"
+        return place.pointer.partition(".")[0].partition("[")[0] or "the file"
     return "root filesystem" if issubclass(finding.rule.subject, _TREE) else " / ".join(place.artifacts[1:])

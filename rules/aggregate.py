@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from ..scanner.subjects import Container, System
 from .engine import Verdict, fail, undecided
 from .fixes import set_true
-from .provenance import open_question, where
+from .provenance import doubtful_places, open_question, where
 
 
 def has_containers(system: System) -> bool:
@@ -73,9 +73,12 @@ def aggregated(
 
 def left_open(system: System, containers: Iterable[Container], of: int, *keys: str) -> Iterator[Verdict]:
     """One undecided for all of whom it is not known what `keys` hold, with the reason of the first; `of` how many."""
-    doubts = [doubt for one in containers if (doubt := open_question(one, *keys))]
+    doubts = {one.title: (one, doubt) for one in containers if (doubt := open_question(one, *keys))}
     if doubts:
-        yield undecided(system.kind, system.place, f"{doubts[0]} That is so of {len(doubts)} of {of} containers.")
+        first = next(iter(doubts.values()))[1]
+        verdict = undecided(system.kind, system.place, f"{first} That is so of {len(doubts)} of {of} containers.")
+        places = (place for one, _ in doubts.values() for place in doubtful_places(one))
+        yield verdict._replace(locations=(*verdict.locations, *places))
 
 
 def _listed(label: str, containers: list[Container], test: Callable[[Container], bool]) -> str:

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 
 from ..scanner.startup import Any
 from ..scanner.subjects import Container
-from .engine import Profile, Severity, Verdict, not_applicable, rule, undecided
+from .engine import Profile, Severity, Verdict, rule
 from .escape import allowed_devices, device_number, device_type, effective, is_host_root, is_setup, node, nodes, ways
-from .provenance import Key, fail_at, open_question
+from .provenance import Key, absent, fail_at, unsettled
 from .tables import load
 from .users import in_root_group
 
@@ -170,10 +170,10 @@ def _is_open(made: Mapping[str, Any]) -> bool:
 
 def _without(container: Container) -> Iterator[Verdict]:
     """What to say where no device was found to tell of."""
-    if question := open_question(container, "devices", "resources"):
-        yield undecided(container.title, container.place, question)
-    elif not container.devices:
-        yield not_applicable(container.title, container.place, "It is allowed no devices.")
+    if container.devices:
+        yield from unsettled(container, "devices", "resources")
+    else:
+        yield absent(container, "It is allowed no devices.", "devices", "resources")
 
 
 def _profile(container: Container, *, quiet: bool) -> Profile | None:

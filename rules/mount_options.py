@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from ..scanner.startup import Any, NamedTuple, late
 from ..scanner.subjects import Container, Mount, System
 from .aggregate import aggregated, has_containers, has_services, services
-from .engine import Profile, Severity, Verdict, fail, not_applicable, rule, undecided
+from .engine import Profile, Severity, Verdict, fail, not_applicable, rule
 from .escape import bind_key, effective, is_host_root, muted, sensitive
-from .provenance import Key, fail_at, open_question, where
+from .provenance import Key, fail_at, unsettled, where
 from .tables import load
 
 _SHARED = frozenset({"shared", "rshared"})
@@ -39,8 +39,8 @@ def shared_mount_propagation(container: Container) -> Iterator[Verdict]:
         if not is_shared:
             reason = "Its mounts are cut off from those of the host, as far as its configuration is known."
             yield not_applicable(container.title, container.place, reason)
-        elif question := open_question(container, "capabilities", "binds", "mounts"):
-            yield undecided(container.title, container.place, question)
+        else:
+            yield from unsettled(container, "capabilities", "binds", "mounts")
         return
     programs = [mount for mount in shared if (entry := sensitive(mount.source)) is not None and entry.root]
     yield fail_at(
@@ -107,8 +107,8 @@ def writable_kernel_filesystem(container: Container) -> Iterator[Verdict]:
             severity=Severity[row["severity"].upper()],
             profile=muted(container) or (Profile.PEDANTIC if _is_quiet(container, row) else None),
         )
-    if not found and (question := open_question(container, "mounts")):
-        yield undecided(container.title, container.place, question)
+    if not found:
+        yield from unsettled(container, "mounts")
 
 
 def _steers(container: Container, mount: Mount) -> bool:

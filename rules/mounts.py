@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from ..scanner.startup import NamedTuple
 from ..scanner.subjects import Container, Mount
-from .engine import Fix, Profile, Severity, Verdict, not_applicable, partial, rule, undecided
+from .engine import Fix, Profile, Severity, Verdict, not_applicable, partial, rule
 from .escape import (
     HostPath,
     bind_key,
@@ -17,7 +17,7 @@ from .escape import (
     takeover,
 )
 from .fixes import read_only
-from .provenance import fail_at, open_question, where
+from .provenance import fail_at, unsettled, where
 
 
 @rule(
@@ -36,7 +36,7 @@ def runtime_socket_reachable(container: Container) -> Iterator[Verdict]:
         return
     holder = _Holder.of(container)
     found = [_reachable(holder, mount, socket, runtime) for mount, socket, runtime in sockets(container)]
-    yield from found or _open(container)
+    yield from found or unsettled(container, "binds", "mounts")
 
 
 @rule(
@@ -54,7 +54,7 @@ def writable_host_path(container: Container) -> Iterator[Verdict]:
     exposed = [(mount, sensitive(mount.source)) for mount in container.mounts if mount.is_bind]
     verdicts = [_exposed(holder, mount, entry) for mount, entry in exposed if entry is not None]
     found = [verdict for verdict in verdicts if verdict is not None]
-    yield from found or _open(container)
+    yield from found or unsettled(container, "binds", "mounts")
 
 
 class _Holder(NamedTuple):
@@ -156,11 +156,6 @@ def _bind(
         members=(mount.source,),
         fix=fix,
     )
-
-
-def _open(container: Container) -> Iterator[Verdict]:
-    if question := open_question(container, "binds", "mounts"):
-        yield undecided(container.title, container.place, question)
 
 
 RULES = (runtime_socket_reachable, writable_host_path)

@@ -7,7 +7,7 @@ from ..scanner.subjects import Container, System
 from .aggregate import aggregated, has_services, services
 from .engine import Profile, Severity, Verdict, not_applicable, rule, undecided
 from .escape import effective, is_host_root, muted, runs_once, shares, ways
-from .provenance import absent, fail_at, open_question, where
+from .provenance import absent, fail_at, open_question, unsettled, where
 
 KEYS = {"network": "net", "ipc": "ipc", "uts": "uts", "pid": "pid", "user": "userns"}
 """The spec's key for each kind of namespace; `runtime.bindNS` says `user` for the last."""
@@ -33,8 +33,8 @@ def host_pid_namespace(container: Container) -> Iterator[Verdict]:
             severity=Severity.LOW if looks else None,
             profile=muted(container),
         )
-    elif question := open_question(container, "pid"):
-        yield undecided(container.title, container.place, question)
+    else:
+        yield from unsettled(container, "pid")
 
 
 def _only_looks(container: Container) -> tuple[str, ...]:
@@ -222,8 +222,8 @@ def experimental_user_namespace(container: Container) -> Iterator[Verdict]:
     mappings = [key for key in ("uidMappings", "gidMappings") if linux.get(key)]
     lacking = [key for key in ("uidMappings", "gidMappings") if not linux.get(key)]
     users = container.namespace("user")
-    if question := open_question(container, "userns", "uidMappings", "gidMappings"):
-        yield undecided(container.title, container.place, question)
+    if doubts := list(unsettled(container, "userns", "uidMappings", "gidMappings")):
+        yield from doubts
     elif users == "host":
         if mappings:
             yield fail_at(container, ((mappings[0], None),), ", ".join(mappings), variant="alone")

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from ..scanner.startup import Any
 from ..scanner.subjects import Container, Spec, System
 from .aggregate import has_containers, is_whole
-from .engine import Location, Profile, Severity, Verdict, fail, not_applicable, rule, undecided
+from .engine import Location, Profile, Severity, Verdict, fail, rule, undecided
 from .escape import Way, effective, has_all_capabilities, is_setup, muted, shares, ways
 from .namespaces import KEYS
-from .provenance import Key, fail_at, is_set, open_question, where
+from .provenance import Key, absent, fail_at, is_set, open_question, unsettled, where
 from .spec import is_parsed, violations
 from .tables import load
 
@@ -44,8 +44,8 @@ def all_capabilities(container: Container) -> Iterator[Verdict]:
             severity=Severity.LOW if inert else None,
             profile=Profile.PEDANTIC if inert else muted(container),
         )
-    elif question := open_question(container, "capabilities", "ambient"):
-        yield undecided(container.title, container.place, question)
+    else:
+        yield from unsettled(container, "capabilities", "ambient")
 
 
 @rule(
@@ -68,8 +68,8 @@ def host_root_equivalent(container: Container) -> Iterator[Verdict]:
         told = Profile.AUDITOR if found[0].kind == "told" else Profile.REGULAR
         profile = Profile.PEDANTIC if is_setup(container) else told
         yield _way_out(container, found, "default", Severity.CRITICAL, profile)
-    elif question := open_question(container, *_DECIDE):
-        yield undecided(container.title, container.place, question)
+    else:
+        yield from unsettled(container, *_DECIDE)
 
 
 @rule(
@@ -108,8 +108,8 @@ def dangerous_capability(container: Container) -> Iterator[Verdict]:
     held = effective(container)
     rows = [row for row in load("capabilities")["dangerous"] if row["capability"] in held and _reaches(container, row)]
     yield from (_dangerous(container, row) for row in rows)
-    if not rows and (question := open_question(container, "capabilities", "ambient")):
-        yield undecided(container.title, container.place, question)
+    if not rows:
+        yield from unsettled(container, "capabilities", "ambient")
 
 
 def _reaches(container: Container, row: dict[str, Any]) -> bool:
@@ -155,10 +155,11 @@ def inert_capabilities(container: Container) -> Iterator[Verdict]:
     if container.uid and lost and not has_all_capabilities(container):
         keys = (("capabilities", lost[0]), ("uid", None))
         yield fail_at(container, keys, str(container.uid), ", ".join(lost), members=lost)
-    elif question := open_question(container, "uid", "capabilities", "ambient"):
-        yield undecided(container.title, container.place, question)
-    elif not container.uid:
-        yield not_applicable(container.title, container.place, "It runs as root, who gains its bounding set at execve.")
+    elif container.uid:
+        yield from unsettled(container, "uid", "capabilities", "ambient")
+    else:
+        reason = "It runs as root, who gains its bounding set at execve."
+        yield absent(container, reason, "uid", "capabilities", "ambient")
 
 
 # --- what no container can have, and what nobody knows

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from ..scanner.subjects import Container, File, Origin, Place, Sysctl
 from .engine import Confidence, Fix, Location, Profile, Severity, Verdict, fail, not_applicable, undecided
@@ -96,11 +96,31 @@ def open_question(container: Container, *keys: str) -> str:
     return f"The label of '{image}' is not known. The spec leaves {_listed(left)} to it."
 
 
+def unsettled(container: Container, *keys: str) -> Iterator[Verdict]:
+    """Undecided where nothing found is no pass, as `open_question` says; nothing where it is one."""
+    if question := open_question(container, *keys):
+        yield _doubt(container, question)
+
+
+def _doubt(container: Container, reason: str) -> Verdict:
+    """Undecided at the container and at its image, where findings on values of the label would be.
+
+    A directive there is of use: to those who know the label.
+    """
+    verdict = undecided(container.title, container.place, reason)
+    return verdict._replace(locations=tuple(doubtful_places(container)))
+
+
+def doubtful_places(container: Container) -> Iterator[Location]:
+    """The places of a container whose label is not known: its own, and that of its image."""
+    yield Location(container.place)
+    if container.image:
+        yield Location(container.image.place)
+
+
 def absent(container: Container, reason: str, *keys: str) -> Verdict:
     """What a rule asks about is not there, as `reason` says; open where an unknown label may bring it by `keys`."""
-    if question := open_question(container, *keys):
-        return undecided(container.title, container.place, question)
-    return not_applicable(container.title, container.place, reason)
+    return next(unsettled(container, *keys), not_applicable(container.title, container.place, reason))
 
 
 def _listed(words: list[str]) -> str:
@@ -116,4 +136,4 @@ def unread(file: File | Sysctl) -> Verdict:
 def unknown_environment(container: Container) -> Verdict:
     """Nothing can be said of an environment that a spec leaves to the image, whose own may be anything."""
     image = container.image.text if container.image else container.name
-    return undecided(container.title, container.place, f"The environment that '{image}' brings is not known.")
+    return _doubt(container, f"The environment that '{image}' brings is not known.")

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lkscan import scan
 from lkscan.rules import engine, hygiene, kernel
 from lkscan.rules.directives import parse
-from lkscan.rules.engine import Finding, Severity
+from lkscan.rules.engine import Finding, Profile, Severity
 from lkscan.rules.funnel import Funnel, Options, Result, choose
 from lkscan.scanner.subjects import Container, Place, Problem, Span, Spec
 
@@ -394,3 +395,12 @@ def test_any_text_is_read(text: str) -> None:
         for scope, ignore in parse(body):
             assert 0 <= scope.first <= scope.last <= rows
             assert ignore.place.span is not None
+
+
+@pytest.mark.parametrize("rule", ["LKM001", "LKP002", "LKN001", "LKN007", "LKR004", "LKR005", "LKM004", "LKX002"])
+def test_where_a_label_is_not_known_what_is_written_for_its_values_is_not_unused(rule, tmp_path) -> None:
+    spec = tmp_path / "a.yml"
+    spec.write_text(f"services:\n  - name: a\n    image: example.org/a:1  # lkscan: ignore[{rule}] of the label\n")
+    result = scan([str(spec)], options=Options(Profile.AUDITOR))
+    assert rule in {one.rule.id for one in result.others}
+    assert "LKS006" not in {one.rule.id for one in result.findings}
