@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from ..rules.engine import Rule
-from .pages import body, facts, family
+from .pages import body, facts, family, rank
 
 
 def listing(rules: Iterable[Rule], *, markdown: bool = False) -> str:
-    """Every rule on a line, as a table in columns or in Markdown; `Fix` says whether `lkscan fix` mends it."""
-    rows = [_row(one) for one in rules]
+    """Every rule on a line, by family, as a table in columns or in Markdown; `Fix` says whether `lkscan fix` mends it."""
+    rows = [_row(one) for one in sorted(rules, key=rank)]
     heads = ("Id", "Name", "Family", "Severity", "Confidence", "Profile", "NIST SP 800-190", "Fix", "What it finds")
     lines = _markdown(heads, rows) if markdown else _columns(heads, rows)
     return "".join(f"{line.rstrip()}\n" for line in lines)

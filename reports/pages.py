@@ -29,15 +29,25 @@ _FIXES = {"safe": "mends it, where that is safe", "unsafe": "mends it with --uns
 
 def family(rule: Rule) -> str:
     """What the rules of its family are about; "" for a rule of a user's own."""
-    letter = rule.id[2:3] if rule.id.startswith("LK") else ""
-    return str(load("families").get(letter, ""))
+    return str(load("families").get(_letter(rule), ""))
+
+
+def rank(rule: Rule) -> tuple[int, str]:
+    """To sort rules by: families as in their table, those of a user's own last, and in each by id."""
+    letters = list(load("families"))
+    letter = _letter(rule)
+    return letters.index(letter) if letter in letters else len(letters), rule.id
+
+
+def _letter(rule: Rule) -> str:
+    return rule.id[2:3] if rule.id.startswith("LK") else ""
 
 
 def facts(rule: Rule) -> list[tuple[str, str]]:
     """What the rule is, as pairs of a name and a value."""
     looks_at = "".join(f" {c.lower()}" if c.isupper() else c for c in rule.subject.__name__).strip()
     return [
-        ("family", family(rule)),
+        *([("family", family(rule))] if family(rule) else []),
         ("severity", str(rule.severity)),
         ("confidence", str(rule.confidence)),
         ("profile", str(rule.profile)),

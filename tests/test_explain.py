@@ -10,9 +10,16 @@ def test_the_listing_has_a_line_for_every_rule_in_columns() -> None:
     lines = listing([host_root._replace(autofix="unsafe"), *RULES[1:]]).splitlines()
     assert len(lines) == 1 + len(RULES)
     grades = ["LKP902", "test-host-root", "privileges", "critical", "high", "regular", "3.4.3,", "3.5.5", "unsafe"]
-    assert lines[1].split()[:9] == grades
-    assert lines[1].endswith("A container holds what it takes to become root on the host.")
-    assert len({line.index(rule.name) for line, rule in zip(lines[1:], RULES, strict=True)}) == 1
+    (line,) = (line for line in lines if line.startswith("LKP902"))
+    assert line.split()[:9] == grades
+    assert line.endswith("A container holds what it takes to become root on the host.")
+    assert len({line.index(rule.name) for line in lines for rule in RULES if line.startswith(rule.id)}) == 1
+
+
+def test_rules_are_listed_by_family_and_id_and_those_of_users_last() -> None:
+    rules = [host_root._replace(id=number) for number in ("ACME001", "LKX001", "LKP002", "LKS004", "LKP001")]
+    numbers = [line.split()[0] for line in listing(rules).splitlines()[1:]]
+    assert numbers == ["LKS004", "LKP001", "LKP002", "LKX001", "ACME001"]
 
 
 def test_the_markdown_listing_is_a_table() -> None:
