@@ -9,7 +9,7 @@ from .pages import body, facts, family, rank
 
 
 def listing(rules: Iterable[Rule], *, markdown: bool = False) -> str:
-    """Every rule on a line, by family, as a table in columns or in Markdown; `Fix` says whether `lkscan fix` mends it."""
+    """Every rule on a line, by family, in columns or as a table in Markdown; `Fix`: what `lkscan fix` mends."""
     rows = [_row(one) for one in sorted(rules, key=rank)]
     heads = ("Id", "Name", "Family", "Severity", "Confidence", "Profile", "NIST SP 800-190", "Fix", "What it finds")
     lines = _markdown(heads, rows) if markdown else _columns(heads, rows)
