@@ -60,17 +60,19 @@ def groups(findings: Iterable[Finding], system: System | None) -> list[Group]:
     containers = {container.place.home: container for container in (system.containers if system else ())}
     found: dict[str, Group] = {}
     for finding in findings:
-        container = containers.get(finding.place.home)
-        title = container.title if container else _part(finding)
+        container = None if system and finding.subject == system.kind else containers.get(finding.place.home)
+        title = container.title if container else _part(finding, system)
         found.setdefault(title, Group(title, container, [])).findings.append(finding)
     for group in found.values():
         group.findings.sort(key=lambda finding: -finding.severity)
     return sorted(found.values(), key=lambda group: -group.worst)
 
 
-def _part(finding: Finding) -> str:
-    """`kernel` of a spec, `root filesystem` or `boot/kernel` of an image."""
+def _part(finding: Finding, system: System | None) -> str:
+    """`kernel` or `the spec` of a spec, `root filesystem` or `boot/kernel` of an image."""
     place = finding.place
     if len(place.artifacts) == 1:
-        return place.pointer.partition(".")[0].partition("[")[0] or "the file"
+        whole = f"the {system.kind}" if system else "the file"
+        part = place.pointer.partition(".")[0].partition("[")[0]
+        return whole if system and finding.subject == system.kind else part or whole
     return "root filesystem" if issubclass(finding.rule.subject, _TREE) else " / ".join(place.artifacts[1:])
