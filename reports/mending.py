@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from ..rules.engine import Fix
 from ..scanner.startup import NamedTuple
 from ..scanner.subjects import Change, Span
-from ..scanner.yamlpatch import PatchError, edits, joined, spans
+from ..scanner.yamlpatch import PatchError, edits, spans
 
 
 class Replacement(NamedTuple):
@@ -28,7 +28,7 @@ def replacements(fix: Fix, texts: Mapping[str, str]) -> tuple[Replacement, ...]:
         if path not in texts:
             return ()
         try:
-            made = joined(edits(texts[path], changes))
+            made = edits(texts[path], changes)
         except PatchError:
             return ()
         found += [Replacement(path, span, one.text) for one, span in zip(made, spans(texts[path], made), strict=True)]

@@ -45,9 +45,9 @@ def edits(text: str, changes: Iterable[Change]) -> tuple[Edit, ...]:
     wanted = list(dict.fromkeys(changes))
     document = _original(text)
     patch = _Patch(document)
-    found = _apart(patch.edits(wanted))
+    found = _joined(_trimmed(text, one) for one in _apart(patch.edits(wanted)))
     _prove(patch, wanted, _parsed(apply(text, found)))
-    return tuple(_trimmed(text, one) for one in found)
+    return found
 
 
 def apply(text: str, changes: Iterable[Edit]) -> str:
@@ -65,7 +65,7 @@ def spans(text: str, changes: Iterable[Edit]) -> list[Span]:
     return [document.stretch(one.start, one.end) for one in changes]
 
 
-def joined(found: Iterable[Edit]) -> tuple[Edit, ...]:
+def _joined(found: Iterable[Edit]) -> tuple[Edit, ...]:
     """Edits that touch become one: nobody has to know which of two insertions at one place comes first."""
     result: list[Edit] = []
     for one in found:

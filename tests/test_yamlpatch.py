@@ -324,3 +324,10 @@ def test_replacing_by_the_same_changes_nothing(text):
         except PatchError:
             continue
         assert patched(once, change("set", pointer, "true", "readonly")) == once
+
+
+def test_what_comes_behind_the_end_of_a_changed_value_stays_behind_it():
+    """Trimmed to what differs, both edits are insertions at one place."""
+    text = "services:\n- name: a\n  binds:\n  - /a:/b\n"
+    both = change("replace", "services[0].binds[0]", "/a:/b:ro"), change("set", "services[0]", "true", "readonly")
+    assert patched(text, *both) == "services:\n- name: a\n  binds:\n  - /a:/b:ro\n  readonly: true\n"
