@@ -155,24 +155,26 @@ def test_the_excerpt_in_the_readme_is_what_is_printed(capsys, monkeypatch):
     assert [line for line in shown if line != "[...]" and line not in printed] == []
 
 
-def test_every_option_the_readme_names_exists(capsys, monkeypatch):
+DOCUMENTS = ["README.md", *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").glob("*.md"))]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_option_that_the_documentation_names_exists(document, capsys, monkeypatch):
     monkeypatch.setenv("NO_COLOR", "1")
     for command in cli.COMMANDS:
         with pytest.raises(SystemExit):
             cli.main([command, "--help"])
     known = set(re.findall(r"--[a-z][a-z-]+", capsys.readouterr().out)) | {"--version"}
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    named = {
-        option for line in re.findall(r"\blkscan [^`\n]*", readme) for option in re.findall(r"--[a-z][a-z-]+", line)
-    }
+    text = (ROOT / document).read_text(encoding="utf-8")
+    named = {option for line in re.findall(r"\blkscan [^`\n]*", text) for option in re.findall(r"--[a-z][a-z-]+", line)}
     assert named - known == set()
 
 
-@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"])
+@pytest.mark.parametrize("document", [*DOCUMENTS, "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"])
 def test_links_inside_the_repository_lead_somewhere(document):
     text = (ROOT / document).read_text(encoding="utf-8")
     local = [link for link in re.findall(r"\]\(([^)#]+)", text) if ":" not in link]
-    assert [link for link in local if not (ROOT / link).exists()] == []
+    assert [link for link in local if not (ROOT / document).parent.joinpath(link).exists()] == []
 
 
 def test_the_changelog_knows_this_version():
