@@ -141,16 +141,21 @@ def sockets(container: Container) -> Iterator[tuple[Mount, str, str]]:
                 yield mount, found["path"], found["runtime"]
 
 
-_latest: list[tuple[Container, list[Way]]] = []
-"""The container asked for last, and its ways: five rules in a row ask, and finding them costs more than the rest."""
+_known: dict[int, tuple[Container, list[Way]]] = {}
+"""Containers and their ways, by identity: many ask, and finding them costs more than the rest."""
+_MANY = 512
 
 
 def ways(container: Container) -> list[Way]:
     """The ways to root on the host that its configuration opens, direct ones first."""
-    if not _latest or _latest[0][0] is not container:
+    known = _known.get(id(container))
+    if known is None or known[0] is not container:
         order = {"direct": 0, "told": 1, "detour": 2}
-        _latest[:] = [(container, sorted(_ways(container), key=lambda way: order[way.kind]))]
-    return _latest[0][1]
+        known = container, sorted(_ways(container), key=lambda way: order[way.kind])
+        if len(_known) >= _MANY:
+            _known.clear()
+        _known[id(container)] = known
+    return known[1]
 
 
 def muted(container: Container) -> Profile | None:

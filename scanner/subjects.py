@@ -1,6 +1,7 @@
 """The subjects: fact-bearing things, of the same type whether found in a spec or in an image."""
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
 
 from .startup import Any, Literal, NamedTuple, late
 
@@ -225,17 +226,8 @@ class Mount(NamedTuple):
         return next((o for o in reversed(self.options) if o in {"ro", "rw"}), "rw") == "rw"
 
 
-class Container(NamedTuple):
-    """A container with its effective configuration: what LinuxKit writes, or wrote, into its config.json.
-
-    `oci` and `runtime` are shaped as in the OCI runtime specification and LinuxKit's runtime.json; readers guarantee
-    the types of all that the accessors below touch. `origins` is keyed by the spec's key (`pid`, `capabilities`) and,
-    where items can differ, by key and item: `capabilities:CAP_SYS_ADMIN`, `binds:/run` and `mounts:/run` and
-    `tmpfs:/run` (by destination), `devices:0`, `env:0` (by index). `capabilities.add` and `binds.add` are there only
-    where the plain key makes LinuxKit ignore them. `place` is its entry: the value of `name` in a
-    spec, config.json in an image. `error` is LinuxKit's reason not to build it. `restated` are the keys of the spec
-    that give what the label gives anyway, each with its place.
-    """
+class _Container(NamedTuple):
+    """The fields of `Container`."""
 
     name: str
     section: str
@@ -249,12 +241,25 @@ class Container(NamedTuple):
     error: str = ""
     restated: Mapping[str, Place] = {}
 
+
+class Container(_Container):
+    """A container with its effective configuration: what LinuxKit writes, or wrote, into its config.json.
+
+    `oci` and `runtime` are shaped as in the OCI runtime specification and LinuxKit's runtime.json; readers guarantee
+    the types of all that the accessors below touch. `origins` is keyed by the spec's key (`pid`, `capabilities`) and,
+    where items can differ, by key and item: `capabilities:CAP_SYS_ADMIN`, `binds:/run` and `mounts:/run` and
+    `tmpfs:/run` (by destination), `devices:0`, `env:0` (by index). `capabilities.add` and `binds.add` are there only
+    where the plain key makes LinuxKit ignore them. `place` is its entry: the value of `name` in a
+    spec, config.json in an image. `error` is LinuxKit's reason not to build it. `restated` are the keys of the spec
+    that give what the label gives anyway, each with its place.
+    """
+
     @property
     def title(self) -> str:
         """`services/sshd`: stable across rebuilds and moved lines."""
         return f"{self.section}/{self.name}"
 
-    @property
+    @cached_property
     def capabilities(self) -> frozenset[str]:
         """The bounding set: all it can ever hold (LinuxKit gives the same to inheritable and permitted)."""
         return frozenset(self._capability_set("bounding"))
@@ -264,7 +269,7 @@ class Container(NamedTuple):
         """The ambient set: kept across execve by a process that is not root."""
         return frozenset(self._capability_set("ambient"))
 
-    @property
+    @cached_property
     def mounts(self) -> tuple[Mount, ...]:
         """Every mount, LinuxKit's own included, in the order in which they are made."""
         return tuple(
@@ -309,8 +314,7 @@ class Container(NamedTuple):
 
     def namespace(self, kind: str) -> str:
         """`host`, `new`, or the path that is joined; `kind` as in OCI: network, ipc, uts, pid, user, mount, cgroup."""
-        found = next((n for n in self._linux.get("namespaces") or () if n.get("type") == kind), None)
-        return "host" if found is None else found.get("path") or "new"
+        return self._namespaces.get(kind, "host")
 
     def origin(self, key: str, item: str | None = None) -> Origin:
         """Where `key` (or one item of it) came from; LinuxKit's default when nothing sets it."""
@@ -318,6 +322,12 @@ class Container(NamedTuple):
         return (
             found or self.origins.get(key) or Origin("image" if self.label.kind == "built" else "default", self.place)
         )
+
+    @cached_property
+    def _namespaces(self) -> Mapping[str, str]:
+        """By kind; the first of a kind counts."""
+        listed = self._linux.get("namespaces") or ()
+        return {one.get("type", ""): one.get("path") or "new" for one in reversed(listed)}
 
     @property
     def _process(self) -> Mapping[str, Any]:
