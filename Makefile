@@ -45,6 +45,13 @@ help: ## what can be made
 	  $(PY) -m pip install --quiet --only-binary :all: "$$tool" || echo "left out: $$tool" >&2; done < .venv/dev.txt
 	@touch $@
 
+# What lkscan is compared with; what cannot be installed here is left out by name.
+build/peers: Makefile
+	@$(PY) -m venv --clear $@
+	@for tool in yamllint zizmor checkov; do \
+	  $@/bin/python -m pip install --quiet --prefer-binary "$$tool" || echo "left out: $$tool" >&2; done
+	@touch $@
+
 demo: .venv/core ## lint the example specs, then build and audit a small ISO
 	@$(PY) examples/demo.py
 
@@ -60,8 +67,8 @@ lint: .venv/dev ## ruff and mypy
 format: .venv/dev ## format the code
 	@$(PY) -m ruff format .
 
-bench: .venv/core ## measure lkscan against plain tools; CORPUS=DIR also takes its noise on real specs anew
-	@$(PY) benchmarks/run.py
+bench: .venv/core build/peers ## measure lkscan against plain tools; CORPUS=DIR also takes its noise on real specs anew
+	@$(PY) benchmarks/run.py build/peers
 	@$(PY) benchmarks/corpus.py $(CORPUS)
 
 clean: ## remove what make made
