@@ -89,13 +89,18 @@ def test_a_run_counts_by_population_and_repository(corpus, folder):
 
 def test_what_is_over_the_budget_is_told(corpus, folder):
     found = figures(corpus, folder)
-    over = corpus.excess(found)
-    assert over[0].startswith("third parties: ")
-    assert [line.split()[0] for line in over[1:]] == [
-        identity for identity, rule in found["rules"].items() if rule["regular_below_high"]
-    ]
-    assert "LKA001" not in " ".join(over), "a rule of severity high may fire everywhere"
+    row = found["populations"]["third parties"]
+    row["findings"]["regular"] = 2 * row["containers"]
+    minor = [identity for identity, rule in found["rules"].items() if rule["regular_below_high"]]
+    assert [line.split()[0] for line in corpus.excess(found)] == minor
+    assert "LKA001" not in minor, "a rule of severity high may fire everywhere"
+    row["findings"]["regular"] += 1
+    assert corpus.excess(found)[0] == "third parties: 2.14 findings a container, more than 2"
     assert any(line.startswith("  third parties") and line.endswith("OVER") for line in corpus.tables(found))
+
+
+def test_the_committed_run_keeps_the_budget(corpus, snapshot):
+    assert corpus.excess(snapshot) == []
 
 
 @pytest.mark.parametrize(
