@@ -171,9 +171,12 @@ def _details(finding: Finding, told: AbstractSet[str]) -> Iterator[str]:
         yield f"in {inner}"
     if first.place.pointer and not first.place.span:
         yield f"at {first.place.pointer}"
-    yield from (f"{_position(one.place, first.place)}: {telling(one)}" for one in related if telling(one))
-    if silent := dict.fromkeys(_position(one.place, first.place) for one in related if not telling(one)):
-        yield f"together with {', '.join(silent)}"
+    places: dict[str, dict[str, None]] = {}
+    for one in related:
+        places.setdefault(telling(one), {})[_position(one.place, first.place)] = None
+    for told_there, listed in places.items():
+        is_new = told_there and told_there != telling(first)
+        yield f"{', '.join(listed)}: {told_there}" if is_new else f"together with {', '.join(listed)}"
     evidence = [one for one in finding.evidence if one not in finding.message]
     shown = evidence if len(evidence) == _FACTS + 1 else evidence[:_FACTS]
     yield from shown

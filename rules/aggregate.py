@@ -50,7 +50,7 @@ def aggregated(
 
     def tell(found: list[Container]) -> Verdict:
         at, *related = [where(one, ((keys[0], None),))[0] for one in found]
-        evidence = [_listed(label, found, test) for label, test in (parts or {"Containers": lacks}).items()]
+        evidence = _listed(found, parts or {"Containers": lacks})
         if unknown:
             evidence.append(f"Not known of: {', '.join(unknown)}.")
         return fail(
@@ -59,7 +59,7 @@ def aggregated(
             *(str(len(found)), str(len(everyone))),
             note=at.note,
             related=related,
-            evidence=[line for line in evidence if line],
+            evidence=evidence,
             members=[one.title for one in found],
             retold=lambda titles: tell([one for one in found if one.title in titles]),
             fix=set_true(found, switch) if switch else None,
@@ -81,6 +81,10 @@ def left_open(system: System, containers: Iterable[Container], of: int, *keys: s
         yield verdict._replace(locations=(*verdict.locations, *places))
 
 
-def _listed(label: str, containers: list[Container], test: Callable[[Container], bool]) -> str:
-    titles = ", ".join(one.title for one in containers if test(one))
-    return f"{label}: {titles}." if titles else ""
+def _listed(containers: list[Container], parts: Mapping[str, Callable[[Container], bool]]) -> list[str]:
+    """What is true of whom, a line for all that is true of the same ones."""
+    labels: dict[str, list[str]] = {}
+    for label, test in parts.items():
+        if titles := ", ".join(one.title for one in containers if test(one)):
+            labels.setdefault(titles, []).append(label)
+    return [f"{', '.join(found).capitalize()}: {titles}." for titles, found in labels.items()]

@@ -260,7 +260,7 @@ def writable_root_filesystem(system: System) -> Iterator[Verdict]:
     "LKL001",
     "no-sysctl-container",
     Severity.LOW,
-    "No container applies kernel settings before the '{0}' services start.",
+    "Nothing applies kernel settings before the services start ('{0}' of them).",
     remedy="Add linuxkit/sysctl to 'onboot', before all others.",
     nist=("3.5.1",),
     profile=Profile.PEDANTIC,

@@ -289,7 +289,7 @@ def test_without_one_the_first_service_is_pointed_at():
     containers = (container(section="onboot", at=place(2)), container(at=place(5)), container(name="b", at=place(8)))
     (finding,) = fires(no_sysctl_container, system(*containers))
     assert (finding.place.span.line, finding.confidence, finding.profile) == (5, Confidence.MEDIUM, Profile.PEDANTIC)
-    assert finding.message.endswith("before the '2' services start.")
+    assert finding.message.endswith("before the services start ('2' of them).")
 
 
 @pytest.mark.parametrize(

@@ -100,8 +100,7 @@ def test_what_all_share_by_default_is_one_finding_that_says_who_shares_what():
     (finding,) = fires(host_namespaces_shared, subject)
     assert finding.message.startswith("'2' of '3' services share")
     assert finding.evidence == (
-        "Share the network namespace: services/app.",
-        "Share the ipc namespace: services/app.",
+        "Share the network namespace, share the ipc namespace: services/app.",
         "Share the uts namespace: services/app, services/b.",
     )
     assert finding.profile is Profile.PEDANTIC
