@@ -161,12 +161,12 @@ def ways(container: Container) -> list[Way]:
 def muted(container: Container) -> Profile | None:
     """The profile of a finding on a part of what makes a container root on the host; None: that of its rule.
 
-    A combination speaks for its parts: where `host-root-equivalent` fires in the regular profile, only auditors see
-    them. What does a narrow job once is for the pedantic, with all its parts.
+    A combination speaks for its parts: where `host-root-equivalent` tells of a direct way, only auditors see them.
+    What does a narrow job once is for the pedantic.
     """
-    if is_setup(container):
-        return Profile.PEDANTIC
-    return Profile.AUDITOR if any(way.kind == "direct" for way in ways(container)) else None
+    if any(way.kind == "direct" for way in ways(container)):
+        return Profile.AUDITOR
+    return Profile.PEDANTIC if is_setup(container) else None
 
 
 def is_setup(container: Container) -> bool:

@@ -65,8 +65,8 @@ def host_root_equivalent(container: Container) -> Iterator[Verdict]:
     if found and found[0].kind == "detour":
         yield _way_out(container, found, "detour", Severity.HIGH, Profile.PEDANTIC)
     elif found:
-        told = Profile.AUDITOR if found[0].kind == "told" else Profile.REGULAR
-        profile = Profile.PEDANTIC if is_setup(container) else told
+        quieter = Profile.PEDANTIC if is_setup(container) else Profile.REGULAR
+        profile = Profile.AUDITOR if found[0].kind == "told" else quieter
         yield _way_out(container, found, "default", Severity.CRITICAL, profile)
     else:
         yield from unsettled(container, *_DECIDE)
