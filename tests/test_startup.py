@@ -146,3 +146,17 @@ def test_rules_compile_no_pattern_as_they_are_imported():
         "re.compile = watched\nimport lkscan.rules.catalogue\nprint(*found, file=sys.stderr)"
     )
     assert compiled == [], "use scanner.startup.late"
+
+
+@pytest.mark.parametrize("first", ["", "import threading", "sys.setprofile(lambda *_: None)"])
+def test_a_quick_end_still_does_what_was_registered_for_it(first):
+    """And gives all of the report, through a pipe, with the status."""
+    script = (
+        "import atexit, sys\natexit.register(print, 'the end')\nsys.argv = ['lkscan', 'examples/bad.yml']\n"
+        f"{first}\nfrom lkscan.cli import run\nrun()"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, cwd=ROOT)
+    *report, last = done.stdout.splitlines()
+    assert (done.returncode, last, done.stderr) == (1, "the end", "")
+    assert "the end" not in report
+    assert any("hidden" in line for line in report)
