@@ -25,6 +25,7 @@ _MAGICS = (
     (b"\x28\xb5\x2f\xfd", "zstd"),
     (b"\x04\x22\x4d\x18", "lz4"),
     (_LEGACY_MAGIC, "lz4-legacy"),
+    (b"\x89LZO\0\r\n\x1a\n", "lzo"),
 )
 
 
@@ -52,7 +53,7 @@ class Decoder(Protocol):
 
 
 def identify(head: bytes) -> str | None:
-    """The kind of compression by its first 16 bytes: gzip, xz, lzma, zstd, lz4, lz4-legacy, bzip2; None for others."""
+    """The kind of compression by its first 16 bytes: gzip, xz, lzma, zstd, lz4, lz4-legacy, lzo, bzip2; or None."""
     for magic, kind in _MAGICS:
         if head.startswith(magic):
             return kind
@@ -210,6 +211,12 @@ def _lz4_legacy(_memory: int) -> Decoder:
     return _LegacyLz4()
 
 
+def _lzop(_memory: int) -> Decoder:
+    from .lzop import LzopDecompressor
+
+    return LzopDecompressor()
+
+
 _DECODERS: dict[str, Callable[[int], Decoder]] = {
     "gzip": _gzip,
     "xz": _xz,
@@ -218,6 +225,7 @@ _DECODERS: dict[str, Callable[[int], Decoder]] = {
     "zstd": _zstd,
     "lz4": _lz4,
     "lz4-legacy": _lz4_legacy,
+    "lzo": _lzop,
 }
 
 

@@ -19,7 +19,6 @@ HEAD = 0x10010
 
 _SUFFIX = {"gzip": "gz", "zstd": "zst", "bzip2": "bz2", "lz4-legacy": "lz4"}
 _PE_ARCH = {0xAA64: "arm64", 0x5064: "riscv64", 0x5032: "riscv32", 0x6264: "loongarch64", 0x6232: "loongarch32"}
-_LZO = b"\x89LZO\0\r\n\x1a\n"
 _NO_IKCONFIG = "no IKCONFIG in the kernel"
 _HITS = 8
 """Places that look like a banner or a configuration and are looked at: a kernel has two and one."""
@@ -168,9 +167,7 @@ def _opened(kernel: Kernel, payload: bytes, budget: Budget | None) -> Kernel:
     """
     compression = identify(payload[:16])
     if compression is None:
-        lzo = payload.startswith(_LZO)
-        why = "LZO payload is not read" if lzo else "payload of an unknown compression"
-        return kernel._replace(compression="lzo" if lzo else "", config_source=why)
+        return kernel._replace(config_source="payload of an unknown compression")
     size = _number(payload, _U32, len(payload) - 4)
     if size > Limits().body:
         raise LimitError(f"a kernel that unpacks to {size} bytes, more than {Limits().body}")

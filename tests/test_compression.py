@@ -5,6 +5,7 @@ import contextlib
 import gzip
 import lzma
 import random
+import struct
 import sys
 import zlib
 
@@ -37,6 +38,23 @@ def _legacy(data):
     return out
 
 
+def _lzop(data, flags=1):
+    """A file as lzop writes it; the flags say which sums there are."""
+    from lzallright import LZOCompressor
+
+    name = b"name"
+    head = struct.pack(">HHHBBIIII", 0x1040, 0x20A0, 0x0940, 3, 9, flags, 0, 0, 0) + bytes((len(name),)) + name
+    out = b"\x89LZO\0\r\n\x1a\n" + head + struct.pack(">I", zlib.adler32(head))
+    for at in range(0, len(data), 256 << 10):
+        block = data[at : at + (256 << 10)]
+        packed = min(bytes(LZOCompressor().compress(block)), block, key=len)
+        sums = [(1, zlib.adler32(block)), (0x100, zlib.crc32(block))]
+        sums += [(2, zlib.adler32(packed)), (0x200, zlib.crc32(packed))] if len(packed) < len(block) else []
+        out += struct.pack(">II", len(block), len(packed))
+        out += b"".join(struct.pack(">I", one) for flag, one in sums if flags & flag) + packed
+    return out + bytes(4)
+
+
 ENCODERS = {
     "gzip": gzip.compress,
     "xz": lzma.compress,
@@ -45,6 +63,7 @@ ENCODERS = {
     "zstd": _zstd,
     "lz4": _lz4,
     "lz4-legacy": _legacy,
+    "lzo": _lzop,
 }
 KINDS = pytest.mark.parametrize("kind", ENCODERS)
 DATA = random.Random(1).randbytes(40_000) + bytes(600_000) + b"end"
@@ -234,3 +253,72 @@ def test_gzip_with_extra_header_fields():
     packed = b"\x1f\x8b\x08\x1c" + bytes(6) + b"\x02\0ab" + b"name\0comment\0" + raw
     packed += zlib.crc32(b"content").to_bytes(4, "little") + (7).to_bytes(4, "little")
     assert compression.expand(packed, "gzip", 100) == b"content"
+
+
+@pytest.mark.parametrize("flags", [0, 1, 2, 3, 0x100, 0x200, 0x303])
+def test_lzop_files_have_sums_of_several_kinds(flags):
+    for data in (DATA, b"", b"short", random.Random(3).randbytes(300_000)):
+        assert unpacked("lzo", _lzop(data, flags))[0] == data
+
+
+@pytest.mark.parametrize("bend", [b"\0\4\0\1", b"\xff\xff\xff\xff"])
+def test_an_lzop_block_of_more_than_the_kernel_reads_is_damage(bend):
+    packed = _lzop(DATA)
+    start = packed.index(b"name") + 8
+    with pytest.raises(DamagedError):
+        unpacked("lzo", packed[:start] + bend + packed[start + 4 :])
+
+
+def test_a_sum_of_lzop_that_is_wrong_is_damage():
+    packed = bytearray(_lzop(b"short", 1))
+    packed[-5] ^= 1
+    with pytest.raises(DamagedError, match="wrong sum"):
+        unpacked("lzo", bytes(packed))
+
+
+@imagelab.needs("lzop")
+def test_what_lzop_itself_writes_is_read(tmp_path):
+    (tmp_path / "data").write_bytes(DATA * 3)
+    for level in ("-1", "-9", "-F", "-C"):
+        packed = imagelab.run("lzop", level, "-c", "data", cwd=tmp_path)
+        assert unpacked("lzo", packed)[0] == DATA * 3
+
+
+def test_frames_that_are_to_be_skipped_are_skipped():
+    skippable = b"\x50\x2a\x4d\x18" + (7).to_bytes(4, "little") + b"ignored"
+    packed = skippable + _zstd(DATA) + skippable.replace(b"\x50", b"\x5f", 1) + _zstd(b"more") + skippable
+    assert unpacked("zstd", packed)[0] == DATA + b"more"
+
+
+@imagelab.needs("xz", "gzip", "lz4", "zstd", "bzip2")
+@pytest.mark.parametrize(
+    ("kind", "command"),
+    [
+        ("xz", "xz -c"),
+        ("xz", "xz -c --check=none"),
+        ("xz", "xz -c --check=crc32 --x86 --lzma2=dict=1MiB"),
+        ("xz", "xz -c --block-size=65536"),
+        ("lzma", "xz -c --format=lzma"),
+        ("gzip", "gzip -1c"),
+        ("lz4", "lz4 -c -BD --content-size"),
+        ("lz4", "lz4 -c -B4 -BX --no-frame-crc"),
+        ("lz4-legacy", "lz4 -c -l"),
+        ("zstd", "zstd -c --long=26 --no-check"),
+        ("zstd", "zstd -c --adapt"),
+        ("bzip2", "bzip2 -1c"),
+    ],
+)
+def test_what_the_tools_write_joined_and_padded_is_read_as_they_read_it(kind, command):
+    first, second = DATA, DATA[::-1]
+    packed = [imagelab.run(*command.split(), data=one) for one in (first, second)]
+    assert unpacked(kind, packed[0] + packed[1] + bytes(512))[0] == first + second
+    assert unpacked(kind, packed[0] + bytes(4) + packed[1])[0] == first + second
+
+
+@imagelab.needs("lz4")
+def test_a_legacy_lz4_stream_of_several_blocks_is_read_whole():
+    data = random.Random(4).randbytes(1000) * 20_000
+    packed = imagelab.run("lz4", "-c", "-l", data=data)
+    assert unpacked("lz4-legacy", packed)[0] == data
+    whole = data[: 16 << 20]  # ends with a block, so that only the end of the input tells
+    assert unpacked("lz4-legacy", imagelab.run("lz4", "-c", "-l", data=whole))[0] == whole
