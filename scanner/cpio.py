@@ -1,4 +1,4 @@
-"""The cpio archives of initrds: newc (070701) and its twin with sums (070702), which are not verified.
+"""The cpio archives of initrds: newc (070701) and its twin with sums (070702), which are verified.
 
 As the kernel's documentation of the initramfs buffer format has it. A header is 110 bytes of hexadecimal text; names
 and contents are padded to four bytes, counted from the archive's start; an entry named TRAILER!!! ends it.
@@ -16,7 +16,8 @@ from .startup import NamedTuple
 from .stream import Stream
 from .tree import Entry, Tree, text
 
-MAGICS = (b"070701", b"070702")
+_SUMMED = b"070702"
+MAGICS = (b"070701", _SUMMED)
 _HEADER = 110
 _FIELDS = struct.Struct(">13I")
 _TRAILER = b"TRAILER!!!"
@@ -49,7 +50,9 @@ def entries(stream: Stream, tree: Tree) -> Iterator[Entry]:
     start = stream.offset
     while True:
         at = stream.offset
-        fields = _fields(stream.exactly(_HEADER, "the cpio archive"), at)
+        header = stream.exactly(_HEADER, "the cpio archive")
+        fields = _fields(header, at)
+        total = fields[-1] if header.startswith(_SUMMED) else None
         inode, mode, uid, gid, links, _time, size, major, minor, _rmajor, _rminor, length, _sum = fields
         item = _Named(_name(stream, length, at, tree.budget.limits.path), mode, (uid, gid))
         stream.skip(start - stream.offset & 3, "the cpio archive")
@@ -59,9 +62,9 @@ def entries(stream: Stream, tree: Tree) -> Iterator[Entry]:
         end = stream.offset + size + (-(stream.offset - start + size) & 3)
         key = (major, minor, inode) if links > 1 and mode & _TYPE == _REGULAR else None
         if key is None:
-            yield from _entry(stream, tree, item, size)
+            yield from _entry(stream, tree, item, size, total)
         elif size:
-            yield from _entry(stream, tree, item, size)
+            yield from _entry(stream, tree, item, size, total)
             known[key] = tree.path(item.name)
             yield from _links(tree, waiting.pop(key, []), known[key])
         elif key in known:
@@ -74,18 +77,33 @@ def entries(stream: Stream, tree: Tree) -> Iterator[Entry]:
         yield from _links(tree, others, tree.path(first.name))
 
 
-def _entry(stream: Stream, tree: Tree, item: _Named, size: int) -> Iterator[Entry]:
+def _entry(stream: Stream, tree: Tree, item: _Named, size: int, total: int | None = None) -> Iterator[Entry]:
+    """`total` is what the bytes of a regular file must add up to, None where the archive does not tell."""
     what = "the content of a cpio entry"
     if item.mode & _TYPE == _SYMLINK:
         if size > tree.budget.limits.path:
             raise LimitError(f"a symbolic link of {size} bytes at byte {stream.offset} (limit: path)")
         yield tree.entry(*item, size, link=text(stream.exactly(size, what)))
     elif item.mode & _TYPE == _REGULAR:
-        content = stream.window(size, what)
+        content = (
+            stream.window(size, what) if total is None else Stream(_summed(stream.window(size, what), found := [0]))
+        )
         yield tree.entry(*item, size, content)
+        if total is not None:
+            while content.take():
+                pass
+            if found[0] & 0xFFFFFFFF != total:
+                yield tree.problem(item.name, "its content does not add up to the sum in its header")
         content.close()
     else:
         yield tree.entry(*item, 0)
+
+
+def _summed(content: Stream, total: list[int]) -> Iterator[bytes]:
+    """The content as it is, its bytes added up in `total`."""
+    while piece := content.take():
+        total[0] += sum(piece)
+        yield piece
 
 
 def _links(tree: Tree, group: list[_Named], target: str) -> Iterator[Entry]:

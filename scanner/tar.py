@@ -1,7 +1,8 @@
 """The tar archives that LinuxKit and container tools write: ustar with PAX records, GNU's long names, plain v7.
 
 As POSIX (pax, "ustar Interchange Format") and GNU's manual have it. Blocks have 512 bytes; two of zeros are the end. An
-archive may hold a path more than once: each is yielded, and the last one counts. Contents of sparse files are not read.
+archive may hold a path more than once: each is yielded, and the last one counts. Sparse files come with their holes as
+zeros, in GNU's old form and in the three that PAX records have (0.0, 0.1, 1.0 in GNU's manual).
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from .source import DamagedError, LimitError
-from .stream import Stream
-from .subjects import FileKind, Problem
+from .startup import NamedTuple
+from .stream import PIECE, Stream
+from .subjects import FileKind
 from .tree import Entry, Tree, text
 
 BLOCK = 512
@@ -32,6 +34,12 @@ _KINDS: dict[bytes, FileKind] = {
 }
 _XATTR = b"SCHILY.xattr."
 _SPARSE = b"GNU.sparse."
+_REPEATED = {b"GNU.sparse.offset", b"GNU.sparse.numbytes"}
+"""Records of form 0.0 that come once for each stretch; joined, they are the map of form 0.1."""
+_MAP = b"GNU.sparse.map"
+_STRETCH = 24
+"""Bytes of a stretch in the old form: two numbers of 12."""
+_LARGEST = 1 << 63
 _WHAT = "the tar archive"
 
 _Records = Mapping[bytes, bytes]
@@ -44,6 +52,20 @@ class _Extended:
     name: bytes = b""
     link: bytes = b""
     records: _Records = field(default_factory=dict)
+
+
+class _Map(NamedTuple):
+    """Where the stretches of a sparse file stand in it, (offset, length) each, and its size with all holes."""
+
+    stretches: tuple[tuple[int, int], ...]
+    size: int
+
+    @classmethod
+    def of(cls, numbers: list[int], size: int, at: int) -> _Map:
+        """Out of offsets and lengths in turn."""
+        if len(numbers) % 2 or size >= _LARGEST:
+            raise DamagedError(f"the map of a sparse file at byte {at} is damaged")
+        return cls(tuple(zip(numbers[::2], numbers[1::2], strict=True)), size)
 
 
 def sniff(head: bytes) -> bool:
@@ -100,8 +122,8 @@ class _Header:
     owner: tuple[int, int]
     size: int
     records: _Records
-    more: bool
-    """Old GNU sparse files: whether further blocks of the map follow."""
+    rest: bytes
+    """What follows the names of the owner: the first part of the map in old GNU sparse files."""
 
     @classmethod
     def of(cls, header: bytes, size: int, extended: _Extended, records: _Records, at: int) -> _Header:
@@ -117,7 +139,7 @@ class _Header:
         )
         size = _decimal(records, b"size", at) if b"size" in records else size
         mode = _number(header[100:108], at) & 0o7777
-        return cls(header[156:157], name, link, mode, owner, size, records, more=bool(header[482]))
+        return cls(header[156:157], name, link, mode, owner, size, records, header[386:])
 
 
 def _entry(header: _Header, stream: Stream, tree: Tree) -> Iterator[Entry]:
@@ -126,13 +148,12 @@ def _entry(header: _Header, stream: Stream, tree: Tree) -> Iterator[Entry]:
         kind = "dir"  # as v7 wrote directories
     sparse = header.type == b"S" or any(key.startswith(_SPARSE) for key in header.records)
     size = header.size if kind in {"file", None} else 0
-    if header.type == b"S":
-        _skip_map(stream, more=header.more)
+    old = _old_map(header, stream) if header.type == b"S" else None
     end = stream.offset + size + (-size & BLOCK - 1)
     if kind is None and not sparse:
         yield tree.problem(header.name, f"tar entries of type {text(header.type)!r} are not read; entry skipped")
     elif sparse:
-        yield from _sparse(header, tree)
+        yield from _sparse(header, old, stream, tree)
     else:
         yield from _plain(header, kind or "file", size, stream, tree)
     stream.skip(end - stream.offset, _WHAT)
@@ -145,10 +166,73 @@ def _plain(header: _Header, kind: FileKind, size: int, stream: Stream, tree: Tre
         content.close()
 
 
-def _sparse(header: _Header, tree: Tree) -> Iterator[Entry]:
-    real = header.records.get(b"GNU.sparse.realsize") or header.records.get(b"GNU.sparse.size") or b"0"
-    yield _made(header, "file", int(real) if real.isdigit() and len(real) < 20 else 0, tree, None)  # noqa: PLR2004 - 2^64
-    yield Problem(tree.place.inside(tree.path(header.name) or "?"), "the content of a sparse file in a tar is not read")
+def _sparse(header: _Header, old: _Map | None, stream: Stream, tree: Tree) -> Iterator[Entry]:
+    found, left = (old, header.size) if old else _pax_map(header, stream)
+    at = 0
+    for offset, length in found.stretches:
+        if offset < at or offset + length > found.size:
+            raise DamagedError(f"the map of a sparse file before byte {stream.offset} contradicts itself")
+        at = offset + length
+    if sum(length for _, length in found.stretches) != left:
+        raise DamagedError(f"the map of a sparse file before byte {stream.offset} tells another size than its header")
+    content = Stream(_expanded(found, stream, tree))
+    yield _made(header, "file", found.size, tree, content)
+    content.close()
+
+
+def _expanded(found: _Map, stream: Stream, tree: Tree) -> Iterator[bytes]:
+    """The content, zeros where the map has holes."""
+    at = 0
+    for offset, length in (*found.stretches, (found.size, 0)):
+        while at < offset:
+            piece = bytes(min(PIECE, offset - at))
+            tree.budget.spend(len(piece))
+            at += len(piece)
+            yield piece
+        yield from stream.window(length, "the content of a tar entry").pieces()
+        at += length
+
+
+def _old_map(header: _Header, stream: Stream) -> _Map:
+    """Four stretches in the header, then 21 in each further block as long as byte 504 says that there is another."""
+    rows, more = bytearray(header.rest[: 4 * _STRETCH]), bool(header.rest[4 * _STRETCH])
+    size = _number(header.rest[4 * _STRETCH + 1 :][:12], stream.offset)
+    while more:
+        block = stream.exactly(BLOCK, _WHAT)
+        rows += block[: 21 * _STRETCH]
+        more = bool(block[504])
+        if len(rows) > _EXTENDED:
+            raise LimitError(f"the map of a sparse file has more than {_EXTENDED} bytes, before byte {stream.offset}")
+    fields = (bytes(rows[at : at + 12]) for at in range(0, len(rows), 12))
+    numbers = [_number(one, stream.offset) for one in fields if any(one)]
+    return _Map.of(numbers, size, stream.offset)
+
+
+def _pax_map(header: _Header, stream: Stream) -> tuple[_Map, int]:
+    """The map, and how many bytes of the entry are left behind it: form 1.0 has it in front of the content."""
+    records, start = header.records, stream.offset
+    size_key = b"GNU.sparse.realsize" if b"GNU.sparse.realsize" in records else b"GNU.sparse.size"
+    size = _decimal({size_key: records.get(size_key, b"")}, size_key, start)
+    if records.get(b"GNU.sparse.major") != b"1":
+        numbers = [_digits(one, start) for one in records.get(_MAP, b"").split(b",") if one]
+        return _Map.of(numbers, size, start), header.size
+    data, ends, wanted = bytearray(), 0, 0
+    while not wanted or ends < wanted:
+        block = stream.exactly(BLOCK, _WHAT)
+        data += block
+        ends += block.count(b"\n")
+        if len(data) > min(_EXTENDED, header.size):
+            raise DamagedError(f"the map of a sparse file at byte {start} does not end")
+        if not wanted and ends:
+            wanted = 1 + 2 * _digits(bytes(data[: data.index(b"\n")]), start)
+    numbers = [_digits(one, start) for one in bytes(data).split(b"\n", wanted)[1:wanted]]
+    return _Map.of(numbers, size, start), header.size - len(data)
+
+
+def _digits(field_: bytes, at: int) -> int:
+    if not field_.isdigit() or len(field_) > 19:  # noqa: PLR2004 - 2^63 has 19 digits
+        raise DamagedError(f"the map of a sparse file at byte {at} is damaged")
+    return int(field_)
 
 
 def _made(header: _Header, kind: FileKind, size: int, tree: Tree, content: Stream | None) -> Entry:
@@ -175,12 +259,6 @@ def _extra(stream: Stream, size: int, at: int) -> bytes:
     return data
 
 
-def _skip_map(stream: Stream, *, more: bool) -> None:
-    """The blocks of an old GNU sparse map that follow the header; byte 504 of each says whether there is another."""
-    while more:
-        more = bool(stream.exactly(BLOCK, _WHAT)[504])
-
-
 def _records(data: bytes, at: int) -> dict[bytes, bytes]:
     """PAX records: `LENGTH KEY=VALUE` and a newline, the length counting all of it, itself included."""
     found: dict[bytes, bytes] = {}
@@ -192,6 +270,8 @@ def _records(data: bytes, at: int) -> dict[bytes, bytes]:
         key, equals, value = record[len(digits) + 1 : -1].partition(b"=")
         if len(record) < length or not record.endswith(b"\n") or not equals:
             raise DamagedError(f"a PAX record of the tar header at byte {at} is damaged")
+        if key in _REPEATED:
+            key, value = _MAP, found[_MAP] + b"," + value if _MAP in found else value
         found[key] = value
         position += length
     return found

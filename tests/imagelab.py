@@ -89,7 +89,22 @@ def newc(*items, trailer=True, magic=b"070701"):
     for number, item in enumerate([*items, *([Item("TRAILER!!!", mode=0)] if trailer else [])], 1):
         name = item.name.encode("utf-8", "surrogateescape") + b"\0"
         size = len(item.data) if item.size is None else item.size
-        numbers = (item.inode or number, item.mode, item.uid, item.gid, item.links, 0, size, 3, 1, 0, 0, len(name), 0)
+        total = sum(item.data) if magic == b"070702" else 0
+        numbers = (
+            item.inode or number,
+            item.mode,
+            item.uid,
+            item.gid,
+            item.links,
+            0,
+            size,
+            3,
+            1,
+            0,
+            0,
+            len(name),
+            total,
+        )
         out += magic + b"".join(b"%08X" % one for one in numbers) + name
         out += bytes(-len(out) % 4) + item.data
         out += bytes(-len(out) % 4)

@@ -189,3 +189,11 @@ def test_what_is_mine():
     assert cpio.sniff(newc())
     assert cpio.sniff(newc(magic=b"070702"))
     assert not cpio.sniff(b"070707")
+
+
+def test_a_sum_that_is_wrong_is_a_problem_and_the_file_is_still_there():
+    data = bytearray(newc(Item("etc/a", b"text"), Item("etc/b", b"more"), magic=b"070702"))
+    data[data.index(b"text")] ^= 1
+    files, problems = read(bytes(data))
+    assert list(files) == ["etc/a", "etc/b"]
+    assert problems == ["etc/a: its content does not add up to the sum in its header"]

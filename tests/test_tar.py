@@ -185,16 +185,49 @@ def test_types_that_nobody_knows_are_reported_and_their_content_skipped():
     assert problems == ["name: tar entries of type 'Z' are not read; entry skipped"]
 
 
-def test_sparse_files_are_named_and_their_content_is_reported_as_not_read():
-    map_block = bytes(504) + b"\1" + bytes(7)
-    old = header(at156=b"S", at482=b"\1", at124=b"%011o\0" % 5) + map_block + bytes(512) + b"12345".ljust(512, b"\0")
-    files, problems = read(old + archive(entry("after")))
-    assert list(files) == ["name", "after"]
-    assert problems == ["name: the content of a sparse file in a tar is not read"]
-    records = b"28 GNU.sparse.realsize=9999\n22 GNU.sparse.name=it\n"
-    files, problems = read(pax(records) + header() + bytes(1024))
-    assert (files["it"][0].size, files["it"][0].read) == (9999, None)
-    assert problems == ["it: the content of a sparse file in a tar is not read"]
+def _sparse(records, data):
+    """A sparse file in the form of PAX: its records, and what is stored."""
+    return archive(entry("s", data, pax_headers=records))
+
+
+@pytest.mark.parametrize(
+    ("records", "data", "wanted"),
+    [
+        ({"GNU.sparse.size": "9", "GNU.sparse.map": "2,3"}, b"abc", b"\0\0abc\0\0\0\0"),
+        ({"GNU.sparse.size": "4", "GNU.sparse.map": ""}, b"", bytes(4)),
+        (
+            {"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.realsize": "5", "GNU.sparse.name": "it"},
+            b"1\n1\n2\n".ljust(512, b"\0") + b"xy",
+            b"\0xy\0\0",
+        ),
+    ],
+)
+def test_sparse_files_come_with_their_holes(records, data, wanted):
+    files, problems = read(_sparse(records, data))
+    assert [content for _, content in files.values()] == [wanted]
+    assert list(files) == [records.get("GNU.sparse.name", "s")]
+    assert problems == []
+
+
+@pytest.mark.parametrize(
+    ("records", "data"),
+    [
+        ({"GNU.sparse.size": "9", "GNU.sparse.map": "2,x"}, b"abc"),
+        ({"GNU.sparse.size": "9", "GNU.sparse.map": "2"}, b"abc"),
+        ({"GNU.sparse.size": "9", "GNU.sparse.map": "7,3"}, b"abc"),
+        ({"GNU.sparse.size": "9", "GNU.sparse.map": "4,2,2,1"}, b"abc"),
+        ({"GNU.sparse.size": "9", "GNU.sparse.map": "0,2"}, b"abc"),
+        ({"GNU.sparse.map": "0,3"}, b"abc"),
+        ({"GNU.sparse.size": "9" * 19, "GNU.sparse.map": "0,3"}, b"abc"),
+        ({"GNU.sparse.major": "1", "GNU.sparse.realsize": "5"}, b""),
+        ({"GNU.sparse.major": "1", "GNU.sparse.realsize": "5"}, bytes(512)),
+        ({"GNU.sparse.major": "1", "GNU.sparse.realsize": "5"}, b"9\n1\n".ljust(512, b"\0")),
+        ({"GNU.sparse.major": "1", "GNU.sparse.realsize": "5"}, b"99999999999999999\n" * 2000),
+    ],
+)
+def test_a_sparse_map_that_contradicts_itself_is_damage(records, data):
+    with pytest.raises(DamagedError):
+        read(_sparse(records, data))
 
 
 def test_a_path_that_leads_elsewhere_is_reported_and_skipped():
@@ -281,12 +314,17 @@ def test_the_list_is_that_of_tar_itself(tmp_path, form):
 
 
 @needs("tar")
-def test_sparse_files_of_tar_itself_are_reported(tmp_path):
+def test_sparse_files_of_tar_itself_are_read_in_every_form(tmp_path):
     with (tmp_path / "sparse").open("wb") as file:
-        file.seek(1 << 20)
-        file.write(b"end")
-    for form in ("gnu", "pax"):
-        data = run("tar", "-cS", f"--format={form}", "sparse", cwd=tmp_path)
+        for number in range(60):
+            file.seek(number * 100_000)
+            file.write(bytes((number + 1,)) * 5000)
+        file.truncate(8_000_000)
+    wanted = (tmp_path / "sparse").read_bytes()
+    for form in ("--format=gnu", *(f"--format=posix --sparse-version={one}" for one in ("0.0", "0.1", "1.0"))):
+        data = run("tar", "-cS", *form.split(), "sparse", cwd=tmp_path)
+        assert len(data) < 1 << 20
         files, problems = read(data)
-        assert list(files) == ["sparse"]
-        assert problems == ["sparse: the content of a sparse file in a tar is not read"]
+        assert {path: content == wanted for path, (_, content) in files.items()} == {"sparse": True}
+        assert files["sparse"][0].size == len(wanted)
+        assert problems == []
