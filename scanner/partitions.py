@@ -28,8 +28,8 @@ _EXTENDED = frozenset({0x05, 0x0F, 0x85})
 _PROTECTIVE = 0xEE
 _CHAIN = 128
 """Extended boot records that are followed."""
-_LOOK = 1 << 16
-"""Bytes at a partition's start that are looked at to tell an empty one."""
+_LOOK = 1 << 20
+"""Bytes at a partition's start that are looked at to tell an empty one: btrfs leaves the first 64 KiB free."""
 
 
 class Partition(NamedTuple):

@@ -6,7 +6,23 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from . import compression, cpio, erofs, ext, fat, iso9660, partitions, qcow2, squashfs, tar, uimage, uki, vhd, vmdk
+from . import (
+    compression,
+    cpio,
+    erofs,
+    ext,
+    fat,
+    iso9660,
+    partitions,
+    qcow2,
+    squashfs,
+    tar,
+    uimage,
+    uki,
+    unread,
+    vhd,
+    vmdk,
+)
 from .compression import identify
 from .source import Budget, DamagedError, LimitError, Limits, MemorySource, Source
 from .stream import HEAD, Stream, held, over
@@ -48,11 +64,6 @@ def _unpack(stream: Stream, tree: Tree) -> Iterator[Entry]:
     yield Layer(Stream(compression.decompress(kind, stream, tree.budget)))
 
 
-def _magic(name: str, magic: bytes, offset: int = 0) -> Format:
-    """A format that is known by a magic number and not read."""
-    return Format(lambda source: name if source.pread(offset, len(magic)) == magic else None)
-
-
 FORMATS = (
     Format(iso9660.sniff, open_source=iso9660.entries),  # before MBR: images for both CD and disk bear both marks
     Format(qcow2.sniff, open_source=qcow2.entries, nested=True),
@@ -62,19 +73,14 @@ FORMATS = (
     Format(lambda source: identify(source.pread(0, 16)), _unpack, nested=True),
     Format(lambda source: "tar" if tar.sniff(source.pread(0, tar.BLOCK)) else None, tar.entries),
     Format(squashfs.sniff, open_source=squashfs.entries, nested=True),
-    _magic("squashfs file systems of the big-endian kind", b"sqsh"),
     Format(erofs.sniff, open_source=erofs.entries, nested=True),
     Format(ext.sniff, open_source=ext.entries, nested=True),
     Format(lambda source: uimage.sniff(source.pread(0, 64)), uimage.entries, nested=True),
-    _magic("cpio archives of the old kind", b"070707"),
-    _magic("cpio archives of the old kind", b"\xc7\x71"),
     Format(uki.sniff, open_source=uki.entries, nested=True),
-    _magic("PE executables", b"MZ"),
-    _magic("LZO files", b"\x89LZO\0\r\n\x1a\n"),
-    _magic("7z archives", b"7z\xbc\xaf\x27\x1c"),
-    _magic("ZIP archives", b"PK\x03\x04"),
+    Format(unread.at_start),
     Format(fat.sniff, open_source=fat.entries),
     Format(partitions.sniff, open_source=partitions.entries, nested=True),
+    Format(unread.further_in),
 )
 """In the order in which they are asked."""
 

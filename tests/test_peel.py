@@ -4,13 +4,14 @@ import gzip
 import io
 import lzma
 import random
+import struct
 import tarfile
 
 import lz4.block
 import pytest
 from imagelab import SECTOR, Item, Node, iso, newc, of, paths, stream
 
-from lkscan.scanner import compression, peel
+from lkscan.scanner import compression, peel, unread
 from lkscan.scanner.source import Budget, DamagedError, Limits, MemorySource
 from lkscan.scanner.stream import over
 from lkscan.scanner.subjects import Place, Problem
@@ -170,12 +171,29 @@ def padded(*parts):
     return bytes(data)
 
 
+@pytest.mark.parametrize(("at", "magic", "name"), [*unread._AT_START, *unread._FURTHER_IN])
+def test_formats_that_are_not_read_are_named_in_a_partition(at, magic, name):
+    inside = (bytes(at) + magic).ljust(1 << 17, b"\0")
+    row = bytes(4) + b"\x83" + bytes(3) + struct.pack("<II", 64, len(inside) // 512)
+    disk = (bytes(446) + row).ljust(510, b"\0") + b"\x55\xaa"
+    assert messages(peeled(disk.ljust(64 * 512, b"\0") + inside)[0]) == [
+        f"image / partition 1: {name} are not read yet"
+    ]
+
+
+def test_a_partition_of_which_nobody_knows_the_content_is_told():
+    row = bytes(4) + b"\x83" + bytes(3) + struct.pack("<II", 1, 512)
+    disk = (bytes(446) + row).ljust(510, b"\0") + b"\x55\xaa" + bytes(200_000) + b"data".ljust(62656, b"\0")
+    assert messages(peeled(disk)[0]) == ["image / partition 1: what stands in it is in no known format"]
+
+
 @pytest.mark.parametrize(
     ("data", "name"),
     [
         (b"sqsh" + bytes(100), "squashfs file systems of the big-endian kind"),
         (b"070707" + b"0" * 70, "cpio archives of the old kind"),
         (b"MZ" + bytes(600), "PE executables"),
+        *((bytes(at) + magic + bytes(600), name) for at, magic, name in (*unread._AT_START, *unread._FURTHER_IN)),
     ],
 )
 def test_formats_that_are_not_read_are_named(data, name):
