@@ -285,8 +285,9 @@ def _spoken(subject: str, place: Place, name: str, secret: Secret, *who: str) ->
 def find(text: bytes, *, in_spec: bool) -> Iterator[Secret]:
     """The secrets in a text, in the order of the detectors; what only a spec must not hold counts only `in_spec`."""
     taken: list[tuple[int, int]] = []
-    for detector in _detectors():
-        if detector.literal in text and (in_spec or not detector.spec_only):
+    present = _present(text, in_spec=in_spec)
+    for detector in _detectors(in_spec=in_spec) if present else ():
+        if not present.isdisjoint(detector.literals):
             judged = (_CHECKS[detector.check](detector, match) for match in _compiled(detector.pattern).finditer(text))
             for secret in islice(filter(None, judged), _COUNTED):
                 if not any(start < secret.end and secret.start < end for start, end in taken):
@@ -294,11 +295,30 @@ def find(text: bytes, *, in_spec: bool) -> Iterator[Secret]:
                     yield secret
 
 
+def _present(text: bytes, *, in_spec: bool) -> set[bytes]:
+    """Which of the detectors' literals stand in the text."""
+    literals, search = _literals(in_spec=in_spec)
+    if search:
+        return {literals[index] for index, _, _ in search(text, overlapping=True)}
+    return {literal for literal in literals if literal in text}
+
+
+@cache
+def _literals(*, in_spec: bool) -> tuple[list[bytes], Callable[..., list[tuple[int, int, int]]] | None]:
+    """The literals, and what finds all of them in one pass: at a tenth of the time, with the extra `fast`."""
+    literals = [literal for detector in _detectors(in_spec=in_spec) for literal in detector.literals]
+    try:
+        from ahocorasick_rs import BytesAhoCorasick
+    except ImportError:
+        return literals, None
+    return literals, BytesAhoCorasick(literals).find_matches_as_indexes
+
+
 class _Detector(NamedTuple):
     """A row of the table."""
 
     kind: str
-    literal: bytes
+    literals: tuple[bytes, ...]
     pattern: bytes
     check: str
     shown: int
@@ -311,7 +331,7 @@ class _Detector(NamedTuple):
     def of(cls, row: Mapping[str, Any]) -> "_Detector":
         return cls(
             row["kind"],
-            row["literal"].encode(),
+            tuple(literal.encode() for literal in row["literals"]),
             row["pattern"].encode(),
             row.get("check", "token"),
             row.get("shown", 0),
@@ -433,8 +453,9 @@ def is_placeholder(value: bytes) -> bool:
 
 
 @cache
-def _detectors() -> tuple[_Detector, ...]:
-    return tuple(_Detector.of(row) for row in load("secrets")["detector"])
+def _detectors(*, in_spec: bool) -> tuple[_Detector, ...]:
+    detectors = (_Detector.of(row) for row in load("secrets")["detector"])
+    return tuple(one for one in detectors if in_spec or not one.spec_only)
 
 
 @cache
