@@ -93,6 +93,21 @@ def recognise(source: Source, *, nested: bool = False) -> tuple[Format, str] | N
     return None
 
 
+class _Known:
+    """A source whose first bytes are at hand, as most formats are known by them; without the rest, they are all."""
+
+    def __init__(self, head: bytes, rest: Source | None) -> None:
+        self.size = rest.size if rest else len(head)
+        self._head = head
+        self._rest = rest if rest and rest.size > len(head) else None
+
+    def pread(self, offset: int, length: int) -> bytes:
+        """See Source."""
+        if self._rest is None or offset + length <= len(self._head):
+            return self._head[offset : offset + length]
+        return self._rest.pread(offset, length)
+
+
 def inside(stream: Stream, length: int = WINDOW) -> bytes:
     """The first bytes inside a compressed file, without consuming any; empty when it is none. Raises DamagedError."""
     kind = identify(stream.peek(16))
@@ -129,7 +144,7 @@ class Peeler:
         With `nested` the file is part of a tree, where only some formats count. Raises DamagedError when a
         compressed file cannot be unpacked far enough to tell.
         """
-        found = recognise(stream.source or MemorySource(stream.peek(HEAD if nested else WINDOW)), nested=nested)
+        found = recognise(_Known(stream.peek(HEAD if nested else WINDOW), stream.source), nested=nested)
         one, head = found, stream
         for _ in range(self.limits.nesting):
             if one is None or one[0].open is not _unpack:

@@ -7,12 +7,11 @@ and features that nobody knows are refused, as the disk is not whole without the
 from __future__ import annotations
 
 import struct
-import zlib
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from .blocks import DISK_LIMIT, TABLE_LIMIT, ZEROS, Blocks, Packed, Place, Tables
-from .compression import zstd_module
+from .compression import unpack
 from .source import DamagedError, LimitError, Source
 from .tree import Entry, Layer, Tree, text
 from .yamlpos import shown
@@ -121,12 +120,8 @@ def _packed(entry: int, bits: int) -> Packed:
 
 def _unpacked(source: Source, place: Packed, cluster: int, zstd: bool) -> bytes:  # noqa: FBT001 - one of two kinds
     """A compressed cluster: raw deflate, or a zstd frame; never more than a cluster comes out."""
-    data = source.pread(*place)
-    try:
-        decoder = zstd_module().ZstdDecompressor() if zstd else zlib.decompressobj(-15)
-        found: bytes = decoder.decompress(data, cluster)
-    except Exception as error:  # each library has its own class
-        raise DamagedError(f"the compressed cluster at byte {place.at} is damaged") from error
+    what = f"the compressed cluster at byte {place.at}"
+    found = unpack("zstd" if zstd else "deflate", source.pread(*place), cluster, what)
     if len(found) < cluster:
-        raise DamagedError(f"the compressed cluster at byte {place.at} holds {len(found)} bytes, not {cluster}")
+        raise DamagedError(f"{what} holds {len(found)} bytes, not {cluster}")
     return found

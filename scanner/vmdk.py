@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 import struct
-import zlib
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from .blocks import DISK_LIMIT, TABLE_LIMIT, ZEROS, Blocks, Packed, Place, Tables
+from .compression import unpack
 from .source import DamagedError, LimitError, Source
 from .tree import Entry, Layer, Tree
 from .yamlpos import shown
@@ -124,8 +124,5 @@ def _unpacked(source: Source, place: Packed, grain: int) -> bytes:
     length = int.from_bytes(source.pread(place.at + 8, 4), "little")
     if not 0 < length <= 2 * grain + _SECTOR:
         raise DamagedError(f"the grain at byte {place.at} has {length} bytes")
-    try:
-        found = zlib.decompressobj().decompress(source.pread(place.at + 12, length), grain)
-    except zlib.error as error:
-        raise DamagedError(f"the grain at byte {place.at} is damaged") from error
+    found = unpack("zlib", source.pread(place.at + 12, length), grain, f"the grain at byte {place.at}")
     return found.ljust(grain, b"\0")
