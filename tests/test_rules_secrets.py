@@ -7,12 +7,14 @@ import base64
 import json
 import random
 import string
+import sys
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rulelab import container, file, fires, outcomes, place
 
+from lkscan.rules import secrets
 from lkscan.rules.engine import Confidence, Outcome, Severity
 from lkscan.rules.secrets import (
     entropy,
@@ -162,6 +164,29 @@ def said(finding):
     )
 
 
+@pytest.fixture(params=["ahocorasick_rs", "plain"])
+def search(request, monkeypatch):
+    """The search for literals, with the extra `fast` and without."""
+    if request.param == "plain":
+        monkeypatch.setitem(sys.modules, "ahocorasick_rs", None)
+    else:
+        pytest.importorskip("ahocorasick_rs")
+    secrets._literals.cache_clear()
+    yield
+    secrets._literals.cache_clear()
+
+
+@pytest.mark.usefixtures("search")
+@pytest.mark.parametrize("in_spec", [True, False])
+def test_literals_are_found_wherever_they_overlap(in_spec):
+    literals = [literal for one in secrets._detectors(in_spec=in_spec) for literal in one.literals]
+    rng = random.Random(5)
+    for _ in range(200):
+        text = b"".join(word[: rng.randint(1, len(word))] for word in rng.choices(literals, k=20))
+        assert secrets._present(text, in_spec=in_spec) == {literal for literal in literals if literal in text}
+
+
+@pytest.mark.usefixtures("search")
 @pytest.mark.parametrize(("kind", "text"), SECRETS.values(), ids=list(SECRETS))
 @pytest.mark.parametrize("make", [file, in_spec])
 def test_a_secret_is_found_and_named(make, kind, text):
