@@ -78,10 +78,20 @@ def policies(order: argparse.Namespace) -> Policies:
 
 
 def rules(order: argparse.Namespace) -> tuple[tuple[Rule, ...], tuple[Problem, ...]]:
-    """All rules that there are here, behind `add_configuration`, and what is wrong with plugins. Raises UsageError."""
-    from .config.policies import Policies
+    """All rules that there are here, behind `add_configuration`, and what is wrong with the configuration or plugins.
 
-    return Policies(config=order.config, search=not order.no_config).rules("-")
+    Where a configuration that was found is broken, its rules are missing. Raises UsageError for one that was named.
+    """
+    from .config.files import ConfigurationError
+    from .config.policies import Policies
+    from .rules.catalogue import RULES
+    from .scanner.subjects import Place, Problem
+
+    policies = Policies(config=order.config, search=not order.no_config)
+    try:
+        return policies.rules("-")
+    except ConfigurationError as error:
+        return RULES, (Problem(Place((error.path,)), error.message),)
 
 
 def _set_date(text: str | None) -> None:

@@ -34,7 +34,7 @@ _OPEN = {
         "init": "Image '{0}', a part of the host itself, is pinned by nothing: two builds may hold different programs.",
         "kernel": "Kernel image '{0}' is pinned by nothing: two builds of the same spec may boot different kernels.",
     },
-    remedy="Name the image by digest (NAME@sha256:…), or by a content tag where it is one of LinuxKit's own.",
+    remedy="Name the image by digest, which `lkscan pin` writes, or LinuxKit's own by a content tag.",
     nist=("3.1.5", "3.2.2"),
     autofix="safe",
 )
@@ -58,7 +58,7 @@ def unpinned_image(image: ImageReference) -> Iterator[Verdict]:
         "dirty": "Image '{0}' was built from sources that were never committed: nobody can tell what is in it.",
         "moving": "Image '{0}' is named by a tag that is there to be moved: two builds may hold different programs.",
     },
-    remedy="Name the image by digest: NAME:TAG@sha256:… keeps the tag readable.",
+    remedy="Name the image by digest: NAME:TAG@sha256:… keeps the tag readable; `lkscan pin` writes it.",
     nist=("3.1.5", "3.2.2"),
     profile=Profile.PEDANTIC,
     autofix="safe",

@@ -268,6 +268,17 @@ def test_own_rules_are_told_in_every_report_like_all_others(folder, capsys) -> N
     assert run["results"][0]["message"]["arguments"] == ["quiet"]
 
 
+@pytest.mark.parametrize("command", [["rules"], ["explain", "LKP002"]])
+def test_a_broken_configuration_does_not_keep_lkscans_own_rules_from_being_told(command, folder, capsys) -> None:
+    (folder / "lkscan.toml").write_text("profil = 1\n")
+    assert main(command) == USAGE
+    out, err = capsys.readouterr()
+    assert "LKP002" in out
+    assert err == "lkscan: lkscan.toml: 'profil' is unknown; did you mean 'profile'?\n"
+    assert main([*command, "--config", "lkscan.toml"]) == USAGE
+    assert capsys.readouterr().out == ""
+
+
 def test_own_rules_are_listed_and_explained(folder, capsys) -> None:
     assert main(["rules"]) == OK
     assert "ACME001  no-quiet-kernel" in capsys.readouterr().out
