@@ -14,6 +14,7 @@ from . import (
     hygiene,
     images,
     kernel,
+    kernel_groups,
     lean,
     mount_options,
     mounts,
@@ -56,6 +57,7 @@ RULES: tuple[Rule, ...] = (
     *files.RULES,
     *binaries.RULES,
     *kernel.RULES,
+    *kernel_groups.RULES,
     *cmdline.RULES,
 )
 

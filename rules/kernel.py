@@ -5,13 +5,12 @@ import re
 import time
 from collections.abc import Iterator, Mapping
 
-from ..scanner.startup import Any, Literal, NamedTuple, late
+from ..scanner.startup import Any, late
 from ..scanner.subjects import ImageReference, Kernel, Place
 from .engine import Confidence, Profile, Severity, Verdict, fail, not_applicable, partial, rule, undecided
+from .kernel_options import State, state_of
 from .tables import load
 
-_MARKERS = ("LOCALVERSION", "PANIC_TIMEOUT")
-"""Options with a value in every configuration (from 3.14): of its first menu, and of its last."""
 _DATE = late(r"\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])")
 _SERIES = late(r"(?P<series>\d+\.\d+)(?:\.(?:\d+|x))*(?![\d.])(?P<rest>.*)", re.DOTALL)
 _UPSTREAM = late(r"(?:-(?:rc\d+|rt\d*|linuxkit|moby|dbg))*\+?")
@@ -50,86 +49,32 @@ def _checked(text: str, what: str) -> str:
     return text
 
 
-class _State(NamedTuple):
-    """What a configuration says of a feature; `option` is its name in that version, `fact` what decides."""
-
-    value: Literal["on", "off", "absent", "unknown"]
-    option: str
-    fact: str
-
-
-def _state(kernel: Kernel, config: Mapping[str, str], feature: str) -> _State:
-    """Whether `feature` (a table of kernel_options.toml) is on; an option that is `y` counts in any version.
-
-    A vendor may have brought it to an older one. `absent`: the version or the architecture has no such option.
-    """
-    table = load("kernel_options")[feature]
-    on = next((name["name"] for name in table["names"] if config.get(name["name"]) == "y"), None)
-    if on:
-        return _State("on", on, f"CONFIG_{on}=y")
-    version = _version(kernel.version)
-    if version is None:
-        return _State("unknown", feature, "the kernel's version is not known")
-    known = [name["name"] for name in table["names"] if _exists(name, version)]
-    if not known:
-        return _State("absent", feature, f"Linux {kernel.version} has no option CONFIG_{feature}")
-    return _off(config, table, known)
-
-
-def _off(config: Mapping[str, str], table: Mapping[str, Any], known: list[str]) -> _State:
-    """None of the spellings that this version knows is on: switched off, not on offer, or not in the text."""
-    option = known[0]
-    whole = all(marker in config for marker in _MARKERS)
-    mentioned = [name for name in known if name in config]
-    if mentioned and (whole or mentioned == known):
-        value = config[mentioned[0]]
-        line = f"# CONFIG_{mentioned[0]} is not set" if value == "n" else f"CONFIG_{mentioned[0]}={value}"
-        return _State("off", mentioned[0], line)
-    if not whole:
-        return _State("unknown", option, f"the configuration is a fragment and does not tell of CONFIG_{option}")
-    for needed in table.get("needs", ()):
-        if not any(config.get(name) == "y" for name in needed):
-            return _State("absent", option, f"CONFIG_{option} is not on offer without CONFIG_{needed[0]}")
-    if other := next((name for name in table.get("never_with", ()) if config.get(name) == "y"), None):
-        return _State("absent", option, f"CONFIG_{option} is not on offer with CONFIG_{other}")
-    return _State("off", option, f"a complete configuration without a line for CONFIG_{option}, so it is off")
-
-
-def _version(text: str) -> tuple[int, ...] | None:
-    match = re.match(r"(\d{1,4})\.(\d{1,4})", text, re.ASCII)
-    return (int(match[1]), int(match[2])) if match else None
-
-
-def _exists(name: Mapping[str, str], version: tuple[int, ...]) -> bool:
-    since, until = _version(name.get("since", "")), _version(name.get("until", ""))
-    return (since is None or since <= version) and (until is None or version < until)
-
-
-def _title(kernel: Kernel) -> str:
+def title(kernel: Kernel) -> str:
     """The kernel's path in an image; a kernel that is itself the input is just `kernel`, whatever the file's name."""
     return kernel.place.artifacts[-1] if len(kernel.place.artifacts) > 1 else "kernel"
 
 
-def _unconfigured(kernel: Kernel) -> Verdict:
+def unconfigured(kernel: Kernel) -> Verdict:
+    """What rules about options say of a kernel whose configuration nobody found."""
     why = f" ({kernel.config_source})" if kernel.config_source else ""
-    return undecided(_title(kernel), kernel.place, f"No kernel configuration was found{why}.")
+    return undecided(title(kernel), kernel.place, f"No kernel configuration was found{why}.")
 
 
 def _missing(
-    kernel: Kernel, state: _State, feature: str, variant: str = "default", severity: Severity | None = None
+    kernel: Kernel, state: State, feature: str, variant: str = "default", severity: Severity | None = None
 ) -> Iterator[Verdict]:
     """The verdict on a feature that ought to be on."""
     if state.value == "off":
         yield _found(kernel, state, feature, load("kernel_options")[feature]["why"], variant=variant, severity=severity)
     elif state.value == "absent":
-        yield not_applicable(_title(kernel), kernel.place, f"{state.fact}.", key=feature)
+        yield not_applicable(title(kernel), kernel.place, f"{state.fact}.", key=feature)
     elif state.value == "unknown":
-        yield undecided(_title(kernel), kernel.place, f"It cannot be decided: {state.fact}.", key=feature)
+        yield undecided(title(kernel), kernel.place, f"It cannot be decided: {state.fact}.", key=feature)
 
 
 def _found(
     kernel: Kernel,
-    state: _State,
+    state: State,
     key: str,
     why: str,
     *,
@@ -138,7 +83,7 @@ def _found(
     profile: Profile | None = None,
 ) -> Verdict:
     return fail(
-        _title(kernel),
+        title(kernel),
         kernel.place,
         kernel.version or "of unknown version",
         f"CONFIG_{state.option}",
@@ -164,12 +109,12 @@ def _found(
 def kernel_without_stack_protector(kernel: Kernel) -> Iterator[Verdict]:
     """The kernel is built without stack canaries, or with them in few functions only."""
     if kernel.config is None:
-        yield _unconfigured(kernel)
+        yield unconfigured(kernel)
         return
-    state = _state(kernel, kernel.config, "STACKPROTECTOR")
+    state = state_of(kernel, kernel.config, "STACKPROTECTOR")
     yield from _missing(kernel, state, "STACKPROTECTOR")
     if state.value == "on":
-        strong = _state(kernel, kernel.config, "STACKPROTECTOR_STRONG")
+        strong = state_of(kernel, kernel.config, "STACKPROTECTOR_STRONG")
         yield from _missing(kernel, strong, "STACKPROTECTOR_STRONG", "weak", Severity.LOW)
 
 
@@ -184,14 +129,14 @@ def kernel_without_stack_protector(kernel: Kernel) -> Iterator[Verdict]:
 def kernel_without_hardened_usercopy(kernel: Kernel) -> Iterator[Verdict]:
     """The kernel copies to and from user space without checking the bounds of the object it copies."""
     if kernel.config is None:
-        yield _unconfigured(kernel)
+        yield unconfigured(kernel)
         return
-    state = _state(kernel, kernel.config, "HARDENED_USERCOPY")
+    state = state_of(kernel, kernel.config, "HARDENED_USERCOPY")
     yield from _missing(kernel, state, "HARDENED_USERCOPY")
     if state.value == "on" and kernel.config.get("HARDENED_USERCOPY_DEFAULT_ON") == "n":
         reason = "The checks are built in but start only with hardened_usercopy=on on the command line."
         evidence = (state.fact, "# CONFIG_HARDENED_USERCOPY_DEFAULT_ON is not set")
-        yield partial(_title(kernel), kernel.place, reason, evidence=evidence)
+        yield partial(title(kernel), kernel.place, reason, evidence=evidence)
 
 
 @rule(
@@ -205,10 +150,10 @@ def kernel_without_hardened_usercopy(kernel: Kernel) -> Iterator[Verdict]:
 def kernel_without_strict_rwx(kernel: Kernel) -> Iterator[Verdict]:
     """The kernel's code, or that of its modules, stays writable, or its data executable."""
     if kernel.config is None:
-        yield _unconfigured(kernel)
+        yield unconfigured(kernel)
         return
     for feature in ("STRICT_KERNEL_RWX", "STRICT_MODULE_RWX"):
-        yield from _missing(kernel, _state(kernel, kernel.config, feature), feature)
+        yield from _missing(kernel, state_of(kernel, kernel.config, feature), feature)
 
 
 @rule(
@@ -226,24 +171,24 @@ def kernel_without_strict_rwx(kernel: Kernel) -> Iterator[Verdict]:
 def kernel_with_dev_mem(kernel: Kernel) -> Iterator[Verdict]:
     """The kernel has /dev/mem, through which a privileged process reaches physical memory."""
     if kernel.config is None:
-        yield _unconfigured(kernel)
+        yield unconfigured(kernel)
         return
-    state = _state(kernel, kernel.config, "DEVMEM")
+    state = state_of(kernel, kernel.config, "DEVMEM")
     if state.value == "on":
         yield _dev_mem(kernel, kernel.config, state)
     elif state.value != "off":
         yield from _missing(kernel, state, "DEVMEM")
 
 
-def _dev_mem(kernel: Kernel, config: Mapping[str, str], device: _State) -> Verdict:
+def _dev_mem(kernel: Kernel, config: Mapping[str, str], device: State) -> Verdict:
     """How much of the memory can be reached: all, device memory in use, or only what no driver claims."""
     for feature, variant, severity in (
         ("STRICT_DEVMEM", "default", None),
         ("IO_STRICT_DEVMEM", "devices", Severity.LOW),
     ):
-        state = _state(kernel, config, feature)
+        state = state_of(kernel, config, feature)
         if state.value == "unknown":
-            return undecided(_title(kernel), kernel.place, f"{device.fact}, but {state.fact}.", key="DEVMEM")
+            return undecided(title(kernel), kernel.place, f"{device.fact}, but {state.fact}.", key="DEVMEM")
         if state.value != "on":
             why = load("kernel_options")[feature]["why"]
             return _found(kernel, device, "DEVMEM", f"{state.fact}: {why}", variant=variant, severity=severity)
@@ -298,12 +243,12 @@ def end_of_life_kernel(kernel: Kernel) -> Iterator[Verdict]:
     """
     match = _SERIES.fullmatch(kernel.version)
     if not match:
-        yield undecided(_title(kernel), kernel.place, "The kernel's release is not known.")
+        yield undecided(title(kernel), kernel.place, "The kernel's release is not known.")
     elif not _UPSTREAM.fullmatch(match["rest"]):
         reason = f"'{kernel.version}' is no plain kernel.org release: its maker decides on its end of life."
-        yield undecided(_title(kernel), kernel.place, reason)
+        yield undecided(title(kernel), kernel.place, reason)
     else:
-        yield from _life(_title(kernel), kernel.place, kernel.version, match["series"], Confidence.HIGH)
+        yield from _life(title(kernel), kernel.place, kernel.version, match["series"], Confidence.HIGH)
 
 
 def _is_kernel_image(reference: ImageReference) -> bool:

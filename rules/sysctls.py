@@ -22,14 +22,14 @@ def _row(name: str, value: str) -> Mapping[str, Any] | None:
     return row if row and re.fullmatch(row["values"], value) else None
 
 
-def _is_applied(path: str) -> bool:
+def is_applied(path: str) -> bool:
     """Whether the file is in the root filesystem or in the tree of a container that applies settings."""
     inside = _CONTAINER.fullmatch(path)
     return inside is None or "sysctl" in inside["name"]
 
 
 def _sets(sysctl: Sysctl) -> bool:
-    return _is_applied(sysctl.path)
+    return is_applied(sysctl.path)
 
 
 @rule(
@@ -126,7 +126,7 @@ def _is_settings(file: File) -> bool:
         return False
     inside = _CONTAINER.fullmatch(file.path)
     if _FILES.fullmatch(inside["path"] if inside else file.path):
-        return _is_applied(file.path)
+        return is_applied(file.path)
     return file.source == "linuxkit.files" and _UNREAD.fullmatch(file.path) is not None
 
 

@@ -22,6 +22,11 @@ def kernel(version="6.12.59-linuxkit", **options):
     return Kernel(SPEC, version, "", "x86_64", "bzImage", "gzip", config, "IKCONFIG")
 
 
+def booted(**options):
+    """A system whose kernel has a complete configuration with these options."""
+    return System(SPEC, "image", False, "cpio", kernels=(kernel(**options),))  # noqa: FBT003 - of LinuxKit
+
+
 def refused(kind):
     return spec(Violation(kind, "it is odd", SPEC))
 
@@ -395,6 +400,16 @@ CASES = {
         image("linuxkit/kernel:6.12.59", "version-tag", role="kernel"),
         image("nginx:1.19", "version-tag"),
     ),
+    "LKK007": (booted(INIT_ON_ALLOC_DEFAULT_ON="n"), booted(INIT_ON_ALLOC_DEFAULT_ON="y"), system()),
+    "LKK008": (booted(SLAB_FREELIST_HARDENED="n"), booted(SLAB_FREELIST_HARDENED="y"), system()),
+    "LKK009": (booted(VMAP_STACK="n"), booted(VMAP_STACK="y"), system()),
+    "LKK010": (booted(RANDOMIZE_BASE="n"), booted(RANDOMIZE_BASE="y"), system()),
+    "LKK011": (booted(MITIGATION_RETPOLINE="n"), booted(MITIGATION_RETPOLINE="y"), system()),
+    "LKK012": (booted(MODULE_SIG="n"), booted(MODULE_SIG="y", MODULES="n"), system()),
+    "LKK013": (booted(SECCOMP="n"), booted(SECCOMP="y"), system()),
+    "LKK014": (booted(BPF_UNPRIV_DEFAULT_OFF="n"), booted(BPF_UNPRIV_DEFAULT_OFF="y"), system()),
+    "LKK015": (booted(PROC_KCORE="y"), booted(PROC_KCORE="n"), system()),
+    "LKK016": (booted(KGDB="y"), booted(KGDB="n"), system()),
     "LKC001": (line("mitigations=off"), line("quiet"), line("")),
     "LKC002": (line("rdinit=/bin/sh"), line("rdinit=/init"), line("")),
     "LKC003": (

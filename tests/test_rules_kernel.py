@@ -200,13 +200,6 @@ def test_dev_mem_is_no_option_before_4_0():
     assert outcomes(kernel_with_dev_mem, kernel("3.18.140", STRICT_DEVMEM="y")) == {Outcome.NOT_APPLICABLE}
 
 
-def test_the_options_table_is_well_formed():
-    for feature, row in tables.load("kernel_options").items():
-        assert set(row) <= {"names", "needs", "never_with", "why"}, feature
-        assert row["names"][0]["name"] == feature
-        assert row["why"].endswith(".")
-
-
 @pytest.mark.parametrize(
     ("version", "date", "expected"),
     [
