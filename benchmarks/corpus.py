@@ -222,6 +222,13 @@ def tables(data: Mapping[str, Any]) -> Iterator[str]:
     yield f"  budget: with severities below high in at most {SHARE:.0%} of them, in profile {PROFILES[0]}\n"
 
 
+def differing(committed: Mapping[str, Any], data: Mapping[str, Any]) -> list[str]:
+    """What two runs tell differently: keys of corpus.json, and the ids of the rules."""
+    keys = [key for key in data if key != "rules" and data[key] != committed.get(key)]
+    before, after = committed.get("rules", {}), data["rules"]
+    return keys + sorted(rule for rule in {*before, *after} if before.get(rule) != after.get(rule))
+
+
 def _frequency(item: tuple[str, dict[str, Any]]) -> tuple[list[int], str]:
     identity, rule = item
     return [-rule["repositories"][profile] for profile in PROFILES], identity
@@ -252,7 +259,10 @@ def main() -> int:
     elif data["repositories"] != committed.get("repositories"):
         print("another corpus than that of corpus.json: not compared")
     elif data != committed:
-        complaints.append("corpus.json is not of this lkscan: run benchmarks/corpus.py DIR --write")
+        complaints.append(
+            f"corpus.json is not of this lkscan ({', '.join(differing(committed, data))} differ):"
+            " run benchmarks/corpus.py DIR --write"
+        )
     print(*complaints, sep="\n", end="\n" if complaints else "")
     return 1 if complaints else 0
 

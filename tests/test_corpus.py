@@ -103,6 +103,15 @@ def test_the_committed_run_keeps_the_budget(corpus, snapshot):
     assert corpus.excess(snapshot) == []
 
 
+def test_what_two_runs_tell_differently_is_named(corpus, snapshot):
+    assert corpus.differing(snapshot, snapshot) == []
+    other = json.loads(json.dumps(snapshot))
+    other["rules"]["LKP002"]["repositories"]["regular"] += 1
+    del other["rules"]["LKA001"]
+    other["statuses"]["regular"]["0"] += 1
+    assert corpus.differing(snapshot, other) == corpus.differing(other, snapshot) == ["statuses", "LKA001", "LKP002"]
+
+
 @pytest.mark.parametrize(
     "fault", [lambda _: 1 // 0, lambda _: sys.exit(7), lambda _: sys.stdout.write('{"problems": []}') and 4]
 )
