@@ -61,9 +61,13 @@ def _named(path: str, *, if_linuxkit: bool) -> Iterator[Input | Problem]:
     if path == STDIN:
         yield _stdin()
         return
+    from .scanner.layout import is_layout
+
     try:
         mode = os.stat(path).st_mode
-        if stat.S_ISDIR(mode):
+        if stat.S_ISDIR(mode) and is_layout(path):
+            yield Input("image", (path,))
+        elif stat.S_ISDIR(mode):
             yield from _directory(path)
         elif not stat.S_ISREG(mode):
             kind = _KINDS.get(stat.S_IFMT(mode), "no regular file")

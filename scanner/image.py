@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from . import bootconf, built, elf, hardening, kconfig, kernel, module, sysctl
+from . import bootconf, built, elf, hardening, kconfig, kernel, layout, module, sysctl
 from .peel import Peeler, inside
 from .source import DamagedError, FileSource, LimitError, Limits
 from .stream import over
@@ -184,6 +184,9 @@ class _Reader:
     def _input(self, path: str) -> Iterator[Subject | Problem]:
         """One of the files that were named."""
         place = Place((path,))
+        if layout.is_layout(path):
+            yield from self._peeled(self._peeler.peel_folder(path, place))
+            return
         try:
             if not stat.S_ISREG(os.stat(path).st_mode):
                 yield Problem(place, f"{_kind_of(path)}, not an image: name a regular file", "unusable")
@@ -219,8 +222,7 @@ class _Reader:
         if kernel.sniff(head) or kernel.sniff(inner) or inner.startswith(elf.MAGIC):
             yield from self._facts(file, self._kernel)
         elif found and found[0].is_read:
-            for item in self._peeler.peel(stream, place):
-                yield from self._file(item) if isinstance(item, File) else (item,)
+            yield from self._peeled(self._peeler.peel(stream, place))
         elif head.startswith(elf.MAGIC):
             yield from self._file(file)
         elif bootconf.kind(file.path):
@@ -229,6 +231,10 @@ class _Reader:
             yield Problem(place, f"{found[1]} are not read yet", "unusable")
         else:
             yield Problem(place, "not a LinuxKit spec or image", "unusable")
+
+    def _peeled(self, items: Iterator[File | Problem]) -> Iterator[Subject | Problem]:
+        for item in items:
+            yield from self._file(item) if isinstance(item, File) else (item,)
 
     def _file(self, file: File) -> Iterator[Subject | Problem]:
         """One file of a tree, and what is to be read from it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import posixpath
 from collections.abc import Callable, Iterator, Mapping
 
 from .references import canonical, is_sha256, split
@@ -13,7 +14,7 @@ ReadFile = Callable[[str, int], bytes]
 
 LIMIT = 8 << 20
 """Bytes of an index, manifest or image configuration."""
-_NESTING = 3
+NESTING = 3
 """Indexes inside one another."""
 _MANIFESTS = 10_000
 """Entries of an index."""
@@ -36,7 +37,7 @@ class Layout:
         index = self._json("index.json")
         if index is None:
             raise LayoutError(f"{folder}: no OCI image layout or LinuxKit cache (no readable index.json)")
-        for entry in _entries(index):
+        for entry in entries(index):
             self._by_digest[str(entry.get("digest"))] = entry
             annotations = entry.get("annotations")
             names = annotations if isinstance(annotations, dict) else {}
@@ -50,7 +51,7 @@ class Layout:
         """The image's `config` (Labels, Entrypoint, Cmd, Env, WorkingDir), or None when it is not here whole."""
         digest = split(reference)[2]
         entry = self._by_digest.get(digest) if digest else self._by_name.get(canonical(reference))
-        return None if entry is None else self._config(entry, _NESTING)
+        return None if entry is None else self._config(entry, NESTING)
 
     def digest(self, reference: str) -> str:
         """What the tag of `reference` stood for when it came here: the digest of the index, if it has one; or ""."""
@@ -63,17 +64,15 @@ class Layout:
         if blob is None:
             return None
         if "manifests" in blob:
-            children = sorted(_entries(blob), key=_preference) if depth else []
+            children = sorted(entries(blob), key=_preference) if depth else []
             return next(filter(None, (self._config(child, depth - 1) for child in children)), None)
         image = self._blob(blob.get("config"))
         found = image.get("config", {}) if image else None
         return found if isinstance(found, dict) else None
 
     def _blob(self, descriptor: Any) -> Mapping[str, Any] | None:  # noqa: ANN401 - JSON holds anything
-        digest = descriptor.get("digest") if isinstance(descriptor, dict) else None
-        if not isinstance(digest, str) or not is_sha256(digest):
-            return None
-        return self._json(os.path.join("blobs", *digest.split(":")))
+        path = blob_path(descriptor)
+        return self._json(path) if path else None
 
     def _json(self, path: str) -> Mapping[str, Any] | None:
         import json
@@ -85,7 +84,28 @@ class Layout:
         return value if isinstance(value, dict) else None
 
 
-def _entries(index: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+def is_layout(folder: str) -> bool:
+    """Whether a folder holds a layout, LinuxKit's cache included."""
+    return os.path.isfile(os.path.join(folder, "index.json")) and (
+        os.path.isfile(os.path.join(folder, "oci-layout")) or os.path.isdir(os.path.join(folder, "blobs"))
+    )
+
+
+def blob_path(descriptor: Any) -> str:  # noqa: ANN401 - JSON holds anything
+    """Where in a layout the blob of a descriptor lies; "" when it names none as LinuxKit and others do."""
+    digest = descriptor.get("digest") if isinstance(descriptor, dict) else None
+    return posixpath.join("blobs", *digest.split(":")) if isinstance(digest, str) and is_sha256(digest) else ""
+
+
+def name(entry: Mapping[str, Any]) -> str:
+    """The name that an index gives an entry; containerd's, which is whole, before one that may be a mere tag."""
+    annotations = entry.get("annotations")
+    names = annotations if isinstance(annotations, dict) else {}
+    return next((names[key] for key in reversed(_NAMES) if isinstance(names.get(key), str)), "")
+
+
+def entries(index: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """The descriptors in an index, as far as they are some."""
     manifests = index.get("manifests")
     for entry in manifests[:_MANIFESTS] if isinstance(manifests, list) else ():
         if isinstance(entry, dict):

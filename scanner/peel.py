@@ -13,6 +13,7 @@ from . import (
     ext,
     fat,
     iso9660,
+    oci,
     partitions,
     qcow2,
     squashfs,
@@ -71,6 +72,7 @@ FORMATS = (
     Format(vhd.sniff, open_source=vhd.entries, nested=True),
     Format(lambda source: "cpio" if cpio.sniff(source.pread(0, 6)) else None, cpio.entries, nested=True),
     Format(lambda source: identify(source.pread(0, 16)), _unpack, nested=True),
+    Format(oci.sniff, open_source=oci.entries),
     Format(lambda source: "tar" if tar.sniff(source.pread(0, tar.BLOCK)) else None, tar.entries),
     Format(squashfs.sniff, open_source=squashfs.entries, nested=True),
     Format(erofs.sniff, open_source=erofs.entries, nested=True),
@@ -156,8 +158,17 @@ class Peeler:
 
     def peel(self, stream: Stream, place: Place, chain: tuple[str, ...] = ()) -> Iterator[File | Problem]:
         """All files of all layers inside, in order; what breaks off becomes a Problem after what was read before it."""
+        return self._guarded(self._parts(stream, place, chain), place)
+
+    def peel_folder(self, folder: str, place: Place) -> Iterator[File | Problem]:
+        """The same of the container images in a folder that is an OCI layout."""
+        self.chains["OCI layout",] = None
+        items = oci.folder(folder, Tree(place, self.budget))
+        return self._guarded(self._items(items, place, ("OCI layout",), whole=True), place)
+
+    def _guarded(self, items: Iterator[File | Problem], place: Place) -> Iterator[File | Problem]:
         try:
-            yield from self._parts(stream, place, chain)
+            yield from items
         except NotReadError as error:
             yield Problem(place, str(error), "unusable")
         except LimitError as error:
@@ -200,6 +211,14 @@ class Peeler:
         chain = (*chain, name)
         self.chains[chain] = None
         self.budget.entry()
+        yield from self._items(items, place, chain, whole=one.open_source is not None)
+        if one.open_source and stream.failure:
+            raise stream.failure
+
+    def _items(
+        self, items: Iterator[Entry], place: Place, chain: tuple[str, ...], *, whole: bool
+    ) -> Iterator[File | Problem]:
+        """What a format yields, each layer peeled; `whole` where a file that breaks off doesn't end the whole."""
         for item in items:
             if isinstance(item, Problem):
                 yield item
@@ -211,10 +230,8 @@ class Peeler:
                 yield file._replace(pieces=None) if is_layer else file
                 if content is not None and is_layer:
                     yield from self.peel(content, file.place, chain)
-                elif content is not None and content.failure and one.open_source:
+                elif content is not None and content.failure and whole:
                     yield Problem(file.place, f"{content.failure}; get a whole copy of the image")
-        if one.open_source and stream.failure:
-            raise stream.failure
 
     def _layer(self, layer: Layer, place: Place, chain: tuple[str, ...]) -> Iterator[File | Problem]:
         content = layer.content
