@@ -15,13 +15,13 @@ from .elf import Elf
 from .startup import NamedTuple, late
 
 _WINDOW = 4 << 20
-_OVERLAP = 8
+"""Bytes of arm64 code that are taken for numbers at once."""
 _X = 1
 _LOAD, _EH_FRAME_HDR = 1, 0x6474E550
-_GUARD = b"\x25\x28\x00\x00\x00"
-"""The end of an instruction on %fs:0x28, where glibc and musl keep the canary on x86-64."""
-_TESTS, _LOADS = b"\x33\x2b\x3b", b"\x8b"
-"""Opcodes in front of it: XOR, SUB and CMP test the canary, MOV loads it."""
+_GUARD = late(rb"\x64[\x48-\x4f]([\x33\x2b\x3b\x8b])[\x04\x0c\x14\x1c\x24\x2c\x34\x3c]\x25\x28\x00\x00\x00")
+"""An instruction on %fs:0x28, where glibc and musl keep the canary on x86-64: a prefix for %fs, REX.W, the opcode, an
+operand without a register. XOR, SUB and CMP test the canary, MOV loads it."""
+_LOAD_CANARY = b"\x8b"
 _ESCAPE = late(
     rb"\x48\x8d[\x44\x4c\x54\x5c\x6c\x74\x7c\x84\x8c\x94\x9c\xac\xb4\xbc]\x24"
     rb"|\x4c\x8d[\x44\x4c\x54\x5c\x64\x6c\x74\x7c\x84\x8c\x94\x9c\xa4\xac\xb4\xbc]\x24"
@@ -63,41 +63,41 @@ def functions(elf: Elf) -> int:
 
 
 def guards(elf: Elf) -> Guards:
-    """What x86-64 code does with the canary: a prefix for %fs, REX.W, the opcode, an operand without a register."""
+    """What x86-64 code does with the canary."""
     tests = loads = 0
-    for data in _pieces(elf):
-        at = data.find(_GUARD, 4)
-        while at >= 0:
-            prefix, rex, opcode, operand = data[at - 4 : at]
-            if prefix == 0x64 and rex & 0xF8 == 0x48 and operand & 0xC7 == 0x04:  # noqa: PLR2004 - see above
-                tests += opcode in _TESTS
-                loads += opcode in _LOADS
-            at = data.find(_GUARD, at + 1)
+    for start, end in _code(elf):
+        opcodes = _GUARD.findall(elf.data, start, end)
+        loaded = opcodes.count(_LOAD_CANARY)
+        tests += len(opcodes) - loaded
+        loads += loaded
     return Guards(tests, loads)
 
 
 def takes_addresses(elf: Elf) -> bool:
     """Whether x86-64 or arm64 code takes the address of a local variable: what a canary is for."""
     found = _arm64 if elf.machine == "arm64" else _x86_64
-    return any(map(found, _pieces(elf)))
+    return any(found(elf.data, start, end) for start, end in _code(elf))
 
 
-def _x86_64(data: bytes) -> bool:
-    return bool(_ESCAPE.search(data) or (_FRAME in data and _FRAME_ESCAPE.search(data)))
+def _x86_64(data: bytes, start: int, end: int) -> bool:
+    framed = data.find(_FRAME, start, end) >= 0
+    return bool(_ESCAPE.search(data, start, end) or (framed and _FRAME_ESCAPE.search(data, start, end)))
 
 
-def _arm64(data: bytes) -> bool:
+def _arm64(data: bytes, start: int, end: int) -> bool:
     """ADD Xn, SP, #n: the address of a local variable, or of the frame (X29), which every function takes."""
+    return any(_adds(data[at : min(end, at + _WINDOW)]) for at in range(start, end, _WINDOW))
+
+
+def _adds(data: bytes) -> bool:
     words = array("I", data[: len(data) // 4 * 4])
     if sys.byteorder != "little":
         words.byteswap()
     return any(word & 0xFF8003E0 == 0x910003E0 and word & 0x1F not in {29, 31} for word in words)  # noqa: PLR2004 - ADD
 
 
-def _pieces(elf: Elf) -> Iterator[bytes]:
-    """The executable segments, in windows that overlap by one instruction."""
+def _code(elf: Elf) -> Iterator[tuple[int, int]]:
+    """Where the executable segments start and end; they are searched where they lie, as copies cost more than that."""
     for one in elf.segments:
         if one.type == _LOAD and one.flags & _X:
-            end = one.offset + one.filesize
-            for at in range(one.offset, end, _WINDOW):
-                yield elf.data[at : min(end, at + _WINDOW + _OVERLAP)]
+            yield one.offset, one.offset + one.filesize
