@@ -37,6 +37,8 @@ _SIZED_NAMES = (
 )
 _SIZED = frozenset(_SIZED_NAMES.split())
 """Functions that FORTIFY replaces where it knows the size of the object and cannot prove that it is kept."""
+_CHECKED = frozenset(f"__{name}_chk" for name in _FORMATTED | _SIZED)
+"""What it replaces them with."""
 _LEAST_COVERAGE, _LEAST_FUNCTIONS = 0.02, 100
 """Of 646 files that use canaries, one has less than 2 % of its functions guarded, and the median is 23 %."""
 _MUSL = (b"MUSL_LOCPATH", b"No error information\0")
@@ -147,7 +149,7 @@ class Inspector:
             return "na", "musl has no checked functions"
         if self._is_static:
             return "undecided", "statically linked: the checked functions have no names left"
-        checked = sorted(name for name in self.imports if _plain(name) in _FORMATTED | _SIZED)
+        checked = sorted(self.imports & _CHECKED)
         return self._checked(checked) if checked else self._unchecked()
 
     def _checked(self, names: list[str]) -> tuple[Answer, str]:
@@ -174,11 +176,6 @@ class Inspector:
         if len(names) == 2:  # noqa: PLR2004 - both
             return "yes", "GNU_PROPERTY x86 feature: IBT, SHSTK"
         return ("partial", f"GNU_PROPERTY x86 feature: {names[0]} only") if names else ("no", "no GNU_PROPERTY for it")
-
-
-def _plain(name: str) -> str:
-    """`memcpy` of `__memcpy_chk`, "" of anything else."""
-    return name[2:-4] if name.startswith("__") and name.endswith("_chk") else ""
 
 
 def features(elf: Elf, kind: int) -> int:
