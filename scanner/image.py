@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from . import bootconf, built, elf, hardening, kconfig, kernel, layout, module, sysctl
 from .peel import Peeler, inside
 from .source import DamagedError, FileSource, LimitError, Limits
-from .stream import over
+from .stream import Stream, over
 from .subjects import (
     SECTIONS,
     Container,
@@ -278,7 +278,7 @@ class _Reader:
             return
         limit = self._limits.body
         if file.size > limit:
-            yield Problem(file.place, f"it has {file.size} bytes, more than {limit} (limit: body); it is not examined")
+            yield from self._large(file, reader, limit)
             return
         data = file.read(limit)
         if len(data) < file.size:
@@ -289,6 +289,22 @@ class _Reader:
             yield Problem(file.place, f"{error}; it is not examined")
         except (MemoryError, RecursionError):
             yield Problem(file.place, "it does not fit into memory; it is not examined")
+
+    def _large(self, file: File, reader: _Read, limit: int) -> Iterator[Subject | Problem]:
+        """Of a program that is too large to be held, what its headers tell, if they stand within the first part."""
+        why = f"it has {file.size} bytes, more than {limit} (limit: body)"
+        if reader != self._binary or file.read is None:
+            yield Problem(file.place, f"{why}; it is not examined")
+            return
+        try:
+            found = elf.read(file, file.read(limit))
+        except DamagedError as error:
+            yield Problem(file.place, f"{why}, and {error} of what is held; it is not examined")
+            return
+        if found:
+            self._found.binaries += 1
+            told = dict.fromkeys(("canary", "fortify", "cet"), why)
+            yield found._replace(evidence={**found.evidence, **told})
 
     def _binary(self, file: File, data: bytes) -> Iterator[Subject | Problem]:
         try:
@@ -308,9 +324,10 @@ class _Reader:
         self._found.modules += 1
         yield found
 
-    def _kernel(self, file: File, data: bytes) -> Iterator[Subject]:
+    def _kernel(self, file: File, data: bytes) -> Iterator[Subject | Problem]:
         """A kernel without its configuration waits for one that may come later."""
         found = kernel.read(data, file.place, self._peeler.budget)
+        built_in, found = found.initramfs, found._replace(initramfs=b"")
         self._keep(len(found.config_text))
         if len(file.place.artifacts) == 1:
             self._found.formats.append(found.format)
@@ -319,6 +336,12 @@ class _Reader:
         else:
             self._found.kernels.append(found)
             yield found
+        if built_in:
+            place = file.place.inside("[built-in initramfs]")
+            yield from self._peeled(self._peeler.peel(Stream(iter((built_in,))), place))
+        elif source := (found.config or {}).get("INITRAMFS_SOURCE", "").strip('"'):
+            why = f"a root file system is built in (CONFIG_INITRAMFS_SOURCE={source}) and was not found; it is not read"
+            yield Problem(file.place, why)
 
     def _kernel_config(self, file: File, data: bytes) -> Iterator[Subject]:
         kconfig.parse(data)

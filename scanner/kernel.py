@@ -27,6 +27,16 @@ _U16, _U32, _U64_BIG = Struct("<H"), Struct("<I"), Struct(">Q")
 _RELEASE = re.compile(rb"\d[\x21-\x7e]{0,127}")
 _BANNER = re.compile(rb"Linux version (\d[\x21-\x7e]{0,127}) \([\x20-\xff]{0,1024}")
 _BUILD = re.compile(r"#\d")
+_PACKED = (b"\x1f\x8b\x08", b"\x28\xb5\x2f\xfd", b"\xfd7zXZ\0", b"BZh", b"\x02\x21\x4c\x18", b"\x5d\0\0", b"\x89LZO")
+"""How what the kernel's usr/Makefile compresses starts."""
+_PACKED_HITS, _PACKED_LOOK = 256, 1 << 20
+_CPIO = b"070701"
+_CPIO_HEADER = re.compile(rb"070701[0-9A-Fa-f]{104}")
+_CPIO_END = re.compile(rb"070701[0-9A-Fa-f]{104}TRAILER!!!\0")
+_OWN_INITRAMFS = re.compile(
+    rb"(?:070701[0-9A-Fa-f]{104}/?(?:dev|dev/console|root)\0{1,4})*070701[0-9A-Fa-f]{104}TRAILER!!!\0"
+)
+"""What usr/default_cpio_list of the kernel's sources makes."""
 _CONFIG_START, _CONFIG_END = b"IKCFG_ST", b"IKCFG_ED"
 
 
@@ -172,27 +182,60 @@ def _opened(kernel: Kernel, payload: bytes, budget: Budget | None) -> Kernel:
     if size > Limits().body:
         raise LimitError(f"a kernel that unpacks to {size} bytes, more than {Limits().body}")
     inner = expand(payload if compression == "gzip" else payload[:-4], compression, size, budget)
-    return _described(kernel._replace(compression=compression), inner)
+    return _described(kernel._replace(compression=compression), inner, budget)
 
 
-def _described(kernel: Kernel, inner: bytes) -> Kernel:
+def _described(kernel: Kernel, inner: bytes, budget: Budget | None = None) -> Kernel:
     """`kernel` with what it says of itself once unpacked; in an ELF file the header tells the architecture best."""
     banner = _banner(inner)
     text, source = _configuration(inner)
+    config = None if text is None else kconfig.parse(text)
     return kernel._replace(
         version=kernel.version or banner.removeprefix("Linux version ").partition(" ")[0],
         banner=banner,
         arch=Elf(inner).machine if inner.startswith(ELF_MAGIC) else kernel.arch,
-        config=None if text is None else kconfig.parse(text),
+        config=config,
         config_source=source,
         config_text=text or b"",
+        initramfs=_initramfs(inner)
+        or (_packed_initramfs(inner, budget) if (config or {}).get("INITRAMFS_SOURCE", '""') != '""' else b""),
     )
 
 
-def _hits(data: bytes, needle: bytes) -> Iterator[int]:
+def _initramfs(inner: bytes) -> bytes:
+    """The root file system that is built in, where it is not compressed; b"" for none.
+
+    Every kernel has one: of 512 bytes, with a console for init, if nothing else was asked for (INITRAMFS_SOURCE).
+    """
+    start = inner.find(_CPIO)
+    while start >= 0 and not _CPIO_HEADER.match(inner, start):
+        start = inner.find(_CPIO, start + 1)
+    end = _CPIO_END.search(inner, start) if start >= 0 else None
+    found = inner[start : end.end()] if end else b""
+    return b"" if _OWN_INITRAMFS.fullmatch(found) else found
+
+
+def _packed_initramfs(inner: bytes, budget: Budget | None) -> bytes:
+    """The same where it is compressed, unpacked; b"" when none is found. Raises DamagedError, LimitError."""
+    for magic in _PACKED:
+        for at in _hits(inner, magic, _PACKED_HITS):
+            kind = identify(inner[at : at + 16])
+            if kind and _starts_cpio(inner[at : at + _PACKED_LOOK], kind):
+                return expand(inner[at:], kind, Limits().body, budget)
+    return b""
+
+
+def _starts_cpio(data: bytes, kind: str) -> bool:
+    try:
+        return peek(data, kind, len(_CPIO)) == _CPIO
+    except DamagedError:
+        return False
+
+
+def _hits(data: bytes, needle: bytes, most: int = _HITS) -> Iterator[int]:
     """The offsets of the first occurrences."""
     offset = data.find(needle)
-    for _ in range(_HITS):
+    for _ in range(most):
         if offset < 0:
             return
         yield offset

@@ -433,7 +433,7 @@ class Kernel(NamedTuple):
     `version` is the release (`6.12.59-linuxkit`), `banner` the line that starts with "Linux version". `config` maps
     option names without CONFIG_ to `y`, `m`, `n` (is not set) or the value's text; it is None when no configuration
     was found, and `config_source` says where it came from (`IKCONFIG`, a path) or why there is none. `config_text`
-    is the configuration byte for byte.
+    is the configuration byte for byte. `initramfs` is a root file system built in, while it is still to be read.
     """
 
     place: Place
@@ -445,6 +445,7 @@ class Kernel(NamedTuple):
     config: Mapping[str, str] | None = None
     config_source: str = ""
     config_text: bytes = b""
+    initramfs: bytes = b""
 
 
 _WORD = late(r'(\s+)|[^\s"]+|"[^"]*"?')

@@ -441,12 +441,20 @@ def test_a_damaged_kernel_is_reported(tmp_path):
     assert [item.kind for item in items] == ["incomplete"]
 
 
-def test_files_larger_than_may_be_held_are_listed_and_said_not_to_be_examined(tmp_path):
-    items = subjects(tmp_path, cpio({"bin/tool": ELF + bytes(9000), "notes": bytes(9000)}), body=5000)
-    assert paths(items) == ["bin/tool", "notes"]
+def test_of_programs_larger_than_may_be_held_the_headers_are_judged_and_others_are_said_not_to_be_examined(tmp_path):
+    kernel_config = "boot/config-6.12"
+    items = subjects(tmp_path, cpio({"bin/tool": ELF + bytes(9000), kernel_config: bytes(9000)}), body=5000)
+    assert paths(items) == ["bin/tool", kernel_config]
+    whole = of(subjects(tmp_path, cpio({"bin/tool": ELF + bytes(4000)})), Binary)[0]
+    (found,) = of(items, Binary)
+    assert (found.relro, found.nx, found.kind) == (whole.relro, whole.nx, whole.kind)
+    assert (found.canary, found.fortify, found.cet) == ("undecided",) * 3
+    assert "limit: body" in found.evidence["canary"]
     assert [message.partition(" / ")[2] for message in problems(items)] == [
-        f"bin/tool: it has {len(ELF) + 9000} bytes, more than 5000 (limit: body); it is not examined"
+        f"{kernel_config}: it has 9000 bytes, more than 5000 (limit: body); it is not examined"
     ]
+    (_, problem, _) = subjects(tmp_path, cpio({"bin/tool": ELF + bytes(9000)}), body=50)
+    assert "is not examined" in problem.message
 
 
 @pytest.mark.parametrize("error", [MemoryError, RecursionError])

@@ -22,10 +22,11 @@ from elflab import (
 )
 from hypothesis import given
 from hypothesis import strategies as st
+from imagelab import Item, newc, of, subjects
 
 from lkscan.scanner import kconfig, kernel
 from lkscan.scanner.source import DamagedError, LimitError
-from lkscan.scanner.subjects import Kernel, Place
+from lkscan.scanner.subjects import File, Kernel, Place, Problem
 
 HERE = Place(("boot/kernel",))
 UNKNOWN = b"?" * 40
@@ -235,3 +236,41 @@ def test_an_oversized_configuration_is_not_read(monkeypatch):
     found = read(image(config=b"CONFIG_A=y\n" * 1000))
     assert found.config is None
     assert "is damaged" in found.config_source
+
+
+OWN = newc(Item("dev", mode=0o040755), Item("dev/console", mode=0o020600), Item("root", mode=0o040700))
+
+
+def test_a_root_file_system_that_is_built_in_is_found_and_the_kernels_own_is_none():
+    built_in = newc(Item("init", b"#!/bin/sh\n"), Item("etc/shadow", b"root::0\n"))
+    for form in (lambda data: data, lambda data: bzimage(packed(data, "gzip"))):
+        assert read(form(vmlinux() + b"070701\0" + built_in + bytes(99))).initramfs.rstrip(b"\0") == built_in.rstrip(
+            b"\0"
+        )
+        assert read(form(vmlinux() + b"070701\0" + OWN + bytes(99))).initramfs == b""
+        assert read(form(vmlinux() + b"0707010000")).initramfs == b""
+
+
+def test_the_files_of_a_built_in_root_file_system_are_read(tmp_path):
+    built_in = newc(Item("etc/shadow", b"root::0\n"))
+    items = subjects(tmp_path, bzimage(packed(vmlinux() + built_in, "gzip")), "vmlinuz")
+    assert [str(item.place).partition(" / ")[2] for item in of(items, File)] == ["[built-in initramfs] / etc/shadow"]
+    assert items[-1].format == "bzImage + cpio"
+    assert items[-1].kernels[0].initramfs == b""
+
+
+@pytest.mark.parametrize("kind", PACKERS)
+def test_one_that_is_compressed_is_found_where_the_configuration_tells_of_it(tmp_path, kind):
+    config = b'CONFIG_INITRAMFS_SOURCE="/src/rootfs.cpio"\n'
+    built_in = newc(Item("etc/shadow", b"root::0\n"))
+    inner = vmlinux(config) + b"BZh9\x1f\x8b\x08" + bytes(40) + PACKERS[kind](built_in) + b"REST" * 99
+    items = subjects(tmp_path, bzimage(packed(inner, "gzip")), "vmlinuz")
+    assert [item.path for item in of(items, File)] == ["etc/shadow"]
+    assert of(items, Problem) == []
+
+
+def test_one_that_is_told_of_and_not_found_is_a_problem(tmp_path):
+    config = b'CONFIG_INITRAMFS_SOURCE="/src/rootfs.cpio"\n'
+    items = subjects(tmp_path, bzimage(packed(vmlinux(config), "gzip")), "vmlinuz")
+    (problem,) = of(items, Problem)
+    assert "CONFIG_INITRAMFS_SOURCE=/src/rootfs.cpio" in problem.message
