@@ -104,7 +104,7 @@ def _member(name: str, number: int, data: bytes) -> Iterator[bytes]:
     yield data + bytes(-len(data) % 4)
 
 
-def _files(top: str) -> Iterator[Path]:
+def files_below(top: str) -> Iterator[Path]:
     """Regular files below `top` up to 64 MiB each, by name: the same on the same machine."""
     for folder, folders, names in os.walk(top):
         folders.sort()
@@ -125,7 +125,7 @@ def _initrd(folder: Path) -> Path:
 
 def _write_initrd(target: Path) -> None:
     with gzip.GzipFile(target, "wb", compresslevel=6, mtime=0) as file:
-        for part in newc(_files("/usr"), INITRD_BYTES):
+        for part in newc(files_below("/usr"), INITRD_BYTES):
             file.write(part)
 
 
