@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from .scanner import spec
 from .scanner.source import FileSource
 from .scanner.startup import Literal, NamedTuple
-from .scanner.subjects import Place, Problem
+from .scanner.subjects import KernelCommandLine, Place, Problem, Sysctl
 
 STDIN = "-"
 _HEAD = 65536
@@ -16,15 +16,25 @@ _YAML = (".yml", ".yaml", ".yml.in", ".yaml.in")
 _KINDS = {stat.S_IFIFO: "a FIFO", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device", stat.S_IFSOCK: "a socket"}
 
 
+class Boot(NamedTuple):
+    """What a kernel alone is booted with, and its architecture where its own files do not tell."""
+
+    arch: str = ""
+    lines: tuple[KernelCommandLine, ...] = ()
+    settings: tuple[Sysctl, ...] = ()
+
+
 class Input(NamedTuple):
     """One thing to scan: an image (one path, or those of kernel, initrd and command line), or one or more specs.
 
-    `documents` are (path, bytes) of the specs, joined when there are several.
+    `documents` are (path, bytes) of the specs, joined when there are several. `boot` is what is given beside a kernel
+    that is to be judged alone.
     """
 
     kind: Literal["spec", "image"]
     paths: tuple[str, ...]
     documents: tuple[tuple[str, bytes], ...] = ()
+    boot: Boot | None = None
 
 
 def gather(paths: Sequence[str], *, merge: bool = False, if_linuxkit: bool = False) -> Iterator[Input | Problem]:
@@ -113,7 +123,7 @@ def _regular(path: str, *, if_linuxkit: bool) -> Iterator[Input | Problem]:
     source = FileSource(path)
     try:
         head = source.pread(0, _HEAD)
-        is_image = not _is_text(head)
+        is_image = not _is_text(head) or _is_kernel_configuration(head)
         data = b"" if is_image else head + source.pread(len(head), spec.SIZE_LIMIT + 1 - len(head))
     finally:
         source.close()
@@ -125,6 +135,14 @@ def _regular(path: str, *, if_linuxkit: bool) -> Iterator[Input | Problem]:
         yield Problem(Place((path,)), "the file is empty", "unusable")
     else:
         yield Input("spec", (path,), ((path, data),))
+
+
+def _is_kernel_configuration(head: bytes) -> bool:
+    if b"CONFIG_" not in head and b"Kernel Configuration" not in head:
+        return False
+    from .scanner import kconfig
+
+    return kconfig.sniff(head)
 
 
 def _is_text(head: bytes) -> bool:

@@ -150,4 +150,9 @@ def read(one: Input, labels: LabelFinder) -> Iterator[Subject | Problem]:
         return spec.read(one.documents, labels)
     from .scanner import image
 
-    return image.read(one.paths, Limits())
+    found = image.read(one.paths, Limits())
+    if one.boot is None:
+        return found
+    from .kernels import alone
+
+    return alone(found, one.boot)

@@ -6,7 +6,7 @@ from ..scanner.startup import Any
 from ..scanner.subjects import Kernel, System
 from .engine import Profile, Severity, Verdict, fail, not_applicable, rule, undecided
 from .kernel import title, unconfigured
-from .kernel_options import Answer, Given, answers, given, is_whole, kernels, since, wanted
+from .kernel_options import Answer, Given, answers, given, is_whole, kernels, label, since, wanted
 from .sysctls import is_applied
 from .tables import load
 
@@ -44,7 +44,7 @@ def _one(kernel: Kernel, told: list[Answer]) -> Iterator[Verdict]:
         some = [one for one in bad if table[one.key].get("profile", "regular") == name]
         if some:
             yield _failure(kernel, profile, some, told)
-    unknown = [one.option for one in told if one.value == "unknown"]
+    unknown = [label(one) for one in told if one.value == "unknown"]
     if unknown:
         whole = "does not tell" if is_whole(kernel) else "is a fragment, or breaks off, and does not tell"
         reason = f"The configuration {whole} of {_list(unknown)}."
@@ -61,7 +61,7 @@ def _failure(kernel: Kernel, profile: Profile, bad: list[Answer], told: list[Ans
         title(kernel),
         kernel.place,
         kernel.version or "of unknown version",
-        _list([one.option for one in bad]),
+        _list([label(one) for one in bad]),
         key="" if profile is Profile.REGULAR else str(profile),
         evidence=[*(_evidence(kernel, one, told) for one in bad), f"configuration from {kernel.config_source}"],
         severity=max(severities.values()),
@@ -76,7 +76,7 @@ def _evidence(kernel: Kernel, one: Answer, told: list[Answer]) -> str:
     version = since(one.key, one.option)
     age = f" (since {version})" if version else ""
     text = f"{one.fact}, wanted {wanted(kernel, one.key, one.option)}{age}: {row['why']}"
-    below = [other.option for other in told if other.parent == one.option]
+    below = [label(other) for other in told if other.parent == one.option]
     return text if not below else f"{text} On offer only with it: {', '.join(below)}."
 
 

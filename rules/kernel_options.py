@@ -9,15 +9,6 @@ from .tables import load
 
 _MARKERS = ("LOCALVERSION", "PANIC_TIMEOUT")
 """Options with a value in every configuration (from 3.14): of its first menu, and of its last."""
-_ARCHITECTURES = (
-    ("X86_64", "x86_64"),
-    ("X86_32", "x86"),
-    ("ARM64", "arm64"),
-    ("ARM", "arm"),
-    ("S390", "s390x"),
-    ("PPC64", "ppc64"),
-    ("LOONGARCH", "loongarch64"),
-)
 
 
 class State(NamedTuple):
@@ -52,14 +43,6 @@ class Given(NamedTuple):
 def given(lines: Iterable[KernelCommandLine], settings: Iterable[tuple[str, str]]) -> Given:
     """What the command lines and settings give; of two values for one name, the last one."""
     return Given({name.replace("-", "_"): value for line in lines for name, value in line.arguments}, dict(settings))
-
-
-def architecture(kernel: Kernel) -> str:
-    """`x86_64`, `x86`, `arm64`, `arm`, `riscv64` … by the configuration, else by the kernel's header."""
-    config = kernel.config or {}
-    if config.get("RISCV") == "y":
-        return "riscv64" if config.get("64BIT") == "y" else "riscv32"
-    return next((name for option, name in _ARCHITECTURES if config.get(option) == "y"), kernel.arch)
 
 
 def is_whole(kernel: Kernel) -> bool:
@@ -130,7 +113,8 @@ def answer(kernel: Kernel, key: str, boot: Given) -> Answer:
     known = [name["name"] for name in names if version is None or _exists(name, version)]
     needed = _missing(config, row) if want.startswith("has ") and is_whole(kernel) else None
     if bad and needed:  # a list has a line whatever it may name
-        return Answer("absent", key, bad[0], _not_on_offer(key, needed), needed[0].lstrip("!"))
+        fact = f"CONFIG_{bad[0]} can have {want[4:]} only with CONFIG_{needed[0]}"
+        return Answer("absent", key, bad[0], fact, needed[0])
     if bad and (is_whole(kernel) or want == "n" or set(known) <= set(mentioned)):
         return Answer("bad", key, bad[0], line(config, bad[0]))
     return _unmentioned(kernel, key, row, (known or [names[0]["name"]])[0], lacking=not known)
@@ -138,7 +122,7 @@ def answer(kernel: Kernel, key: str, boot: Given) -> Answer:
 
 def _unmentioned(kernel: Kernel, key: str, row: Mapping[str, Any], option: str, *, lacking: bool) -> Answer:
     """What it means that a configuration does not tell of an option."""
-    config, arch = kernel.config or {}, architecture(kernel)
+    config, arch = kernel.config or {}, kernel.arch
     if arch and arch not in row.get("archs", (arch,)):
         return Answer("absent", key, option, f"CONFIG_{option} is not an option of {arch}")
     if lacking:
@@ -210,6 +194,12 @@ def answers(kernel: Kernel, boot: Given, group: str | None = None) -> Iterator[A
     for key, row in load("kernel_options").items():
         if group is None or row.get("group") == group:
             yield answer(kernel, key, boot)
+
+
+def label(one: Answer) -> str:
+    """How to call an option: by its name, and a list with what it lacks (`LSM with landlock`)."""
+    want: str = load("kernel_options")[one.key].get("want", "y")
+    return f"{one.option} with {want[4:].replace('|', ' or ')}" if want.startswith("has ") else one.option
 
 
 def since(key: str, option: str) -> str:

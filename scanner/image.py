@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from . import bootconf, built, elf, hardening, kconfig, kernel, layout, module, sysctl
+from .compression import expand, identify
 from .peel import Peeler, inside
 from .source import DamagedError, FileSource, LimitError, Limits
 from .stream import Stream, over
@@ -221,6 +222,8 @@ class _Reader:
             return
         if kernel.sniff(head) or kernel.sniff(inner) or inner.startswith(elf.MAGIC):
             yield from self._facts(file, self._kernel)
+        elif kconfig.sniff(head) or kconfig.sniff(inner):
+            yield from self._facts(file, self._configuration)
         elif found and found[0].is_read:
             yield from self._peeled(self._peeler.peel(stream, place))
         elif head.startswith(elf.MAGIC):
@@ -342,6 +345,26 @@ class _Reader:
         elif source := (found.config or {}).get("INITRAMFS_SOURCE", "").strip('"'):
             why = f"a root file system is built in (CONFIG_INITRAMFS_SOURCE={source}) and was not found; it is not read"
             yield Problem(file.place, why)
+
+    def _configuration(self, file: File, data: bytes) -> Iterator[Subject]:
+        """A configuration that was named stands for its kernel; a compressed one is that of a running kernel."""
+        compression = identify(data[:16]) or ""
+        text = expand(data, compression, kconfig.LIMIT, self._peeler.budget) if compression else data
+        options = kconfig.parse(text)
+        found = Kernel(
+            file.place,
+            kconfig.version(text),
+            "",
+            kconfig.architecture(options),
+            "configuration",
+            compression,
+            options,
+            file.path,
+            text,
+        )
+        self._found.formats.append("kernel configuration")
+        self._found.kernels.append(found)
+        yield found
 
     def _kernel_config(self, file: File, data: bytes) -> Iterator[Subject]:
         kconfig.parse(data)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from .source import LimitError
 
@@ -12,8 +13,37 @@ LIMIT = 4 << 20
 _LINE = re.compile(
     rb"^(?:CONFIG_(?P<name>\w+)=(?P<value>.*)|# CONFIG_(?P<off>\w+) is not set[ \t\r]*)$", re.MULTILINE | re.ASCII
 )
+_ARCHITECTURES = (
+    ("X86_64", "x86_64"),
+    ("X86_32", "x86"),
+    ("ARM64", "arm64"),
+    ("ARM", "arm"),
+    ("S390", "s390x"),
+    ("PPC64", "ppc64"),
+    ("LOONGARCH", "loongarch64"),
+)
+_FIRST = 64
+"""Lines that tell whether a text is a configuration."""
+
 _ESCAPE = re.compile(rb"\\(.)")
 _VERSION = re.compile(rb"^# (?:Linux/\S+|Linux kernel version:) (?P<version>\d\S*)", re.MULTILINE)
+
+
+def sniff(head: bytes) -> bool:
+    """Whether a text that starts with `head` is a configuration: options, comments and empty lines, nothing else."""
+    if b"CONFIG_" not in head:
+        return bool(version(head))
+    whole, _, rest = head.rpartition(b"\n")
+    lines = [line for line in (whole or rest).split(b"\n") if line.strip()][:_FIRST]
+    options = [line for line in lines if _LINE.match(line)]
+    return bool(options or version(head)) and all(line in options or line.lstrip()[:1] == b"#" for line in lines)
+
+
+def architecture(options: Mapping[str, str]) -> str:
+    """`x86_64`, `x86`, `arm64`, `arm`, `riscv64` …; "" where the configuration does not tell."""
+    if options.get("RISCV") == "y":
+        return "riscv64" if options.get("64BIT") == "y" else "riscv32"
+    return next((name for option, name in _ARCHITECTURES if options.get(option) == "y"), "")
 
 
 def parse(text: bytes) -> dict[str, str]:

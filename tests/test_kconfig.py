@@ -91,3 +91,45 @@ NAMES = st.from_regex(r"[A-Z0-9_]{1,12}", fullmatch=True)
 def test_what_kconfig_writes_comes_back(options):
     text = "".join(f"CONFIG_{k}={v}\n" if v != "n" else f"# CONFIG_{k} is not set\n" for k, v in options.items())
     assert kconfig.parse(text.encode()) == options
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"X86_64": "y"}, "x86_64"),
+        ({"X86_32": "y"}, "x86"),
+        ({"ARM64": "y"}, "arm64"),
+        ({"ARM": "y"}, "arm"),
+        ({"RISCV": "y", "64BIT": "y"}, "riscv64"),
+        ({"RISCV": "y"}, "riscv32"),
+        ({"S390": "y"}, "s390x"),
+        ({}, ""),
+    ],
+)
+def test_the_architecture_is_an_option(options, expected):
+    assert kconfig.architecture(options) == expected
+
+
+@pytest.mark.parametrize(
+    ("head", "expected"),
+    [
+        (HEADING, True),
+        (HEADING + b"CONFIG_A=y\n# CONFIG_B is not set\n", True),
+        (b"CONFIG_A=y", True),
+        (b"# CONFIG_A is not set\r\n\r\nCONFIG_B=m\r\n", True),
+        (b"CONFIG_A=y\nCONFI", True),
+        (b"# about CONFIG_A\n", False),
+        (b"kernel:\n  image: CONFIG_A=y\n", False),
+        (b"kernel:\n  image: x\n# CONFIG_A is not set\n", False),
+        (b"CONFIG_A=y\nservices:\n", False),
+        (b"", False),
+        (b"\n", False),
+    ],
+)
+def test_a_configuration_is_told_by_its_lines(head, expected):
+    assert kconfig.sniff(head) is expected
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_are_sniffed(head):
+    assert kconfig.sniff(head) in {True, False}

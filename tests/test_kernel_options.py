@@ -8,7 +8,7 @@ from rulelab import fires, outcomes
 from lkscan.rules import kernel_groups as groups
 from lkscan.rules import tables
 from lkscan.rules.engine import Outcome, Profile, Severity
-from lkscan.rules.kernel_options import Given, answer, answers, architecture, given, is_whole, spellings
+from lkscan.rules.kernel_options import Given, answer, answers, given, is_whole, spellings
 from lkscan.scanner import kconfig
 from lkscan.scanner.subjects import Kernel, KernelCommandLine, Place, Sysctl, System
 
@@ -133,23 +133,6 @@ def test_a_configuration_that_breaks_off_in_its_last_menu_is_not_whole():
     assert is_whole(kernel(text=text.replace(b"\n", b"\r\n")))
     assert not is_whole(kernel(text=text[:-5]))
     assert verdict("SCHED_STACK_END_CHECK", kernel(text=text[:-5])) == "unknown"
-
-
-@pytest.mark.parametrize(
-    ("options", "expected"),
-    [
-        ({"X86_64": "y"}, "x86_64"),
-        ({"X86_32": "y"}, "x86"),
-        ({"ARM64": "y"}, "arm64"),
-        ({"ARM": "y"}, "arm"),
-        ({"RISCV": "y", "64BIT": "y"}, "riscv64"),
-        ({"RISCV": "y"}, "riscv32"),
-        ({"S390": "y"}, "s390x"),
-        ({}, "x86_64"),
-    ],
-)
-def test_the_architecture_is_that_of_the_configuration(options, expected):
-    assert architecture(kernel(whole=False, **options)) == expected
 
 
 def test_one_finding_tells_of_all_options_of_a_group_with_a_line_each():

@@ -5,6 +5,7 @@ COMMANDS = {
     "baseline": "record today's findings, so that only new ones count",
     "fix": "mend specs in place, comments and layout untouched",
     "pin": "give image references the digests of their tags, in place",
+    "kernel": "judge a kernel's configuration, with its command line and settings",
     "inspect": "print the facts lkscan sees, without judgement",
     "rules": "list what is checked",
     "explain": "say what a rule checks, and why",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from .. import __version__
-from ..config.policies import Policies
+from ..config.policies import Policies, Policy
 from ..inputs import gather
 from ..ordering import add_inputs, add_judgement, policies
 from ..reports import formats
@@ -15,7 +15,7 @@ from ..rules.funnel import Result
 from ..scanning import accepted, scan_judged
 from ..terminal import FINDINGS, INCOMPLETE, OK, USAGE, UsageError, folder, paints, warn, width
 
-_SEVERITIES = ("critical", "high", "medium", "low", "note", "never")
+SEVERITIES = ("critical", "high", "medium", "low", "note", "never")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -33,7 +33,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--fail-on",
-        choices=_SEVERITIES,
+        choices=SEVERITIES,
         help="least severity that makes the exit status 1 (default: medium)",
     )
     add_judgement(parser)
@@ -66,7 +66,7 @@ def run(order: argparse.Namespace) -> int:
     print(render(order.format, color=color, width=width()), end="")
     for path, name in targets.items():
         _write(path, render(name))
-    return _status(result, policy_of)
+    return status(result, policy_of)
 
 
 def _show(policy_of: Policies, paths: Sequence[str]) -> int:
@@ -93,7 +93,8 @@ def _write(path: str, text: str) -> None:
         raise UsageError(f"{path}: cannot be written: {error.strerror}") from None
 
 
-def _status(result: Result, policy_of: Policies) -> int:
+def status(result: Result, policy_of: Callable[[str], Policy]) -> int:
+    """The exit status that a result makes."""
     if any(problem.kind == "incomplete" for problem in result.problems):
         return INCOMPLETE
     if result.problems:

@@ -1,0 +1,116 @@
+"""`lkscan kernel`: judge a kernel by its configuration, the command line it is started with and settings."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from functools import cache
+
+from .. import __version__
+from ..config.policies import Policy
+from ..inputs import Boot, Input
+from ..ordering import add_judgement, policies
+from ..reports import formats
+from ..rules.engine import Profile
+from ..scanner.labels import LabelFinder
+from ..scanner.source import DamagedError
+from ..scanner.startup import Any
+from ..scanner.subjects import Kernel, KernelCommandLine, Place, Problem, Sysctl, System
+from ..scanning import read, scan_judged
+from ..terminal import INCOMPLETE, OK, USAGE, UsageError, folder, paints, warn, width
+from .scan import SEVERITIES, status
+
+_FAMILIES = "KCY"
+_LIMIT = 1 << 20
+_ARCHITECTURES = ("x86_64", "x86", "arm64", "arm", "riscv64", "s390x", "ppc64", "loongarch64")
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """What the command takes."""
+    add = parser.add_argument
+    add("paths", metavar="PATH", nargs=1, help="a kernel's configuration (plain or compressed), a kernel, or an image")
+    add("--arch", choices=_ARCHITECTURES, default="", help="the architecture (default: as the kernel tells)")
+    add("--cmdline", metavar="FILE", help="the command line: a file that holds it, or its text")
+    add(
+        "--sysctl",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="settings applied at boot, in order, or the output of `sysctl -a`; repeatable",
+    )
+    what = parser.add_mutually_exclusive_group().add_argument
+    what("--fragment", action="store_true", help="print what to change, for the kernel's merge_config.sh")
+    what("--list", action="store_true", help="print what became of every option, those in order included")
+    add("-f", "--format", choices=tuple(formats.FORMATS), default="text", help="what to print (default: %(default)s)")
+    add("--fail-on", choices=SEVERITIES, help="least severity that makes the exit status 1 (default: medium)")
+    add_judgement(parser)
+    add("--color", choices=("auto", "always", "never"), default="auto", help="colour (default: on a terminal)")
+    parser.set_defaults(packages=None, cache=None)
+
+
+def run(order: argparse.Namespace) -> int:
+    """Judge the kernel and print the report, the list or the fragment."""
+    found = policies(order)
+
+    @cache
+    def policy_of(path: str) -> Policy:
+        policy = found(path)
+        return policy._replace(rules=tuple(rule for rule in policy.rules if rule.id[2] in _FAMILIES))
+
+    boot = Boot(order.arch, _command_lines(order.cmdline), tuple(map(_settings, order.sysctl)))
+    one = Input("image", tuple(order.paths), boot=boot)
+    if order.fragment or order.list:
+        return _facts(one, policy_of(order.paths[0]).options.profile, fragment=order.fragment)
+    result = scan_judged([one], policy_of)
+    warn(result.problems)
+    color = order.color == "always" or (order.color == "auto" and paints(sys.stdout))
+    text = formats.render(order.format, result, color=color, width=width(), version=__version__, root=folder())
+    print(text, end="")
+    return status(result, policy_of)
+
+
+def _facts(one: Input, profile: Profile, *, fragment: bool) -> int:
+    """Print the fragment, or the list, of each kernel whose configuration is known."""
+    from .. import kernels
+
+    subjects: list[Any] = list(read(one, LabelFinder()))
+    problems = [subject for subject in subjects if isinstance(subject, Problem)]
+    system = next((subject for subject in subjects if isinstance(subject, System)), None)
+    known = [subject for subject in subjects if isinstance(subject, Kernel) and subject.config is not None]
+    warn(problems)
+    if system is None:
+        return INCOMPLETE if any(problem.kind == "incomplete" for problem in problems) else USAGE
+    if not known:
+        raise UsageError(f"{one.paths[0]}: no kernel configuration was found ({system.kernels[0].config_source})")
+    for kernel in known:
+        print(kernels.fragment(kernel, system, profile) if fragment else kernels.listing(kernel, system), end="")
+    return INCOMPLETE if problems else OK
+
+
+def _command_lines(text: str | None) -> tuple[KernelCommandLine, ...]:
+    if text is None:
+        return ()
+    if os.path.exists(text):
+        return (KernelCommandLine(Place((text,)), " ".join(_text(text).split("\n")).strip()),)
+    return (KernelCommandLine(Place(("--cmdline",)), text),)
+
+
+def _settings(path: str) -> Sysctl:
+    from ..scanner import sysctl
+
+    try:
+        return sysctl.read(_text(path), Place((path,)), path)
+    except DamagedError as error:
+        raise UsageError(f"{path}: {error}") from None
+
+
+def _text(path: str) -> str:
+    try:
+        with open(path, "rb") as file:
+            data = file.read(_LIMIT + 1)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    if len(data) > _LIMIT:
+        raise UsageError(f"{path}: more than {_LIMIT} bytes")
+    return data.decode("utf-8", "replace")
