@@ -264,6 +264,8 @@ class _Reader:
             return self._command_lines
         if _MODULE.fullmatch(path):
             return self._module
+        if path.rpartition("/")[2] == "oci-layout":
+            return self._embedded
         return self._kernel_config if _KERNEL_CONFIG.fullmatch(path) else None
 
     def _by_content(self, file: File) -> _Read | None:
@@ -321,6 +323,12 @@ class _Reader:
 
     def _vmlinux(self, file: File, data: bytes) -> Iterator[Subject | Problem]:
         yield from self._kernel(file, data) if kernel.has_banner(data) else self._binary(file, data)
+
+    def _embedded(self, file: File, data: bytes) -> Iterator[Subject | Problem]:
+        """A layout in a tree, as LinuxKit's volumes of `format: oci` are: its blobs come as files, in any order."""
+        if b"imageLayoutVersion" in data:
+            why = "container images lie beside it, in blobs, whose layers are not read; scan the layout as an input"
+            yield Problem(file.place, why)
 
     def _module(self, file: File, data: bytes) -> Iterator[Subject]:
         found = module.read(file, data, self._peeler.budget)

@@ -295,3 +295,10 @@ def test_a_folder_with_a_layout_is_scanned_as_an_image(tmp_path, capsys):
 
 def test_a_system_ends_every_reading(tmp_path):
     assert isinstance(of_folder(tmp_path, one_image())[-1], System)
+
+
+def test_a_layout_in_the_tree_of_an_image_is_told(tmp_path):
+    volume = "containers/volumes/images/lower/"
+    items = subjects(tmp_path, layer(("etc/oci-layout", b"notes"), *((volume + k, v) for k, v in one_image().items())))
+    (message,) = messages(items)
+    assert message.startswith(f"{volume}oci-layout: container images lie beside it")
