@@ -22,6 +22,14 @@ _UNPACKED = 8 << 20
 """Bytes of unpacked blocks that are kept: what reads a disk goes back and forth between few of them."""
 
 
+Spend = Callable[[int], None]
+"""Counts bytes that were read or unpacked; raises LimitError when they are too many."""
+
+
+def _free(_length: int) -> None:
+    """For sources that are read once and in order."""
+
+
 class Packed(NamedTuple):
     """Where a compressed block lies: offset and length in bytes."""
 
@@ -37,7 +45,8 @@ class Blocks:
     """A disk of `size` bytes in blocks of `block` bytes: a Source.
 
     `locate` tells the place of a block by its number, `unpack` what a compressed one holds; both may raise
-    DamagedError. Where the source ends before a block does, reads get short, as at the end of any source.
+    DamagedError. What is unpacked is spent each time: who reads back and forth between many blocks pays for it.
+    Where the source ends before a block does, reads get short, as at the end of any source.
     """
 
     def __init__(
@@ -47,19 +56,22 @@ class Blocks:
         block: int,
         locate: Callable[[int], Place],
         unpack: Callable[[Packed], bytes] | None = None,
+        *,
+        spend: Spend = _free,
     ) -> None:
         self.size = size
         self._source = source
         self._block = block
         self._locate = locate
         self._unpack = unpack
+        self._spend = spend
         self._kept: OrderedDict[Packed, bytes] = OrderedDict()
 
     def pread(self, offset: int, length: int) -> bytes:
         """See Source."""
         end = min(offset + length, self.size)
         pieces: list[bytes] = []
-        while offset < end:
+        while 0 <= offset < end:
             number, skip = divmod(offset, self._block)
             wanted = min(self._block - skip, end - offset)
             place = self._locate(number)
@@ -87,6 +99,7 @@ class Blocks:
         """A compressed block, unpacked."""
         data = self._kept.get(place)
         if data is None:
+            self._spend(max(place.length, self._block))
             data = self._unpack(place) if self._unpack else b""
             self._kept[place] = data
             if len(self._kept) > max(1, _UNPACKED // self._block):
@@ -99,12 +112,16 @@ class Blocks:
 class Tables:
     """Big or little endian numbers in tables of equal length, read when they are asked for and kept for a while."""
 
-    def __init__(self, source: Source, code: str, order: str, length: int, kept: int = 32) -> None:
-        """`code` is array's: `H`, `I`, `Q` for 16, 32, 64 bits. `order` is `big` or `little`, `length` in numbers."""
+    def __init__(self, source: Source, code: str, order: str, length: int, *, spend: Spend, kept: int = 32) -> None:
+        """`code` is array's: `H`, `I`, `Q` for 16, 32, 64 bits. `order` is `big` or `little`, `length` in numbers.
+
+        Each reading of a table is spent.
+        """
         self._source = source
         self._code = code
         self._order = order
         self._length = length
+        self._spend = spend
         self._kept = kept
         self._tables: OrderedDict[int, array[int]] = OrderedDict()
 
@@ -120,12 +137,18 @@ class Tables:
         return table[index]
 
     def _read(self, offset: int) -> array[int]:
-        found = array(self._code)
-        data = self._source.pread(offset, self._length * found.itemsize)
-        found.frombytes(data[: len(data) - len(data) % found.itemsize])
-        if sys.byteorder != self._order:
-            found.byteswap()
-        return found
+        data = self._source.pread(offset, self._length * array(self._code).itemsize)
+        self._spend(len(data))
+        return numbers(data, self._code, self._order)
+
+
+def numbers(data: bytes, code: str, order: str) -> array[int]:
+    """Numbers of one width (see Tables); bytes that are left over at the end are not one."""
+    found = array(code)
+    found.frombytes(data[: len(data) - len(data) % found.itemsize])
+    if sys.byteorder != order:
+        found.byteswap()
+    return found
 
 
 class Run(NamedTuple):
@@ -136,15 +159,21 @@ class Run(NamedTuple):
     at: int
 
 
+RUNS = 1 << 18
+"""Runs of one file: more than the most scattered file has, and few enough to be held."""
+
+
 class Mapped:
     """A file of `size` bytes made of runs, zeros where there is none: a Source."""
 
     def __init__(self, source: Source, size: int, runs: Iterable[Run]) -> None:
-        """`runs` may come in any order; where they overlap, the one that starts later counts."""
+        """`runs` may come in any order. Raises DamagedError where they overlap or are too many."""
         self.size = size
         self._source = source
-        self._runs = sorted(run for run in runs if run.at != ZEROS and run.length > 0)
+        self._runs = sorted(_joined(runs))
         self._starts = [run.start for run in self._runs]
+        if any(run.start + run.length > start for run, start in zip(self._runs, self._starts[1:], strict=False)):
+            raise DamagedError("its pieces overlap")
 
     @property
     def end(self) -> int:
@@ -157,7 +186,7 @@ class Mapped:
         end = min(offset + length, self.size)
         pieces: list[bytes] = []
         index = bisect_right(self._starts, offset) - 1
-        while offset < end:
+        while 0 <= offset < end:
             following = self._starts[index + 1] if index + 1 < len(self._starts) else end
             run = self._runs[index] if index >= 0 else None
             if run is not None and offset < run.start + run.length:
@@ -172,3 +201,19 @@ class Mapped:
                 break
             index += offset >= following and index + 1 < len(self._starts)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+def _joined(runs: Iterable[Run]) -> list[Run]:
+    """The same runs, zeros left out and those that go on where the one before ends joined."""
+    found: list[Run] = []
+    for run in runs:
+        if run.at == ZEROS or run.length <= 0:
+            continue
+        last = found[-1] if found else Run(0, 0, ZEROS)
+        if run.start == last.start + last.length and run.at == last.at + last.length:
+            found[-1] = Run(last.start, last.length + run.length, last.at)
+        else:
+            found.append(run)
+            if len(found) > RUNS:
+                raise DamagedError(f"it is in more than {RUNS} pieces")
+    return found

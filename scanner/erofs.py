@@ -30,10 +30,13 @@ _BLOCK_BITS = range(9, 17)
 _HOLE = 0xFFFFFFFF
 _INDEXED = 0x20
 """Flag of a file in chunks: eight bytes a chunk instead of four."""
-_RUNS = 1 << 20
+_CHUNKS_LIMIT = 1 << 20
+"""Chunks of a file."""
 _DIRECTORY_BYTES = 64 << 20
 _DIRENT = struct.Struct("<QHBB")
 _XATTR_HEAD = 12
+_PAIR = 4 + 255 + (1 << 16)
+"""Bytes of an attribute at most."""
 _LONG_PREFIX = 0x80
 _PREFIXES = {
     1: "user.",
@@ -102,7 +105,7 @@ class _Pending(NamedTuple):
     """A directory still to be read, and the nodes of those that lead to it."""
 
     path: bytes
-    inode: _Inode
+    nid: int
     above: tuple[int, ...]
 
 
@@ -119,13 +122,15 @@ class _Walk:
     def all(self) -> Iterator[Entry]:
         """Everything, the root first."""
         root = self._inode(self._super.root)
+        if KINDS.get(root.mode & 0o170000) != "dir":
+            raise DamagedError("the root of the EROFS is no directory")
         yield self._tree.entry(b".", root.mode, root.owner, 0, xattrs=self._attributes(root))
-        self._pending = [_Pending(b"", root, ())]
+        self._pending = [_Pending(b"", root.nid, ())]
         while self._pending:
             here = self._pending.pop()
             level = len(self._pending)
             try:
-                for nid, name in self._names(here.inode):
+                for nid, name in self._names(self._inode(here.nid)):
                     self._tree.budget.entry()
                     yield from self._item(nid, here.path + name, here)
             except LimitError:
@@ -146,17 +151,17 @@ class _Walk:
         kind = KINDS.get(inode.mode & 0o170000)
         if kind == "dir":
             yield self._tree.entry(name, inode.mode, inode.owner, 0, xattrs=xattrs)
-            if nid in {*here.above, here.inode.nid}:
+            if nid == here.nid or nid in here.above:
                 yield self._tree.problem(name, "the directory holds itself; not followed")
             elif len(here.above) >= self._tree.budget.limits.depth:
                 yield self._tree.problem(name, "the directory is nested too deep (limit: depth); not followed")
             else:
-                self._pending.append(_Pending(name + b"/", inode, (*here.above, here.inode.nid)))
+                self._pending.append(_Pending(name + b"/", nid, (*here.above, here.nid)))
         elif nid in self._linked:
             yield self._tree.entry(name, inode.mode, inode.owner, 0, kind="hardlink", link=self._linked[nid])
         else:
-            if inode.links > 1:
-                self._linked[nid] = self._tree.path(name)
+            if inode.links > 1 and (path := self._tree.path(name)):
+                self._linked[nid] = path
             yield from self._leaf(inode, name, kind or "", xattrs)
 
     def _leaf(self, inode: _Inode, name: bytes, kind: str, xattrs: dict[str, bytes]) -> Iterator[Entry]:
@@ -200,6 +205,7 @@ class _Walk:
             links, size, _, value, _, uid, gid = struct.unpack_from("<HIIIIHH", raw, 6)
         length = 64 if extended else 32
         attributes = _XATTR_HEAD + 4 * (count - 1) if count else 0
+        self._tree.budget.spend(length + attributes)
         xattrs = self._source.pread(at + length, attributes)
         if len(xattrs) < attributes:
             raise DamagedError(f"the attributes of node {nid} are behind the end of the image")
@@ -222,27 +228,25 @@ class _Walk:
         if inode.layout in {_FULL, _COMPACT} and not self._super.incompatible & _PADDED:
             raise DamagedError("it is compressed in the way of Linux 5.2 and before, which is not read")
         if inode.layout in {_FULL, _COMPACT}:
-            spend = self._tree.budget.spend
-            return clusters.content(self._source, inode.end, inode.size, block, spend, compact=inode.layout == _COMPACT)
+            compact = inode.layout == _COMPACT
+            return clusters.content(self._source, inode.end, inode.size, block, self._tree.budget, compact=compact)
         raise DamagedError(f"its layout is one that nobody knows ({inode.layout})")
 
-    def _chunks(self, inode: _Inode) -> list[Run]:
+    def _chunks(self, inode: _Inode) -> Iterator[Run]:
         block = self._super.block
         chunk = block << (inode.value & 0x1F)
         width = 8 if inode.value & _INDEXED else 4
         count = -(-inode.size // chunk)
-        if count > _RUNS:
-            raise LimitError(f"a file of more than {_RUNS} chunks")
+        if count > _CHUNKS_LIMIT:
+            raise DamagedError(f"a file of {count} chunks, more than {_CHUNKS_LIMIT}")
+        self._tree.budget.steps(count)
         data = self._source.pread(inode.end + -inode.end % width, count * width)
-        self._tree.budget.spend(len(data))
         if len(data) < count * width:
             raise DamagedError("the table of chunks is behind the end of the image")
-        if width == 4:  # noqa: PLR2004 - bytes of a block's number
-            return [_run(i, chunk, block, at) for i, (at,) in enumerate(struct.iter_unpack("<I", data))]
-        rows = list(struct.iter_unpack("<HHI", data))
-        if any(device for _, device, _ in rows):
-            raise DamagedError("it lies on another device")
-        return [_run(i, chunk, block, at) for i, (_, _, at) in enumerate(rows)]
+        for number, (device, at) in enumerate(struct.iter_unpack("<2xHI", data) if width == 8 else _plain(data)):  # noqa: PLR2004 - with a device
+            if device:
+                raise DamagedError("it lies on another device")
+            yield Run(number * chunk, chunk, ZEROS if at == _HOLE else at * block)
 
     def _read(self, content: Source, limit: int) -> bytes:
         """All of something that must be small. Raises DamagedError."""
@@ -270,8 +274,13 @@ class _Walk:
             return {}
         shared, found = data[4], dict[str, bytes]()
         for i in range(shared):
-            index = int.from_bytes(data[_XATTR_HEAD + 4 * i :][:4], "little")
-            name, value, _ = _pair(self._source.pread(self._super.xattrs + 4 * index, 4 + 255 + (1 << 16)), 0)
+            place = data[_XATTR_HEAD + 4 * i :][:4]
+            if len(place) < 4:  # noqa: PLR2004 - bytes of a place
+                raise DamagedError("the list of shared attributes breaks off")
+            at = self._super.xattrs + 4 * int.from_bytes(place, "little")
+            pair = self._source.pread(at, _PAIR)
+            self._tree.budget.spend(len(pair))
+            name, value, _ = _pair(pair, 0)
             found[name] = value
         at = _XATTR_HEAD + 4 * shared
         while at + 4 <= len(data) and any(data[at : at + 4]):
@@ -280,8 +289,9 @@ class _Walk:
         return found
 
 
-def _run(number: int, chunk: int, block: int, at: int) -> Run:
-    return Run(number * chunk, chunk, ZEROS if at == _HOLE else at * block)
+def _plain(data: bytes) -> Iterator[tuple[int, int]]:
+    """Chunks that tell just a block's number, as (0, number)."""
+    return ((0, at) for (at,) in struct.iter_unpack("<I", data))
 
 
 def _records(block: bytes) -> Iterator[tuple[int, bytes]]:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from .compression import unpack
-from .source import DamagedError, LimitError, Source
+from .source import Budget, DamagedError, Source
 
 _PLAIN, _HEAD, _TAIL, _HEAD2 = range(4)
 """Types of a logical cluster."""
@@ -23,8 +23,8 @@ _BLOCKS = 1 << 11
 _TWO_BYTES, _BIG, _BIG2, _INLINE, _INTERLACED, _FRAGMENT = 1, 2, 4, 8, 16, 32
 """What a file's header advises."""
 _ALGORITHMS = {0: "lz4", 1: "lzma", 2: "deflate", 3: "zstd"}
-_CLUSTERS = 1 << 20
-"""Logical clusters of one file: 4 GiB of the usual size."""
+_CLUSTERS = 1 << 18
+"""Logical clusters of one file: 1 GiB of the usual size, and few enough to be held."""
 _UNPACKED = 1 << 20
 """Bytes of one physical cluster, and of what it unpacks to at most (mkfs allows 1 MiB, and a block more)."""
 _KEPT = 4
@@ -82,14 +82,14 @@ class Content:
             raw = self._source.pread(one.at, one.packed)
             if len(raw) < one.packed:
                 raise DamagedError(f"the cluster at byte {one.at} is behind the end of the image")
-            self._spend(one.length)
+            self._spend(max(one.length, one.packed))
             found = self._kept[index] = _decode(one, raw)
             if len(self._kept) > _KEPT:
                 self._kept.popitem(last=False)
         return found
 
 
-def content(source: Source, end: int, size: int, block: int, spend: Callable[[int], None], *, compact: bool) -> Content:
+def content(source: Source, end: int, size: int, block: int, budget: Budget, *, compact: bool) -> Content:
     """The content of a file of `size` bytes whose inode ends at `end`. Raises DamagedError, LimitError."""
     at = end + -end % 8
     head = source.pread(at, 8)
@@ -101,17 +101,17 @@ def content(source: Source, end: int, size: int, block: int, spend: Callable[[in
     cluster = block << (bits & 7)
     count = -(-size // cluster)
     if count > _CLUSTERS:
-        raise LimitError(f"a compressed file of more than {_CLUSTERS} clusters")
+        raise DamagedError(f"a compressed file of {count} clusters, more than {_CLUSTERS}")
+    budget.steps(count)
     big = bool(advice & (_BIG | _BIG2))
     if compact:
         logical, behind = _compact(source, at + 8, count, cluster, two=bool(advice & _TWO_BYTES), big=big)
     else:
         logical, behind = _full(source, at + 16, count)
-    spend(8 * count)
     extents = list(_extents(logical, size, cluster, block, algorithms, interlaced=bool(advice & _INTERLACED)))
     if advice & _INLINE and extents and tail:
         extents[-1] = extents[-1]._replace(at=behind, packed=tail)
-    return Content(source, size, extents, spend)
+    return Content(source, size, extents, budget.spend)
 
 
 def _full(source: Source, at: int, count: int) -> tuple[list[_Logical], int]:
@@ -150,6 +150,8 @@ def _pack(data: bytes, number: int, bits: int, *, big: bool) -> Iterator[_Logica
     """The clusters of one pack: a few bits each, and the number of the block before the first one at its end."""
     low = max(bits, 12)
     width = (len(data) - 4) * 8 // number
+    if width < low + 2:
+        raise DamagedError(f"its clusters of 2^{bits} bytes do not fit into its list")
     whole = int.from_bytes(data[:-4], "little")
     rows = [(whole >> width * i & (1 << width) - 1) for i in range(number)]
     parts = [(row >> low & 3, row & (1 << low) - 1) for row in rows]
@@ -206,7 +208,7 @@ def _extents(
         follower = logical[i + 1] if i + 1 < len(logical) else one
         blocks = follower.offset & ~_BLOCKS if follower.type == _TAIL and follower.offset & _BLOCKS else 1
         if end - start > _UNPACKED * 16 or blocks * block > _UNPACKED + block:
-            raise LimitError(f"a cluster of {blocks * block} bytes that unpacks to {end - start}")
+            raise DamagedError(f"a cluster of {blocks * block} bytes that unpacks to {end - start}")
         kind = _ALGORITHMS.get(algorithms >> 4 if one.type == _HEAD2 else algorithms & 15, "")
         if one.type == _PLAIN:
             kind = "interlaced" if interlaced else "plain"

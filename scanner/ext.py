@@ -8,12 +8,10 @@ metadata_csum are not verified.
 from __future__ import annotations
 
 import struct
-import sys
-from array import array
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from .blocks import ZEROS, Mapped, Run
+from .blocks import ZEROS, Mapped, Run, numbers
 from .source import DamagedError, LimitError, MemorySource, Source
 from .stream import Stream, over
 from .tree import KINDS, Entry, Tree, text
@@ -31,8 +29,10 @@ directories, encryption (which each inode tells) and case folding."""
 _EXTENT_FLAG, _EA_FLAG, _INLINE_FLAG, _ENCRYPTED_FLAG = 0x80000, 0x200000, 0x10000000, 0x800
 _EXTENT_MAGIC = 0xF30A
 _EXTENT_DEPTH = 5
-_RUNS = 1 << 20
-"""Extents or blocks of a map of one file."""
+_PENDING = 8192
+"""Blocks of extents that wait to be read: all that a file of a depth of two can have in a block of 64 KiB."""
+_MAP = 1 << 24
+"""Blocks that a map of block numbers may have: 64 GiB of the usual size."""
 _DIRECTORY_BYTES = 64 << 20
 _HEAD = 8
 """Bytes of a directory's entry before the name."""
@@ -150,10 +150,10 @@ def entries(source: Source, tree: Tree) -> Iterator[Entry]:
 
 
 class _Pending(NamedTuple):
-    """A directory still to be read, and the inodes of those that lead to it."""
+    """A directory still to be read, by its inode's number, and the inodes of those that lead to it."""
 
     path: bytes
-    inode: _Inode
+    inode: int
     above: tuple[int, ...]
 
 
@@ -170,13 +170,15 @@ class _Walk:
     def all(self) -> Iterator[Entry]:
         """Everything, the root first."""
         root = self._inode(_ROOT)
+        if KINDS.get(root.mode & 0o170000) != "dir":
+            raise DamagedError("the root of the file system is no directory")
         yield self._tree.entry(b".", root.mode, root.owner, 0, xattrs=self._attributes(root))
-        self._pending = [_Pending(b"", root, ())]
+        self._pending = [_Pending(b"", _ROOT, ())]
         while self._pending:
             here = self._pending.pop()
             level = len(self._pending)
             try:
-                for number, name in self._names(here.inode):
+                for number, name in self._names(self._inode(here.inode)):
                     self._tree.budget.entry()
                     yield from self._item(number, here.path + name, here)
             except LimitError:
@@ -197,17 +199,17 @@ class _Walk:
         kind = KINDS.get(inode.mode & 0o170000)
         if kind == "dir":
             yield self._tree.entry(name, inode.mode, inode.owner, 0, xattrs=xattrs)
-            if number in {*here.above, here.inode.number}:
+            if number == here.inode or number in here.above:
                 yield self._tree.problem(name, "the directory holds itself; not followed")
             elif len(here.above) >= self._tree.budget.limits.depth:
                 yield self._tree.problem(name, "the directory is nested too deep (limit: depth); not followed")
             else:
-                self._pending.append(_Pending(name + b"/", inode, (*here.above, here.inode.number)))
+                self._pending.append(_Pending(name + b"/", number, (*here.above, here.inode)))
         elif number in self._linked:
             yield self._tree.entry(name, inode.mode, inode.owner, 0, kind="hardlink", link=self._linked[number])
         else:
-            if inode.links > 1:
-                self._linked[number] = self._tree.path(name)
+            if inode.links > 1 and (path := self._tree.path(name)):
+                self._linked[number] = path
             yield from self._leaf(inode, name, kind or "", xattrs)
 
     def _leaf(self, inode: _Inode, name: bytes, kind: str, xattrs: dict[str, bytes]) -> Iterator[Entry]:
@@ -218,14 +220,14 @@ class _Walk:
         try:
             content = self._content(inode, xattrs)
             xattrs.pop(_DATA, None)
-            target = content.pread(0, _checked(inode.size, self._tree)) if kind == "symlink" else b""
+            target = self._target(inode, content) if kind == "symlink" else b""
         except LimitError:
             raise
         except DamagedError as error:
             yield self._tree.entry(name, inode.mode, inode.owner, inode.size, xattrs=xattrs)
             yield self._tree.problem(name, f"the content is not read: {error}")
             return
-        if target:
+        if kind == "symlink":
             yield self._tree.entry(name, inode.mode, inode.owner, inode.size, link=text(target), xattrs=xattrs)
             return
         stream = over(content, self._tree.budget, "the content of the file") if inode.size else Stream(iter(()))
@@ -235,6 +237,15 @@ class _Walk:
         if end > self._source.size:
             why = f"the content ends at byte {end}, behind the end of the image at byte {self._source.size}"
             yield self._tree.problem(name, why)
+
+    def _target(self, inode: _Inode, content: Source) -> bytes:
+        """Where a symbolic link leads to. Raises DamagedError."""
+        if not 0 < inode.size <= self._tree.budget.limits.path:
+            raise DamagedError(f"a symbolic link of {inode.size} bytes")
+        target = content.pread(0, inode.size)
+        if len(target) < inode.size:
+            raise DamagedError("the symbolic link breaks off")
+        return target
 
     # --- inodes
 
@@ -248,6 +259,7 @@ class _Walk:
         raw = self._source.pread(at, found.inode)
         if len(raw) < found.inode:
             raise DamagedError(f"inode {number} is behind the end of the image")
+        self._tree.budget.spend(len(raw))
         mode, uid, size = struct.unpack_from("<HHI", raw)
         gid, links = struct.unpack_from("<HH", raw, 24)
         flags = int.from_bytes(raw[32:36], "little")
@@ -277,66 +289,70 @@ class _Walk:
         if inode.flags & _ENCRYPTED_FLAG:
             raise DamagedError("it is encrypted")
         if inode.flags & _INLINE_FLAG:
-            return MemorySource((inode.map + xattrs.get(_DATA, b""))[: inode.size])
+            inline = inode.map + xattrs.get(_DATA, b"")
+            if len(inline) < inode.size:
+                raise DamagedError(f"inode {inode.number} holds {len(inline)} bytes, not {inode.size}")
+            return MemorySource(inline[: inode.size])
         if inode.mode & 0o170000 == 0o120000 and inode.size < 60 and not inode.flags & _EXTENT_FLAG:  # noqa: PLR2004 - the map's room
             return MemorySource(inode.map[: inode.size])
         runs = self._extents(inode) if inode.flags & _EXTENT_FLAG else self._blocks(inode)
         return Mapped(self._source, inode.size, runs)
 
-    def _extents(self, inode: _Inode) -> list[Run]:
+    def _extents(self, inode: _Inode) -> Iterator[Run]:
         """The runs that a tree of extents tells."""
-        size, found = self._super.block, list[Run]()
-        pending = [(inode.map, _EXTENT_DEPTH + 1)]
+        size = self._super.block
+        pending: list[tuple[int | None, int]] = [(None, _EXTENT_DEPTH + 1)]
         while pending:
-            data, depth = pending.pop()
+            node, depth = pending.pop()
+            data = inode.map if node is None else self._block(node)
             magic, count, _, level = struct.unpack_from("<HHHH", data)
             if magic != _EXTENT_MAGIC or level >= depth or 12 + count * 12 > len(data):
                 raise DamagedError(f"the extents of inode {inode.number} are damaged")
+            self._tree.budget.steps(count)
             for at in range(12, 12 + count * 12, 12):
                 if level:
                     low, high = struct.unpack_from("<IH", data, at + 4)
-                    pending.append((self._block(high << 32 | low), level))
+                    pending.append((high << 32 | low, level))
                 else:
                     block, length, high, low = struct.unpack_from("<IHHI", data, at)
                     unwritten = length > 1 << 15
                     length -= 1 << 15 if unwritten else 0
                     start = ZEROS if unwritten else (high << 32 | low) * size
-                    found.append(Run(block * size, length * size, start))
-            if len(found) + len(pending) > _RUNS:
-                raise LimitError(f"more than {_RUNS} extents in one file")
-        return found
+                    yield Run(block * size, length * size, start)
+            if len(pending) > _PENDING:
+                raise DamagedError(f"more than {_PENDING} blocks of extents side by side")
 
-    def _blocks(self, inode: _Inode) -> list[Run]:
+    def _blocks(self, inode: _Inode) -> Iterator[Run]:
         """The runs that a map of blocks tells: twelve direct ones, then blocks of numbers up to three levels deep."""
         size, per = self._super.block, self._super.block // 4
         wanted = -(-inode.size // size)
-        if wanted > _RUNS << 4:
-            raise LimitError(f"a map of more than {_RUNS << 4} blocks")
-        numbers = struct.unpack("<15I", inode.map)
-        runs: list[list[int]] = []
+        if wanted > _MAP:
+            raise DamagedError(f"a map of {wanted} blocks, more than {_MAP}")
+        found = struct.unpack("<15I", inode.map)
         position = 0
-        levels = [(number, 0) for number in numbers[:12]] + [(numbers[12 + level], level + 1) for level in range(3)]
+        levels = [(number, 0) for number in found[:12]] + [(found[12 + level], level + 1) for level in range(3)]
         for number, level in levels:
             if position >= wanted:
-                break
-            self._follow(number, level, position, wanted, runs)
+                return
+            yield from self._follow(number, level, position, wanted)
             position += per**level
-        return [Run(start, length, at) for start, length, at in runs]
+        if position < wanted:
+            raise DamagedError(f"inode {inode.number} has {wanted} blocks, more than its map can hold")
 
-    def _follow(self, number: int, level: int, position: int, wanted: int, runs: list[list[int]]) -> None:
-        """Add what a block number stands for: a block of content, or at a level above 0 one of further numbers."""
+    def _follow(self, number: int, level: int, position: int, wanted: int) -> Iterator[Run]:
+        """What a block number stands for: a block of content, or at a level above 0 one of further numbers."""
         size, per = self._super.block, self._super.block // 4
-        if not number or position >= wanted:
+        if not number:
             return
         if level:
-            for index, inner in enumerate(_numbers(self._block(number))):
-                if position + index * per ** (level - 1) >= wanted:
-                    break
-                self._follow(inner, level - 1, position + index * per ** (level - 1), wanted, runs)
-        elif runs and runs[-1][0] + runs[-1][1] == position * size and runs[-1][2] + runs[-1][1] == number * size:
-            runs[-1][1] += size
+            self._tree.budget.steps(per)
+            for inner in numbers(self._block(number), "I", "little"):
+                if position >= wanted:
+                    return
+                yield from self._follow(inner, level - 1, position, wanted)
+                position += per ** (level - 1)
         else:
-            runs.append([position * size, size, number * size])
+            yield Run(position * size, size, number * size)
 
     def _block(self, number: int) -> bytes:
         data = self._source.pread(number * self._super.block, self._super.block)
@@ -350,10 +366,10 @@ class _Walk:
     def _names(self, inode: _Inode) -> Iterator[tuple[int, bytes]]:
         """Inode and name of each entry of a directory; the nodes of its index look like entries without an inode."""
         if inode.size > _DIRECTORY_BYTES:
-            raise LimitError(f"a directory of {inode.size} bytes, more than {_DIRECTORY_BYTES}")
+            raise DamagedError(f"a directory of {inode.size} bytes, more than {_DIRECTORY_BYTES}")
         attributes = self._attributes(inode, inner=True)
         content = self._content(inode, attributes)
-        self._tree.budget.spend(content.size)
+        self._tree.budget.spend(4 * content.size)  # its entries are short, and unused ones count nowhere else
         data = content.pread(0, content.size)
         if inode.flags & _INLINE_FLAG:  # the parent's number comes first, and the map ends before the attribute begins
             parts = [data[4:60], data[60:]]
@@ -371,6 +387,8 @@ class _Walk:
         found: dict[str, bytes] = {}
         raw = inode.raw
         start = 128 + int.from_bytes(raw[128:130], "little") if len(raw) > 130 else len(raw)  # noqa: PLR2004 - the extra part
+        if start > len(raw):
+            raise DamagedError(f"the extra part of inode {inode.number} is longer than the inode")
         if raw[start : start + 4] == _XATTR_MAGIC.to_bytes(4, "little"):
             found.update(self._pairs(raw, start + 4, start + 4))
         block = int.from_bytes(raw[104:108], "little") | int.from_bytes(raw[118:120], "little") << 32
@@ -387,22 +405,18 @@ class _Walk:
         """The pairs from an offset on; values count from `base`."""
         while at + 16 <= len(data) and data[at : at + 4] != bytes(4):
             length, prefix, offset, inode, size, _ = struct.unpack_from("<BBHIII", data, at)
-            name = _PREFIXES.get(prefix, f"{prefix}.") + text(data[at + 16 : at + 16 + length])
+            name = data[at + 16 : at + 16 + length]
             if size > _XATTR_VALUE:
                 raise DamagedError(f"an extended attribute of {size} bytes")
+            self._tree.budget.spend(size)
             if inode:
                 value = self._content(self._inode(inode), {}).pread(0, size)
             else:
                 value = data[base + offset : base + offset + size]
-            yield name, value
+            if len(name) < length or len(value) < size:
+                raise DamagedError("an extended attribute breaks off")
+            yield _PREFIXES.get(prefix, f"{prefix}.") + text(name), value
             at += 16 + (length + 3 & ~3)
-
-
-def _checked(size: int, tree: Tree) -> int:
-    """The length of a symbolic link's target. Raises DamagedError for one that no path can have."""
-    if size > tree.budget.limits.path:
-        raise DamagedError(f"a symbolic link of {size} bytes")
-    return size
 
 
 def _records(data: bytes) -> Iterator[tuple[int, bytes]]:
@@ -419,13 +433,6 @@ def _records(data: bytes) -> Iterator[tuple[int, bytes]]:
                 raise DamagedError("a directory entry has no name that can be")
             yield inode, found
         at += length
-
-
-def _numbers(data: bytes) -> array[int]:
-    found = array("I", data)
-    if sys.byteorder != "little":
-        found.byteswap()
-    return found
 
 
 def _has_super(group: int, *, sparse: bool) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import NamedTuple
 
-from .blocks import Tables
+from .blocks import RUNS, Tables
 from .source import DamagedError, LimitError, Source
 from .stream import Part, Stream, over
 from .tree import Entry, Tree
@@ -48,6 +48,7 @@ class Geometry(NamedTuple):
     """FAT32: 0."""
     data: int
     clusters: int
+    end: int
 
 
 def sniff(source: Source) -> str | None:
@@ -68,12 +69,13 @@ def _geometry(head: bytes) -> Geometry | None:
     root_bytes = -(-entries_ * _ENTRY // sector) * sector
     before = (reserved + tables * table) * sector
     data = before + root_bytes
-    clusters = ((small or large) * sector - data) // (sector * per)
+    end = (small or large) * sector
+    clusters = (end - data) // (sector * per)
     if not table or not 0 < clusters < _CLUSTERS:
         return None
     bits = 32 if not short else 12 if clusters < _FAT12_LIMIT else 16
     root = int.from_bytes(head[44:48], "little") if bits == 32 else before  # noqa: PLR2004 - FAT32
-    return Geometry(bits, sector * per, reserved * sector, table * sector, root, root_bytes, data, clusters)
+    return Geometry(bits, sector * per, reserved * sector, table * sector, root, root_bytes, data, clusters, end)
 
 
 def entries(source: Source, tree: Tree) -> Iterator[Entry]:
@@ -81,6 +83,8 @@ def entries(source: Source, tree: Tree) -> Iterator[Entry]:
     geometry = _geometry(source.pread(0, 512))
     if geometry is None:
         raise DamagedError("the FAT boot sector is damaged")
+    if geometry.end > source.size:
+        yield tree.problem(b".", f"the file system has {geometry.end} bytes, but the image ends at byte {source.size}")
     yield tree.entry(b".", _MODE_DIRECTORY, (0, 0), 0)
     yield from _Walk(source, geometry, tree).all()
 
@@ -120,7 +124,9 @@ class _Walk:
                 for record in _records(self._directory(here), wide=self.geometry.bits == 32):  # noqa: PLR2004 - FAT32
                     self.tree.budget.entry()
                     name = here.path + record.name
-                    if record.attributes & _DIRECTORY:
+                    if record.name in {b"", b"."}:
+                        yield self.tree.problem(name, "an entry has no name that can be; skipped")
+                    elif record.attributes & _DIRECTORY:
                         yield self.tree.entry(name, _MODE_DIRECTORY, (0, 0), 0)
                         if record.cluster in {*here.above, here.cluster}:
                             yield self.tree.problem(name, "the directory holds itself; not followed")
@@ -142,7 +148,7 @@ class _Walk:
         """All bytes of a directory. Raises DamagedError."""
         geometry = self.geometry
         if not here.path and geometry.bits != 32:  # noqa: PLR2004 - FAT32
-            extents: tuple[tuple[int, int], ...] = ((geometry.root, geometry.root_bytes),)
+            extents = [(geometry.root, geometry.root_bytes)]
         else:
             extents = self._chain(here.cluster, _DIRECTORY_BYTES, whole=False)
         size = sum(length for _, length in extents)
@@ -154,7 +160,7 @@ class _Walk:
 
     def _file(self, record: _Record, name: bytes) -> Iterator[Entry]:
         try:
-            extents = self._chain(record.cluster, record.size, whole=True) if record.size else ()
+            extents = self._chain(record.cluster, record.size, whole=True) if record.size else []
         except LimitError:
             raise
         except DamagedError as error:
@@ -171,14 +177,17 @@ class _Walk:
                 name, f"the content ends at byte {end}, behind the end of the image at byte {self.source.size}"
             )
 
-    def _chain(self, cluster: int, size: int, *, whole: bool) -> tuple[tuple[int, int], ...]:
+    def _chain(self, cluster: int, size: int, *, whole: bool) -> list[tuple[int, int]]:
         """The stretches of a chain of clusters up to `size` bytes; it has to have so many when `whole`.
 
-        Raises DamagedError where it leaves the file system, ends too early, or (`whole` is not) goes on for too long.
+        Raises DamagedError where it leaves the file system, ends too early, holds more clusters than the file system,
+        or (`whole` is not) goes on for too long; LimitError.
         """
         geometry = self.geometry
-        found: list[list[int]] = []
-        left = size
+        if size > geometry.clusters * geometry.cluster and whole:
+            raise DamagedError(f"it has {size} bytes, more than the file system")
+        found: list[tuple[int, int]] = []
+        left, steps = size, 0
         while left > 0:
             if not 2 <= cluster < geometry.clusters + 2:  # noqa: PLR2004 - the first cluster's number
                 if not whole and cluster >= self._last:
@@ -189,14 +198,19 @@ class _Walk:
                 )
             at, length = geometry.data + (cluster - 2) * geometry.cluster, min(left, geometry.cluster)
             if found and sum(found[-1]) == at:
-                found[-1][1] += length
+                found[-1] = (found[-1][0], found[-1][1] + length)
             else:
-                found.append([at, length])
+                found.append((at, length))
             left -= length
+            steps += 1
+            if steps > geometry.clusters or len(found) > RUNS:
+                why = "goes round in a ring" if steps > geometry.clusters else f"is in more than {RUNS} pieces"
+                raise DamagedError(f"its chain of clusters {why}")
+            self.tree.budget.steps(1)
             cluster = self._next(cluster)
         if not whole and left <= 0 and cluster < self._last:
-            raise LimitError(f"a directory of more than {_DIRECTORY_BYTES} bytes")
-        return tuple((at, length) for at, length in found)
+            raise DamagedError(f"a directory of more than {_DIRECTORY_BYTES} bytes")
+        return found
 
     @property
     def _last(self) -> int:
@@ -213,7 +227,8 @@ class _Walk:
 
     @cached_property
     def _table(self) -> Tables:
-        return Tables(self.source, "I" if self.geometry.bits == 32 else "H", "little", _WINDOW)  # noqa: PLR2004 - FAT32
+        code = "I" if self.geometry.bits == 32 else "H"  # noqa: PLR2004 - FAT32
+        return Tables(self.source, code, "little", _WINDOW, spend=self.tree.budget.spend)
 
     @cached_property
     def _whole(self) -> bytes:

@@ -49,6 +49,7 @@ class Volume:
     """Bytes before the system use fields of each record (SUSP's SP)."""
     catalog: int
     """Offset of El Torito's boot catalog, 0 if there is none."""
+    size: int
 
 
 class _Record(NamedTuple):
@@ -134,6 +135,8 @@ def entries(source: Source, tree: Tree) -> Iterator[Entry]:
     Raises DamagedError where the image's frame is damaged; damage to one directory or file is a Problem.
     """
     found = volume(source)
+    if found.size > source.size:
+        yield tree.problem(b".", f"the file system has {found.size} bytes, but the image ends at byte {source.size}")
     walk = _Walk(source, found, tree)
     yield tree.entry(b".", *walk.attributes(found.root), 0)
     while walk.pending:
@@ -228,7 +231,7 @@ class _Walk:
         name = here.path + b"/" + item.name
         try:
             found = self._system_use(item)
-            name = here.path + b"/" + (found.name or self._name(item.name))
+            name = here.path + b"/" + _checked(found.name or self._name(item.name))
             if found.child:
                 item = self._child(item, found.child)
                 found.mode, found.owner = self.attributes(item)
@@ -240,6 +243,8 @@ class _Walk:
         if found.moved or item.flags & _ASSOCIATED:
             return
         if item.flags & _DIRECTORY:
+            if len(item.extents) > 1:
+                yield self._tree.problem(name, "the directory is in several parts; only the first is read")
             yield self._tree.entry(name, found.mode or _DIRECTORY_MODE, found.owner, 0)
             self.pending.append(_Pending(item, name, here))
         else:
@@ -309,7 +314,16 @@ class _Walk:
                 return
             block, offset, length = following
             area = self._source.pread(block * self._volume.block + offset, min(length, SECTOR))
+            if len(area) < length:
+                raise DamagedError(f"a continuation area of {length} bytes, of which {len(area)} can be read")
+            self._tree.budget.steps(length // 4)
         raise DamagedError(f"more than {_HOPS} continuation areas for one entry")
+
+
+def _checked(name: bytes) -> bytes:
+    if name in {b"", b".", b".."} or b"/" in name:
+        raise DamagedError("it has no name that can be")
+    return name
 
 
 def _empty() -> Stream:
@@ -324,7 +338,8 @@ def _rooted(descriptor: bytes, kind: str, catalog: int) -> Volume:
     block = int.from_bytes(descriptor[128:130], "little")
     if block not in _BLOCKS:
         raise DamagedError(f"the ISO 9660 image has blocks of {block} bytes")
-    return Volume(kind, block, _record(descriptor[156:190], block), 0, catalog)
+    size = _int(descriptor, 80) * block
+    return Volume(kind, block, _record(descriptor[156:190], block), 0, catalog, size)
 
 
 def _record(data: bytes, block: int) -> _Record:
@@ -343,7 +358,7 @@ def _records(source: Source, found: Volume, directory: _Record) -> Iterator[_Rec
     """The records of a directory, its own and its parent's first; none crosses a block. Raises DamagedError."""
     offset, length = directory.extents[0]
     if length > _DIRECTORY_BYTES:
-        raise LimitError(f"a directory of {length} bytes at byte {offset}, more than {_DIRECTORY_BYTES}")
+        raise DamagedError(f"a directory of {length} bytes at byte {offset}, more than {_DIRECTORY_BYTES}")
     for start in range(offset, offset + length, _SPAN):
         wanted = min(_SPAN, offset + length - start)
         data = source.pread(start, wanted)

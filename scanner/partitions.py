@@ -63,16 +63,25 @@ def sniff(source: Source) -> str | None:
 def entries(source: Source, tree: Tree) -> Iterator[Entry]:
     """Each partition that holds something, as a layer. Raises DamagedError where there is no table that can be read."""
     found = gpt(source, tree) if sniff(source) == "GPT" else mbr(source, tree)
+    seen = {0: Partition(0, 0, 0)}
     for item in found:
         if not isinstance(item, Partition):
             yield item
             continue
         tree.budget.entry()
+        if not item.length:
+            yield tree.problem(item.label.encode(), "the partition ends before it begins; not read")
         if item.start + item.length > source.size:
             yield tree.problem(item.label.encode(), _beyond(item, source.size))
         length = min(item.length, source.size - item.start)
-        if length > 0 and any(source.pread(item.start, min(length, _LOOK))):
+        if item.start in seen and item.length:
+            why = (
+                f"it begins where {seen[item.start].label} does, which is read" if item.start else "it holds the table"
+            )
+            yield tree.problem(item.label.encode(), f"{why}; not read")
+        elif length > 0 and any(source.pread(item.start, min(length, _LOOK))):
             yield Layer(Part(source, ((item.start, length),)), item.label)
+        seen.setdefault(item.start, item)
 
 
 def _beyond(one: Partition, size: int) -> str:
@@ -84,19 +93,26 @@ def gpt(source: Source, tree: Tree) -> Iterator[Partition | Entry]:
     faults = []
     for size in _SECTORS:
         for sector in (1, source.size // size - 1):
-            if source.pread(sector * size, len(_GPT)) != _GPT:
+            if sector < 1 or source.pread(sector * size, len(_GPT)) != _GPT:
                 continue
             try:
                 found = _table(source, sector * size, size)
             except DamagedError as error:
                 faults.append(str(error))
                 continue
+            if sector == 1 and (end := _end(source, size)) > source.size:
+                yield tree.problem(b"GPT", f"the disk ends at byte {source.size}, before its end at byte {end}")
             if sector > 1:
                 why = faults[0] if faults else "it is not there"
                 yield tree.problem(b"GPT", f"the primary partition table is not used ({why}); its backup is")
             yield from found
             return
     raise DamagedError("; ".join(faults) or "the disk has no GPT where one must be")
+
+
+def _end(source: Source, sector: int) -> int:
+    """Where the disk ends, as the primary header tells: with the backup header."""
+    return (int.from_bytes(source.pread(sector + 32, 8), "little") + 1) * sector
 
 
 def _table(source: Source, at: int, sector: int) -> list[Partition]:

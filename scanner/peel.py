@@ -210,7 +210,8 @@ class Peeler:
             raise NotReadError(f"{name} are not read yet")
         chain = (*chain, name)
         self.chains[chain] = None
-        self.budget.entry()
+        self.budget.layer()
+        self.budget.spend(WINDOW)
         yield from self._items(items, place, chain, whole=one.open_source is not None)
         if one.open_source and stream.failure:
             raise stream.failure
@@ -231,6 +232,8 @@ class Peeler:
                 if content is not None and is_layer:
                     yield from self.peel(content, file.place, chain)
                 elif content is not None and content.failure and whole:
+                    if isinstance(content.failure, LimitError):
+                        raise content.failure
                     yield Problem(file.place, f"{content.failure}; get a whole copy of the image")
 
     def _layer(self, layer: Layer, place: Place, chain: tuple[str, ...]) -> Iterator[File | Problem]:

@@ -10,9 +10,10 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from .blocks import DISK_LIMIT, TABLE_LIMIT, ZEROS, Blocks, Packed, Place, Tables
+from .blocks import DISK_LIMIT, TABLE_LIMIT, ZEROS, Blocks, Packed, Place, Spend, Tables, numbers
 from .compression import unpack
 from .source import DamagedError, LimitError, Source
+from .subjects import Problem
 from .tree import Entry, Layer, Tree, text
 from .yamlpos import shown
 
@@ -50,19 +51,23 @@ def sniff(source: Source) -> str | None:
     return "qcow2" if source.pread(0, 4) == MAGIC else None
 
 
-def entries(source: Source, _tree: Tree) -> Iterator[Entry]:
+def entries(source: Source, tree: Tree) -> Iterator[Entry]:
     """The disk inside, as one layer. Raises DamagedError, LimitError."""
-    yield Layer(disk(source))
+    header = _header(source)
+    _check(source, header)
+    if (end := _end(source, header, tree.budget.spend)) > source.size:
+        yield Problem(tree.place, f"the disk's clusters end at byte {end}, but the image ends at byte {source.size}")
+    yield Layer(disk(source, tree.budget.spend))
 
 
-def disk(source: Source) -> Blocks:
+def disk(source: Source, spend: Spend) -> Blocks:
     """The disk as its guest sees it. Raises DamagedError where it is not whole without another file, LimitError."""
     header = _header(source)
     _check(source, header)
     cluster = 1 << header.cluster_bits
     per_table = cluster // 8
-    first = Tables(source, "Q", "big", header.entries, 1)
-    second = Tables(source, "Q", "big", per_table)
+    first = Tables(source, "Q", "big", header.entries, spend=spend, kept=1)
+    second = Tables(source, "Q", "big", per_table, spend=spend)
 
     def locate(number: int) -> Place:
         table = first.at(header.table, number // per_table) & _OFFSET
@@ -71,7 +76,28 @@ def disk(source: Source) -> Blocks:
             return _packed(entry, header.cluster_bits)
         return ZEROS if entry & _ZERO or not entry & _OFFSET else entry & _OFFSET
 
-    return Blocks(source, header.size, cluster, locate, lambda place: _unpacked(source, place, cluster, header.zstd))
+    def unpack(place: Packed) -> bytes:
+        return _unpacked(source, place, cluster, header.zstd)
+
+    return Blocks(source, header.size, cluster, locate, unpack, spend=spend)
+
+
+def _end(source: Source, header: Header, spend: Spend) -> int:
+    """Where the last of the clusters ends that the tables name; a compressed one, where its last sector begins."""
+    cluster, end = 1 << header.cluster_bits, 0
+    first = source.pread(header.table, header.entries * 8)
+    spend(len(first))
+    for table in {entry & _OFFSET for entry in numbers(first, "Q", "big")} - {0}:
+        data = source.pread(table, cluster)
+        spend(len(data) * 8)  # each number takes a step or two
+        end = max(end, table + cluster)
+        for entry in numbers(data, "Q", "big"):
+            if entry & _COMPRESSED:
+                packed = _packed(entry, header.cluster_bits)
+                end = max(end, packed.at + packed.length - _SECTOR + 1)
+            elif entry & _OFFSET:
+                end = max(end, (entry & _OFFSET) + cluster)
+    return end
 
 
 def _header(source: Source) -> Header:
@@ -83,6 +109,8 @@ def _header(source: Source) -> Header:
         raise DamagedError(f"the qcow2 disk is of version {version}; 2 and 3 are read")
     incompatible, zstd = 0, False
     if version == 3:  # noqa: PLR2004 - it has more fields
+        if len(data) < 104:  # noqa: PLR2004 - their end
+            raise DamagedError(f"the qcow2 header breaks off at byte {len(data)}")
         incompatible = int.from_bytes(data[72:80], "big")
         zstd = bool(incompatible & 8 and data[104:105] == b"\1")
     return Header(size, bits, table, entries_, incompatible, zstd, encryption, (backing, length))

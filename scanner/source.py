@@ -36,6 +36,12 @@ class Limits(NamedTuple):
     ratio_from: int = 256 << 20
     memory: int = 128 << 20
     """Bytes a decompressor's window may take."""
+    layers: int = 10_000
+    """Layers peeled in all: partitions may hold each other, and each one is looked at for every format."""
+
+
+STEP = 256
+"""Bytes that one step through a map counts for, such as a link of a chain of clusters: it takes the time of as many."""
 
 
 class Budget:
@@ -44,6 +50,7 @@ class Budget:
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self.entries = 0
+        self.layers = 0
         self.delivered = 0
         self.given = 0
         """Bytes of the files that were named; what is delivered is measured by them, unless they are not known."""
@@ -53,9 +60,20 @@ class Budget:
         self.delivered += length
         limits = self.limits
         if self.delivered > limits.total:
-            raise LimitError(f"more than {limits.total} bytes were unpacked (limit: total)")
+            raise LimitError(f"more than {limits.total} bytes were read and unpacked (limit: total)")
         if self.given and self.delivered > limits.ratio_from + limits.ratio * self.given:
             raise LimitError(f"the whole unpacks to more than {limits.ratio} times its size (limit: ratio)")
+
+    def steps(self, count: int) -> None:
+        """Count steps through what maps a file, which deliver nothing and take time. Raises LimitError."""
+        self.spend(count * STEP)
+
+    def layer(self) -> None:
+        """Count a layer, which is an entry too. Raises LimitError."""
+        self.entry()
+        self.layers += 1
+        if self.layers > self.limits.layers:
+            raise LimitError(f"more than {self.limits.layers} layers (limit: layers)")
 
     def entry(self) -> None:
         """Count an entry. Raises LimitError."""
@@ -70,7 +88,10 @@ class Source(Protocol):
     size: int
 
     def pread(self, offset: int, length: int) -> bytes:
-        """Up to `length` bytes from `offset`; shorter only at the end of the source."""
+        """Up to `length` bytes from `offset`; shorter only at the end of the source, and empty outside of it.
+
+        Both may be any number that a file tells. Raises DamagedError.
+        """
         ...
 
 
@@ -87,8 +108,13 @@ class FileSource:
             raise OSError(errno.EINVAL, "not a regular file", path)
 
     def pread(self, offset: int, length: int) -> bytes:
-        """See Source."""
-        return os.pread(self._descriptor, length, offset)
+        """See Source. Raises DamagedError where the file system gives an error."""
+        if not 0 <= offset < self.size or length <= 0:
+            return b""
+        try:
+            return os.pread(self._descriptor, min(length, self.size - offset), offset)
+        except OSError as error:
+            raise DamagedError(f"the file cannot be read at byte {offset}: {error.strerror}") from error
 
     def close(self) -> None:
         """Give the descriptor back."""
@@ -104,7 +130,7 @@ class MemorySource:
 
     def pread(self, offset: int, length: int) -> bytes:
         """See Source."""
-        return self._data[offset : offset + length]
+        return self._data[offset : offset + length] if offset >= 0 and length > 0 else b""
 
 
 Chunks = Iterator[bytes]

@@ -162,7 +162,7 @@ class _Metadata:
         if len(head) < 2 or len(raw) < length or not length:  # noqa: PLR2004 - a block's length has two bytes
             raise DamagedError(f"the metadata block at byte {at} is behind the end of the image")
         data = raw if head[1] & 0x80 else unpack(self._compression, raw, _METADATA, f"the metadata block at byte {at}")
-        self._spend(len(data))
+        self._spend(_METADATA)  # a block of one byte takes nearly as long as a full one
         self._kept[at] = found = (data, at + 2 + length)
         if len(self._kept) > _KEPT:
             self._kept.popitem(last=False)
@@ -170,10 +170,10 @@ class _Metadata:
 
 
 class _Pending(NamedTuple):
-    """A directory still to be read, and the inodes of those that lead to it."""
+    """A directory still to be read, by the reference to its inode, and those that lead to it."""
 
     path: bytes
-    inode: _Inode
+    reference: int
     above: tuple[int, ...]
 
 
@@ -186,7 +186,7 @@ class _Walk:
         self._tree = tree
         self._metadata = _Metadata(source, found.compression, tree.budget.spend)
         self._fragments: OrderedDict[int, bytes] = OrderedDict()
-        self._linked: dict[int, str] = {}
+        self._linked: dict[int, str] = {}  # by reference: numbers of inodes are only said to be unique
         self._pending: list[_Pending] = []
 
     def all(self) -> Iterator[Entry]:
@@ -195,12 +195,12 @@ class _Walk:
         if root.kind != _DIR:
             raise DamagedError("the root of the squashfs is no directory")
         yield self._tree.entry(b".", root.mode, root.owner, 0, xattrs=self._attributes(root))
-        self._pending = [_Pending(b"", root, ())]
+        self._pending = [_Pending(b"", self._super.root, ())]
         while self._pending:
             here = self._pending.pop()
             level = len(self._pending)
             try:
-                for reference, name in self._names(here.inode):
+                for reference, name in self._names(self._inode(here.reference)):
                     self._tree.budget.entry()
                     yield from self._item(reference, here.path + name, here)
             except LimitError:
@@ -220,17 +220,17 @@ class _Walk:
             return
         if inode.kind == _DIR:
             yield self._tree.entry(name, inode.mode, inode.owner, 0, xattrs=xattrs)
-            if reference in {*here.above, here.inode.reference}:
+            if reference == here.reference or reference in here.above:
                 yield self._tree.problem(name, "the directory holds itself; not followed")
             elif len(here.above) >= self._tree.budget.limits.depth:
                 yield self._tree.problem(name, "the directory is nested too deep (limit: depth); not followed")
             else:
-                self._pending.append(_Pending(name + b"/", inode, (*here.above, here.inode.reference)))
-        elif inode.number in self._linked:
-            yield self._tree.entry(name, inode.mode, inode.owner, 0, kind="hardlink", link=self._linked[inode.number])
+                self._pending.append(_Pending(name + b"/", reference, (*here.above, here.reference)))
+        elif reference in self._linked:
+            yield self._tree.entry(name, inode.mode, inode.owner, 0, kind="hardlink", link=self._linked[reference])
         else:
-            if inode.links > 1:
-                self._linked[inode.number] = self._tree.path(name)
+            if inode.links > 1 and (path := self._tree.path(name)):
+                self._linked[reference] = path
             yield from self._leaf(inode, name, xattrs)
 
     def _leaf(self, inode: _Inode, name: bytes, xattrs: dict[str, bytes]) -> Iterator[Entry]:
@@ -273,8 +273,8 @@ class _Walk:
         block = self._super.block
         count = inode.size // block if inode.fragment[0] != _NONE else -(-inode.size // block)
         if count > _BLOCKS:
-            raise LimitError(f"a file of {inode.size} bytes, more than {_BLOCKS} blocks")
-        self._tree.budget.spend(4 * count)
+            raise DamagedError(f"a file of {inode.size} bytes, more than {_BLOCKS} blocks")
+        self._tree.budget.spend(16 * count)  # reading a length takes the time of as many bytes
         return inode._replace(blocks=struct.unpack(f"<{count}I", self._metadata.read(at, skip, 4 * count)))
 
     def _id(self, index: int) -> int:
@@ -315,6 +315,8 @@ class _Walk:
 
     def _data(self, at: int, length: int, limit: int) -> bytes:
         """A block of file data."""
+        if length & _PLAIN - 1 > self._super.block:
+            raise DamagedError(f"the block at byte {at} has {length & _PLAIN - 1} bytes")
         raw = self._source.pread(at, length & _PLAIN - 1)
         if len(raw) < length & _PLAIN - 1:
             raise DamagedError(f"the block at byte {at} is behind the end of the image")
@@ -326,6 +328,7 @@ class _Walk:
             if index >= self._super.fragments:
                 raise DamagedError(f"there is no fragment {index}")
             at, length = struct.unpack("<QI4x", self._indexed(self._super.fragment_table, index, 16))
+            self._tree.budget.spend(self._super.block)
             found = self._fragments[index] = self._data(at, length, self._super.block)
             if len(self._fragments) > _FRAGMENTS:
                 self._fragments.popitem(last=False)
@@ -337,13 +340,15 @@ class _Walk:
         """Reference and name of each entry of a directory."""
         size = inode.size - 3  # a directory's size counts three bytes more than its listing has
         if size > _DIRECTORY_BYTES:
-            raise LimitError(f"a directory of {size} bytes, more than {_DIRECTORY_BYTES}")
+            raise DamagedError(f"a directory of {size} bytes, more than {_DIRECTORY_BYTES}")
         if size <= 0:
             return
         self._tree.budget.spend(size)
         data = self._metadata.read(self._super.directory_table + inode.start, inode.fragment[1], size)
         at = 0
-        while at + 12 <= size:
+        while at < size:
+            if at + 12 > size:
+                raise DamagedError("a directory breaks off inside a header")
             count, start, _ = struct.unpack_from("<III", data, at)
             at += 12
             if count >= _RUN:
@@ -369,12 +374,17 @@ class _Walk:
         reference, count, _ = struct.unpack("<QII", self._indexed(table + 16, inode.xattr, 16))
         at, skip = start + (reference >> 16), reference & 0xFFFF
         found: dict[str, bytes] = {}
-        for _ in range(min(count, _RUN)):
+        if count > _RUN:
+            raise DamagedError(f"{count} extended attributes of one file")
+        for _ in range(count):
             head, at, skip = self._metadata.take(at, skip, 4)
             kind, length = struct.unpack("<HH", head)
             name, at, skip = self._metadata.take(at, skip, length)
             value, at, skip = self._value(at, skip)
+            self._tree.budget.spend(length)
             if kind & _ELSEWHERE:
+                if len(value) != 8:  # noqa: PLR2004 - bytes of a reference
+                    raise DamagedError("an extended attribute's reference is damaged")
                 other = int.from_bytes(value, "little")
                 value, _, _ = self._value(start + (other >> 16), other & 0xFFFF)
             found[_PREFIXES.get(kind & 0xFF, f"{kind & 0xFF}.") + text(name)] = value
@@ -386,6 +396,7 @@ class _Walk:
         length = int.from_bytes(head, "little")
         if length > _XATTRS:
             raise DamagedError(f"an extended attribute of {length} bytes")
+        self._tree.budget.spend(length)
         return self._metadata.take(at, skip, length)
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 from io import BytesIO
+from itertools import accumulate
 
 from .source import Budget, Chunks, DamagedError, LimitError, Limits, Source
 
@@ -154,23 +156,26 @@ class Stream:
 class Part:
     """Stretches of a source, joined: a Source again, such as the content of a file in a filesystem image."""
 
-    def __init__(self, source: Source, extents: tuple[tuple[int, int], ...]) -> None:
+    def __init__(self, source: Source, extents: Sequence[tuple[int, int]]) -> None:
         """`extents` are (offset, length) in bytes, in the order of the content."""
         self._source = source
         self._extents = extents
-        self.size = sum(length for _, length in extents)
+        self._ends = list(accumulate(length for _, length in extents))
+        self.size = self._ends[-1] if self._ends else 0
 
     def pread(self, offset: int, length: int) -> bytes:
         """See Source."""
+        end = min(offset + length, self.size)
         pieces: list[bytes] = []
-        for start, size in self._extents:
-            if length > 0 and offset < size:
-                wanted = min(length, size - offset)
-                pieces.append(self._source.pread(start + offset, wanted))
-                length -= wanted
-                if len(pieces[-1]) < wanted:
-                    break
-            offset = max(0, offset - size)
+        index = bisect_right(self._ends, offset)
+        while 0 <= offset < end:
+            start, size = self._extents[index]
+            skip = offset - self._ends[index] + size
+            wanted = min(size - skip, end - offset)
+            pieces.append(self._source.pread(start + skip, wanted) if wanted else b"")
+            if len(pieces[-1]) < wanted:
+                break
+            offset, index = offset + wanted, index + 1
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
@@ -182,10 +187,7 @@ def over(source: Source, budget: Budget, what: str) -> Stream:
 def _preads(source: Source, budget: Budget, what: str) -> Iterator[bytes]:
     offset, step = 0, HEAD
     while offset < source.size:
-        try:
-            piece = source.pread(offset, min(step, source.size - offset))
-        except OSError as error:
-            raise DamagedError(f"{what} cannot be read at byte {offset}: {error.strerror}") from error
+        piece = source.pread(offset, min(step, source.size - offset))
         if not piece:
             raise DamagedError(f"{what} breaks off at byte {offset}, {source.size - offset} bytes too early")
         budget.spend(len(piece))
@@ -213,7 +215,7 @@ class Sparse:
         """See Source."""
         end = min(offset + length, self.size)
         pieces = []
-        while offset < end:
+        while 0 <= offset < end:
             number, skip = divmod(offset, _SPARSE)
             wanted = min(_SPARSE - skip, end - offset)
             piece = self._pieces.get(number)

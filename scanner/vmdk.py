@@ -10,9 +10,10 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from .blocks import DISK_LIMIT, TABLE_LIMIT, ZEROS, Blocks, Packed, Place, Tables
+from .blocks import DISK_LIMIT, TABLE_LIMIT, ZEROS, Blocks, Packed, Place, Spend, Tables, numbers
 from .compression import unpack
 from .source import DamagedError, LimitError, Source
+from .subjects import Problem
 from .tree import Entry, Layer, Tree
 from .yamlpos import shown
 
@@ -28,8 +29,10 @@ _PACKED = 1 << 16
 _ZEROED = 1 << 2
 """Flag: a grain table's entry of 1 stands for zeros."""
 _FIELDS = struct.Struct("<4sIIQQQQIQQQB4sH")
-_PARENT = re.compile(r"^\s*(?:parentFileNameHint\s*=|parentCID\s*=\s*(?!ffffffff\b))", re.IGNORECASE | re.MULTILINE)
-_EXTENT = re.compile(r'^\s*(?:RW|RDONLY)\s+\d+\s+\w+\s+"([^"\n]*)"', re.IGNORECASE | re.MULTILINE)
+_PARENT = re.compile(
+    r"^[ \t]*(?:parentFileNameHint[ \t]*=|parentCID[ \t]*=(?![ \t]*ffffffff\b))", re.IGNORECASE | re.MULTILINE
+)
+_EXTENT = re.compile(r'^[ \t]*(?:RW|RDONLY)[ \t]+\d+[ \t]+\w+[ \t]+"([^"\n]*)"', re.IGNORECASE | re.MULTILINE)
 
 
 class Header(NamedTuple):
@@ -55,12 +58,15 @@ def sniff(source: Source) -> str | None:
     return "VMDK (stream-optimised)" if _parsed(head).packed else "VMDK (sparse)"
 
 
-def entries(source: Source, _tree: Tree) -> Iterator[Entry]:
+def entries(source: Source, tree: Tree) -> Iterator[Entry]:
     """The disk inside, as one layer. Raises DamagedError, LimitError."""
-    yield Layer(disk(source))
+    content = disk(source, tree.budget.spend)
+    if (end := _end(source, tree.budget.spend)) > source.size:
+        yield Problem(tree.place, f"the disk's grains end at byte {end}, but the image ends at byte {source.size}")
+    yield Layer(content)
 
 
-def disk(source: Source) -> Blocks:
+def disk(source: Source, spend: Spend) -> Blocks:
     """The disk as its guest sees it. Raises DamagedError where it is not whole without another file, LimitError."""
     if source.pread(0, len(DESCRIPTOR)) == DESCRIPTOR:
         raise DamagedError(_elsewhere(source.pread(0, _DESCRIPTOR_LIMIT)))
@@ -70,7 +76,7 @@ def disk(source: Source) -> Blocks:
         described = source.pread(at, min(length, _DESCRIPTOR_LIMIT)).partition(b"\0")[0]
         if _PARENT.search(described.decode("latin-1")):
             raise DamagedError("the VMDK disk rests on another file, its parent, which is never opened")
-    return _blocks(source, header)
+    return _blocks(source, header, spend)
 
 
 def _elsewhere(data: bytes) -> str:
@@ -101,22 +107,46 @@ def _parsed(data: bytes) -> Header:
     return Header(version, flags, capacity, grain, (at, length), per_table, directory, bool(flags & _PACKED and method))
 
 
-def _blocks(source: Source, header: Header) -> Blocks:
+def _blocks(source: Source, header: Header, spend: Spend) -> Blocks:
     grain = header.grain * _SECTOR
-    tables = -(-header.capacity // (header.grain * header.per_table))
-    if tables * 4 > TABLE_LIMIT:
-        raise LimitError(f"the disk's table has {tables} entries, more than {TABLE_LIMIT // 4}")
-    directory = Tables(source, "I", "little", tables, 1)
-    grains = Tables(source, "I", "little", header.per_table)
+    directory = Tables(source, "I", "little", _tables(header), spend=spend, kept=1)
+    grains = Tables(source, "I", "little", header.per_table, spend=spend)
 
     def locate(number: int) -> Place:
         table = directory.at(header.directory * _SECTOR, number // header.per_table)
         sector = grains.at(table * _SECTOR, number % header.per_table) if table else 0
         if not sector or (sector == 1 and header.flags & _ZEROED):
             return ZEROS
-        return Packed(sector * _SECTOR, grain) if header.packed else sector * _SECTOR
+        if not header.packed:
+            return sector * _SECTOR
+        return Packed(sector * _SECTOR, min(grain, header.capacity * _SECTOR - number * grain))
 
-    return Blocks(source, header.capacity * _SECTOR, grain, locate, lambda place: _unpacked(source, place, grain))
+    def unpack(place: Packed) -> bytes:
+        return _unpacked(source, place, grain)
+
+    return Blocks(source, header.capacity * _SECTOR, grain, locate, unpack, spend=spend)
+
+
+def _tables(header: Header) -> int:
+    """The number of the grain tables. Raises LimitError."""
+    tables = -(-header.capacity // (header.grain * header.per_table))
+    if tables * 4 > TABLE_LIMIT:
+        raise LimitError(f"the disk's table has {tables} entries, more than {TABLE_LIMIT // 4}")
+    return tables
+
+
+def _end(source: Source, spend: Spend) -> int:
+    """Where the last of the grains ends that the tables name; a compressed one, where it begins."""
+    header = _header(source)
+    length, end = _SECTOR if header.packed else header.grain * _SECTOR, 0
+    first = source.pread(header.directory * _SECTOR, _tables(header) * 4)
+    spend(len(first))
+    for table in set(numbers(first, "I", "little")) - {0}:
+        data = source.pread(table * _SECTOR, header.per_table * 4)
+        spend(len(data))
+        last = max(numbers(data, "I", "little"), default=0)
+        end = max(end, table * _SECTOR + header.per_table * 4, last * _SECTOR + length if last > 1 else 0)
+    return end
 
 
 def _unpacked(source: Source, place: Packed, grain: int) -> bytes:
@@ -125,4 +155,6 @@ def _unpacked(source: Source, place: Packed, grain: int) -> bytes:
     if not 0 < length <= 2 * grain + _SECTOR:
         raise DamagedError(f"the grain at byte {place.at} has {length} bytes")
     found = unpack("zlib", source.pread(place.at + 12, length), grain, f"the grain at byte {place.at}")
-    return found.ljust(grain, b"\0")
+    if len(found) < place.length:
+        raise DamagedError(f"the grain at byte {place.at} holds {len(found)} bytes, not {place.length}")
+    return found

@@ -208,8 +208,7 @@ def test_a_directory_behind_the_end_and_one_too_large_are_reported():
     assert list(files) == [".", "far"]
     assert problems == ["far: the directory breaks off at byte 2048000000"]
     data = iso({"big": Node(mode=0o040755, size=2**31)})
-    with pytest.raises(LimitError, match="a directory of 2147483648 bytes"):
-        read(data)
+    assert read(data)[1] == [f"big: a directory of {2**31} bytes at byte 43008, more than {64 << 20}"]
 
 
 def test_an_image_without_its_descriptor_is_damaged():

@@ -1,5 +1,7 @@
 """Streams: looking ahead, taking in order, windows, and what is said where they break off."""
 
+import os
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -97,15 +99,31 @@ def test_a_part_behind_the_end_breaks_off():
         over(part, Budget(Limits()), "it").read(7)
 
 
-def test_a_source_that_fails_is_damage():
-    class Failing:
-        size = 10
+def test_a_file_that_cannot_be_read_is_damage(tmp_path, monkeypatch):
+    path = tmp_path / "x"
+    path.write_bytes(b"abc")
+    source = FileSource(str(path))
 
-        def pread(self, offset, length):
-            raise OSError(5, "Input/output error")
+    def failing(*_):
+        raise OSError(5, "Input/output error")
 
-    with pytest.raises(DamagedError, match="it cannot be read at byte 0: Input/output error"):
-        over(Failing(), Budget(Limits()), "it").read(1)
+    monkeypatch.setattr(os, "pread", failing)
+    with pytest.raises(DamagedError, match="the file cannot be read at byte 0: Input/output error"):
+        over(source, Budget(Limits()), "it").read(1)
+    source.close()
+
+
+@pytest.mark.parametrize("offset", [-1, 3, 1 << 63, 1 << 64, -(1 << 70)])
+def test_outside_of_a_source_there_is_nothing(tmp_path, offset):
+    path = tmp_path / "x"
+    path.write_bytes(b"abc")
+    source = FileSource(str(path))
+    assert source.pread(offset, 1 << 70) == b""
+    assert source.pread(1, 1 << 70) == b"bc"
+    assert source.pread(0, -1) == b""
+    assert MemorySource(b"abc").pread(offset, 2) == b""
+    assert Part(MemorySource(b"abc"), ((0, 3),)).pread(offset, 2) == b""
+    source.close()
 
 
 def test_random_access_to_a_stream_is_bounded_by_what_may_be_held():
