@@ -27,7 +27,7 @@ print(*project["dependency-groups"]["dev"], *(one for extra in extras for one in
 endef
 export DEV
 
-.PHONY: help demo test lint format bench clean
+.PHONY: help demo test lint format bench fuzz clean
 
 help: ## what can be made
 	@sed -n 's/^\([a-z]*\):.*## /make \1	/p' Makefile
@@ -71,6 +71,9 @@ bench: .venv/core build/peers ## measure lkscan against plain tools; CORPUS=DIR 
 	@$(PY) benchmarks/run.py build/peers
 	@$(PY) benchmarks/images.py
 	@$(PY) benchmarks/corpus.py $(CORPUS)
+
+fuzz: .venv/dev ## bend images of every format, 100,000 of each; FUZZ="--seconds 60 squashfs-xz" takes less
+	@$(PY) tests/fuzzlab.py $(FUZZ)
 
 clean: ## remove what make made
 	rm -rf .venv build .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage

@@ -167,7 +167,7 @@ class _Reader:
             yield from map(_partly, waiting)
             yield self._system(place)
         else:
-            yield from waiting
+            yield from waiting or [Problem(place, "nothing is in it", "unusable")]
 
     @property
     def _anything(self) -> bool:

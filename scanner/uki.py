@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from .source import DamagedError, Source
 from .stream import Part, Stream, over
+from .subjects import Problem
 from .tree import Entry, Tree
 
 _SECTIONS = 96
@@ -64,9 +65,21 @@ def _sections(source: Source) -> list[_Section]:
     return found
 
 
+def _symbols(source: Source) -> int:
+    """Where the table of symbols and the strings behind it end, 0 if there is none: the last thing in a program."""
+    at = int.from_bytes(source.pread(60, 4), "little")
+    place, count = (int.from_bytes(source.pread(at + skip, 4), "little") for skip in (12, 16))
+    strings = place + count * 18
+    return strings + max(4, int.from_bytes(source.pread(strings, 4), "little")) if place else 0
+
+
 def entries(source: Source, tree: Tree) -> Iterator[Entry]:
     """The sections as files. Raises DamagedError."""
-    for one in _sections(source):
+    sections = _sections(source)
+    end = max(_symbols(source), *(one.at + one.size for one in sections if one.name not in _KINDS), 0)
+    if end > source.size:
+        yield Problem(tree.place, f"the program ends at byte {end}, but the image ends at byte {source.size}")
+    for one in sections:
         if one.name not in _KINDS:
             continue
         tree.budget.entry()

@@ -136,17 +136,20 @@ def _tables(header: Header) -> int:
 
 
 def _end(source: Source, spend: Spend) -> int:
-    """Where the last of the grains ends that the tables name; a compressed one, where it begins."""
+    """Where the last of the grains and tables ends."""
     header = _header(source)
-    length, end = _SECTOR if header.packed else header.grain * _SECTOR, 0
+    end = last = 0
     first = source.pread(header.directory * _SECTOR, _tables(header) * 4)
     spend(len(first))
     for table in set(numbers(first, "I", "little")) - {0}:
         data = source.pread(table * _SECTOR, header.per_table * 4)
         spend(len(data))
-        last = max(numbers(data, "I", "little"), default=0)
-        end = max(end, table * _SECTOR + header.per_table * 4, last * _SECTOR + length if last > 1 else 0)
-    return end
+        last = max(last, 0, *numbers(data, "I", "little"))
+        end = max(end, table * _SECTOR + header.per_table * 4)
+    if last <= 1:
+        return end
+    packed = int.from_bytes(source.pread(last * _SECTOR + 8, 4), "little") + 12
+    return max(end, last * _SECTOR + (packed if header.packed else header.grain * _SECTOR))
 
 
 def _unpacked(source: Source, place: Packed, grain: int) -> bytes:

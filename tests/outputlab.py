@@ -42,9 +42,9 @@ _CAPABILITY = struct.pack("<IIIII", 0x02000001, 1 << 13, 0, 0, 0)
 """security.capability: cap_net_raw, effective and permitted (linux/capability.h, revision 2)."""
 
 
-def need_tools() -> None:
+def need_tools(more: dict[str, str] | None = None) -> None:
     """Skip, with their names, when something that the building calls is not installed, or when we are not root."""
-    missing = [package for tool, package in TOOLS.items() if shutil.which(tool, path=_SBIN) is None]
+    missing = [package for tool, package in {**TOOLS, **(more or {})}.items() if shutil.which(tool, path=_SBIN) is None]
     missing += [package for path, package in FILES.items() if not Path(path).exists()]
     missing += ["to be root, for device nodes"] if os.geteuid() else []
     if missing:
