@@ -150,7 +150,16 @@ def _is_text(head: bytes) -> bool:
     return head.startswith((b"\xff\xfe", b"\xfe\xff")) or (b"\0" not in head and not head.startswith(_MAGICS))
 
 
-_MAGICS = (b"\x1f\x8b", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd", b"\x04\x22\x4d\x18", b"\x02\x21\x4c\x18", b"BZh", b"0707")
+_MAGICS = (
+    b"\x1f\x8b",
+    b"\xfd7zXZ",
+    b"\x28\xb5\x2f\xfd",
+    b"\x04\x22\x4d\x18",
+    b"\x02\x21\x4c\x18",
+    b"BZh",
+    b"0707",
+    b"# Disk DescriptorFile",
+)
 
 
 def _directory(top: str) -> Iterator[Input | Problem]:

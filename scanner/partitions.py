@@ -75,9 +75,7 @@ def entries(source: Source, tree: Tree) -> Iterator[Entry]:
             yield tree.problem(item.label.encode(), _beyond(item, source.size))
         length = min(item.length, source.size - item.start)
         if item.start in seen and item.length:
-            why = (
-                f"it begins where {seen[item.start].label} does, which is read" if item.start else "it holds the table"
-            )
+            why = f"it begins where {seen[item.start].label} does" if item.start else "it holds the partition table"
             yield tree.problem(item.label.encode(), f"{why}; not read")
         elif length > 0 and any(source.pread(item.start, min(length, _LOOK))):
             yield Layer(Part(source, ((item.start, length),)), item.label)

@@ -57,7 +57,7 @@ class Tree:
     def path(self, name: bytes) -> str:
         """`name` without leading and trailing slashes and dots; "" when it is not acceptable."""
         limits = self.budget.limits
-        if len(name) > limits.path or b"\0" in name:
+        if not 0 < len(name) <= limits.path or b"\0" in name:
             return ""
         parts = [part for part in name.split(b"/") if part and part != b"."]
         if len(parts) > limits.depth or b".." in parts:
