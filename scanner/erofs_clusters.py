@@ -198,6 +198,10 @@ def _extents(
 ) -> Iterator[Extent]:
     """From one head to the next, each in the blocks that begin where the head says."""
     heads = [i for i, one in enumerate(logical) if one.type != _TAIL]
+    if not heads:
+        if size:
+            raise DamagedError("its list of clusters is damaged")
+        return
     starts = [i * cluster + logical[i].offset for i in heads]
     for i, start, end in zip(heads, starts, [*starts[1:], size], strict=True):
         if not start < end <= size:
