@@ -7,6 +7,7 @@ from ..scanner.startup import Any, late
 from ..scanner.subjects import Kernel, KernelCommandLine, System
 from .engine import Confidence, Profile, Severity, Verdict, fail, rule, undecided
 from .fixes import without_argument
+from .kernel_options import Given, answer
 from .tables import load
 
 _TEMPLATE = late(r"\{\{|\{%")
@@ -110,7 +111,8 @@ def missing_hardening_arguments(system: System) -> Iterator[Verdict]:
     """The kernel's command line lacks arguments that the Kernel Self Protection Project recommends.
 
     One finding with the list. Left out are those that the kernel does not know, ignores as it was built, or does
-    without being told. Where its configuration is not known, LinuxKit's own kernels stand in.
+    without being told, and those that stand for an option of the kernel that is told of. Where its
+    configuration is not known, LinuxKit's own kernels stand in.
     """
     lines = [line for line in system.command_lines if _has_arguments(line)]
     line = next((one for one in lines if not _TEMPLATE.search(one.text)), None)
@@ -138,7 +140,18 @@ def _is_given(row: Mapping[str, Any], given: Mapping[str, tuple[str, str | None]
 def _is_worth(row: Mapping[str, Any], kernels: Iterable[Kernel]) -> bool:
     """Whether the argument would change anything for one of the kernels, by its configuration."""
     configured = [kernel for kernel in kernels if kernel.config is not None]
-    return any(_changes(row, kernel) for kernel in configured) if configured else row.get("told", False)
+    if not configured:
+        return bool(row.get("told", False))
+    return any(_changes(row, kernel) and not _is_told(row["name"], kernel) for kernel in configured)
+
+
+def _is_told(name: str, kernel: Kernel) -> bool:
+    """Whether the rules about the kernel's options find the one off that the argument stands for: they name it, too."""
+    return any(
+        answer(kernel, key, Given()).value == "bad"
+        for key, row in load("kernel_options").items()
+        if row.get("argument", {}).get("name") == name and row.get("profile") != "auditor"
+    )
 
 
 def _changes(row: Mapping[str, Any], kernel: Kernel) -> bool:

@@ -76,8 +76,16 @@ def _evidence(kernel: Kernel, one: Answer, told: list[Answer]) -> str:
     version = since(one.key, one.option)
     age = f" (since {version})" if version else ""
     text = f"{one.fact}, wanted {wanted(kernel, one.key, one.option)}{age}: {row['why']}"
+    if argument := _argument(row):
+        text += f" The argument {argument} does the same."
     below = [label(other) for other in told if other.parent == one.option]
     return text if not below else f"{text} On offer only with it: {', '.join(below)}."
+
+
+def _argument(row: dict[str, Any]) -> str:
+    """How to write what stands for an option on the command line, where that is worth having."""
+    name = row.get("argument", {}).get("name")
+    return next((text for text, one in load("hardening_arguments").items() if one["name"] == name), "")
 
 
 def _list(options: list[str]) -> str:
