@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import atexit
 import gc
 import os
@@ -13,6 +12,7 @@ from importlib import import_module
 from . import __version__
 from .commands import COMMANDS
 from .terminal import FINDINGS, INCOMPLETE, OK, USAGE, UsageError, complain, lenient, width
+from .untranslated import argparse
 
 TYPE_CHECKING = False  # typing itself is not imported: start-up is a feature
 if TYPE_CHECKING:
