@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
@@ -12,6 +11,7 @@ from ..rules.engine import Finding, Outcome, Severity
 from ..rules.exposure import Exposure, exposure
 from ..rules.funnel import Result, Suppressed
 from ..rules.ignores import Ignore
+from ..scanner.startup import late
 from ..scanner.subjects import Container, Place, System
 from .formats import Options
 from .grouping import Group, Input, inputs, telling, within
@@ -30,7 +30,7 @@ _REASONS = 8
 _NAMES = 3
 """Names of what else a reason is true of."""
 
-_QUOTED = re.compile(r"'[^']*'")
+_QUOTED = late(r"'[^']*'")
 
 _SILENCED = 20
 """Findings of one sort, suppressed or baselined, that are written out."""
@@ -47,7 +47,8 @@ _POSITION, _MESSAGE = 12, 20
 _TITLE = 48
 """Columns of the titles in the table of exposure; longer ones push their row to the right."""
 
-_ENDLESS = re.compile(r"\S{241,}")
+_LONG = 241
+_ENDLESS = late(rf"\S{{{_LONG},}}")
 """A word that only somebody who means harm writes; a reference with its registry, tag and digest is shorter."""
 
 _BAR = 10
@@ -72,7 +73,8 @@ def render(result: Result, options: Options) -> str:
 
 def _fit(text: str) -> str:
     """The text as a terminal may get it: nothing to act on, and no flood; the middle of an endless word is left out."""
-    return _ENDLESS.sub(lambda word: f"{word[0][:80]}…{word[0][-40:]}", printable(text))
+    text = printable(text)
+    return text if len(text) < _LONG else _ENDLESS.sub(lambda word: f"{word[0][:80]}…{word[0][-40:]}", text)
 
 
 def _is_linuxkit(one: Input) -> bool:

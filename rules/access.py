@@ -18,11 +18,15 @@ _HOST_KEY = late(r"(?:.*/)?etc/ssh/ssh_host_[a-z0-9]+_key")
 
 def is_host_key(file: File) -> bool:
     """Whether sshd would take the file for the private half of a host key."""
-    return file.kind in {"file", "hardlink"} and _HOST_KEY.fullmatch(file.path) is not None
+    return (
+        file.kind in {"file", "hardlink"} and file.path.endswith("_key") and _HOST_KEY.fullmatch(file.path) is not None
+    )
 
 
 def _is_account_table(file: File) -> bool:
-    return file.kind in {"file", "hardlink"} and _ACCOUNTS.fullmatch(file.path) is not None
+    if file.kind not in {"file", "hardlink"} or not file.path.endswith(("passwd", "shadow")):
+        return False
+    return _ACCOUNTS.fullmatch(file.path) is not None
 
 
 @rule(

@@ -3,14 +3,12 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
-from ..scanner.startup import Any, late
+from ..scanner.startup import Any
 from ..scanner.subjects import Kernel, KernelCommandLine, System
 from .engine import Confidence, Profile, Severity, Verdict, fail, rule, undecided
 from .fixes import without_argument
 from .kernel_options import Given, answer
 from .tables import load
-
-_TEMPLATE = late(r"\{\{|\{%")
 
 
 def _effective(line: KernelCommandLine) -> dict[str, tuple[str, str | None]]:
@@ -22,6 +20,10 @@ def _matches(values: str | None, value: str | None) -> bool:
     if values is None or value is None:
         return values is None and value is None
     return re.fullmatch(values, value, re.DOTALL) is not None
+
+
+def _is_template(line: KernelCommandLine) -> bool:
+    return "{{" in line.text or "{%" in line.text
 
 
 def _has_arguments(line: KernelCommandLine) -> bool:
@@ -53,7 +55,7 @@ def _listed(line: KernelCommandLine, table: Mapping[str, Any]) -> Iterator[Verdi
         if row is None or not (_matches(row.get("values"), value) or (value is None and row.get("bare"))):
             continue
         argument = written if value is None else f"{written}={value}"
-        if _TEMPLATE.search(line.text):
+        if _is_template(line):
             reason = f"A template fills in the command line: whether '{argument}' is part of it cannot be told."
             yield undecided(_subject(line), line.place, reason, key=name)
             continue
@@ -115,7 +117,7 @@ def missing_hardening_arguments(system: System) -> Iterator[Verdict]:
     configuration is not known, LinuxKit's own kernels stand in.
     """
     lines = [line for line in system.command_lines if _has_arguments(line)]
-    line = next((one for one in lines if not _TEMPLATE.search(one.text)), None)
+    line = next((one for one in lines if not _is_template(one)), None)
     if line is None:
         yield undecided(system.kind, lines[0].place, "A template fills in the command line.")
         return

@@ -78,7 +78,7 @@ def _mapped(container: Container) -> int | None:
 def shares(container: Container, kind: str) -> bool:
     """Whether its namespace of a kind (as in `Container.namespace`) is the host's, by default or by a path of /proc."""
     path = container.namespace(kind)
-    return path == "host" or _HOST_NAMESPACE.fullmatch(path) is not None
+    return path == "host" or (path.startswith("/proc/") and _HOST_NAMESPACE.fullmatch(path) is not None)
 
 
 def has_all_capabilities(container: Container) -> bool:
@@ -120,8 +120,11 @@ def takeover(mount: Mount) -> HostPath | None:
 
     Or above it: binfmt_misc is a filesystem of its own, which only `rbind` brings along.
     """
-    path = host_path(mount.source)
-    deep = "rbind" in mount.options
+    return _takeover(host_path(mount.source), "rbind" in mount.options)
+
+
+@lru_cache(maxsize=1024)
+def _takeover(path: str, deep: bool) -> HostPath | None:  # noqa: FBT001 - positional for the cache
     entries = (entry for entry in _paths() if entry.takeover)
     return next(
         (one for one in entries if _within(path, one.path) or (deep and path and _within(one.path, path))), None
@@ -136,9 +139,14 @@ def sockets(container: Container) -> Iterator[tuple[Mount, str, str]]:
     """
     for mount in container.mounts:
         if mount.is_bind and container.section != "onboot":
-            found = next((s for s in load("host_paths")["socket"] if _exposes(mount, s["path"])), None)
+            found = _socket(mount.source, "rbind" in mount.options)
             if found is not None:
                 yield mount, found["path"], found["runtime"]
+
+
+@lru_cache(maxsize=1024)  # as above: a fifteenth of linting a folder
+def _socket(source: str, deep: bool) -> Mapping[str, str] | None:  # noqa: FBT001 - positional for the cache
+    return next((one for one in load("host_paths")["socket"] if _holds(host_path(source), one["path"], deep)), None)
 
 
 _known: dict[int, tuple[Container, list[Way]]] = {}
@@ -324,8 +332,11 @@ def _within(path: str, folder: str) -> bool:
 
 def _exposes(mount: Mount, path: str) -> bool:
     """Whether a bind holds `path`; /run and /proc are filesystems of their own: `/` has them only with `rbind`."""
-    source = host_path(mount.source)
-    return bool(source) and _within(path, source) and ("rbind" in mount.options or source != "/")
+    return _holds(host_path(mount.source), path, "rbind" in mount.options)
+
+
+def _holds(source: str, path: str, deep: bool) -> bool:  # noqa: FBT001 - as its callers
+    return bool(source) and _within(path, source) and (deep or source != "/")
 
 
 @cache

@@ -1,6 +1,5 @@
 """Family I: what pins an image, so that today's build is tomorrow's."""
 
-import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 
@@ -106,6 +105,10 @@ def _subject(image: ImageReference) -> str:
     return f"{image.role}:{image.name}"
 
 
+_DIGITS = 64
+_HEX = frozenset("0123456789abcdef")
+
+
 def _has_digest(image: ImageReference) -> bool:
     return image.kind == "digest"
 
@@ -121,7 +124,8 @@ def _has_digest(image: ImageReference) -> bool:
 )
 def unusable_digest(image: ImageReference) -> Iterator[Verdict]:
     """What stands behind the @ of an image is no digest that LinuxKit can pull by."""
-    if not re.fullmatch(r"sha256:[0-9a-f]{64}", image.digest):
+    algorithm, _, digits = image.digest.partition(":")
+    if algorithm != "sha256" or len(digits) != _DIGITS or not _HEX.issuperset(digits):
         yield fail(_subject(image), image.place, image.text, image.digest)
 
 
@@ -165,7 +169,7 @@ def image_in_several_versions(system: System) -> Iterator[Verdict]:
 
 _LINUXKIT = "docker.io/linuxkit/"
 _RUNTIMES = (f"{_LINUXKIT}runc", f"{_LINUXKIT}containerd")
-_ARCHITECTURE = r"-(amd64|arm64|s390x|riscv64)$"
+_ARCHITECTURES = ("amd64", "arm64", "s390x", "riscv64")
 """What stands behind the tag of one architecture's image."""
 
 
@@ -185,7 +189,8 @@ def _is_runtime(image: ImageReference) -> bool:
 def runtime_with_known_escape(image: ImageReference) -> Iterator[Verdict]:
     """LinuxKit's runc or containerd is of a version with a flaw by which processes leave their containers."""
     program = image.repository.removeprefix(_LINUXKIT)
-    state = _states(program).get(re.sub(_ARCHITECTURE, "", image.tag))
+    tag, _, last = image.tag.rpartition("-")
+    state = _states(program).get(tag if last in _ARCHITECTURES else image.tag)
     if state is None:
         yield undecided(_subject(image), image.place, f"The table does not know which {program} '{image.text}' holds.")
     elif flaw := state.get("flaw"):

@@ -3,7 +3,7 @@
 import posixpath
 from collections.abc import Iterable, Iterator, Mapping
 
-from ..scanner.startup import Any, NamedTuple, late
+from ..scanner.startup import Any, NamedTuple
 from ..scanner.subjects import Container, Mount, System
 from .aggregate import aggregated, has_containers, has_services, services
 from .engine import Profile, Severity, Verdict, fail, not_applicable, rule
@@ -61,7 +61,11 @@ _SHOWN = 3
 """Binds that a message lists."""
 
 _GUARDS = ("nosuid", "nodev", "noexec")
-_BOUND = late(r"(?:size|nr_blocks)=.+")
+
+
+def _is_bound(option: str) -> bool:
+    name, _, value = option.partition("=")
+    return name in {"size", "nr_blocks"} and bool(value)
 
 
 @rule(
@@ -78,7 +82,7 @@ def unguarded_tmpfs(container: Container) -> Iterator[Verdict]:
     found = [mount for mount in container.mounts if mount.type == "tmpfs" and mount.destination != "/dev"]
     for mount in found:
         lacking = [guard for guard in _GUARDS if guard not in mount.options]
-        lacking += [] if any(_BOUND.fullmatch(option) for option in mount.options) else ["size=…"]
+        lacking += [] if any(map(_is_bound, mount.options)) else ["size=…"]
         if lacking:
             yield _on_mount(container, mount, mount.destination, ",".join(lacking))
     if not found:
@@ -174,7 +178,7 @@ def _steers_the_kernel(container: Container) -> bool:
     return is_open and is_host_root(container) and "CAP_SYS_ADMIN" not in effective(container)
 
 
-_VOLUME = late(r"/containers/volumes/(?P<name>[^/]+)/.*")
+_VOLUMES = "/containers/volumes/"
 
 
 class _Use(NamedTuple):
@@ -214,8 +218,8 @@ def _volume(source: str) -> str:
     """The name of the volume that a bind's source is: the source in a spec, a part of it in an image; or ""."""
     if source and not source.startswith("/"):
         return source
-    found = _VOLUME.fullmatch(source)
-    return found["name"] if found else ""
+    name, below, _ = source.removeprefix(_VOLUMES).partition("/")
+    return name if below and source.startswith(_VOLUMES) else ""
 
 
 @rule(

@@ -211,7 +211,7 @@ def _in_text(text: str) -> Iterator[tuple[str, Secret]]:
     for pattern in (_PAIR, _OPTION):
         for pair in pattern.finditer(text):
             value = pair["value"].encode("utf-8", "surrogateescape")
-            secret = _by_name(re.sub(r"[-.]", "_", pair["name"]), value)
+            secret = _by_name(pair["name"].replace("-", "_").replace(".", "_"), value)
             if secret and not next(find(value, in_spec=True), None):
                 yield pair["name"], secret
 

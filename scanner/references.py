@@ -8,8 +8,11 @@ from .subjects import ImageReference, Place, ReferenceClass
 
 _PLACEHOLDER = r"\$\{|\$[A-Za-z_(]|\{\{|<[^<>]*>|@@|%[A-Z_]+%|^[A-Z][A-Z0-9_]*$"
 """What a template fills in: ${VAR} $VAR {{ x }} <x> @@X@@ %X%, or a bare NAME_TAG (no image name is upper case)."""
+_MARKS = ("$", "{{", "<", "@@", "%")
+"""One of them is in each but the last."""
 _HEX = frozenset("0123456789abcdef")
 _TREE_HASH = 40
+_SHA256 = len("sha256:") + 64
 _BAD_HOST = frozenset(" #%/?@\\^`{|}")
 _BAD_ESCAPE = r"%(?![0-9A-Fa-f]{2})"
 _PACKAGE = "@pkg:"
@@ -36,7 +39,7 @@ def split(text: str) -> tuple[str, str, str]:
 def _kind(text: str, tag: str) -> ReferenceClass:
     if text.startswith(_PACKAGE):
         return "package"
-    if re.search(_PLACEHOLDER, text):
+    if (text.isupper() or any(one in text for one in _MARKS)) and re.search(_PLACEHOLDER, text):
         return "placeholder"
     if "@" in text:
         return "digest"
@@ -119,4 +122,4 @@ def address(text: str) -> tuple[str, str, str] | None:
 
 def is_sha256(digest: str) -> bool:
     """Whether it is a digest as LinuxKit takes it behind an `@`: sha256 and nothing else."""
-    return re.fullmatch(r"sha256:[0-9a-f]{64}", digest) is not None
+    return digest.startswith("sha256:") and len(digest) == _SHA256 and _HEX.issuperset(digest[7:])

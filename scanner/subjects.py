@@ -474,6 +474,9 @@ class KernelCommandLine(NamedTuple):
 
 def _words(text: str) -> Iterator[str]:
     """Without a nested repetition in the pattern, which would cost memory for each of its turns."""
+    if '"' not in text:
+        yield from text.split()
+        return
     word = ""
     for part in _WORD.finditer(text):
         if not part[1]:
