@@ -186,6 +186,8 @@ def _in_variable(name: str, value: str) -> Secret | None:
 
 def _by_name(name: str, value: bytes) -> Secret | None:
     """A secret that only the variable's name gives away: a literal value, no path, switch, reference or template."""
+    if not _may_speak(name):
+        return None
     table = load("secrets")["env"]
     text = value.decode("utf-8", "replace")
     is_reference = text.startswith(tuple(table["references"])) or is_placeholder(value)
@@ -199,6 +201,12 @@ def _by_name(name: str, value: bytes) -> Secret | None:
     return None
 
 
+def _may_speak(text: str) -> bool:
+    """Whether a name that speaks of a secret may be in a text: without any, no pattern is compiled for it."""
+    folded = text.casefold()
+    return any(hint in folded for hint in load("secrets")["env"]["hints"])
+
+
 def looks_secret(text: str) -> bool:
     """Whether a text holds what may be a secret: by its looks, or after a name that speaks of one (`password: …`)."""
     return next(_in_text(text), None) is not None
@@ -208,7 +216,7 @@ def _in_text(text: str) -> Iterator[tuple[str, Secret]]:
     """What may be secrets in a text: the name that speaks of each, "" for one that is told by its looks."""
     by_looks = list(find(text.encode("utf-8", "surrogateescape"), in_spec=True))
     yield from (("", secret) for secret in by_looks)
-    for pattern in (_PAIR, _OPTION):
+    for pattern in (_PAIR, _OPTION) if _may_speak(text) else ():
         for pair in pattern.finditer(text):
             value = pair["value"].encode("utf-8", "surrogateescape")
             secret = _by_name(pair["name"].replace("-", "_").replace(".", "_"), value)

@@ -340,6 +340,7 @@ VARIABLES = {
     "API_TOKEN": noise(32),
     "API_KEY": noise(32),
     "CLIENT_SECRET": noise(32),
+    "GCP_CREDENTIALS": noise(32),
     "DATABASE_URL": SECRETS["URL"][1],
     "AWS_SECRET_ACCESS_KEY": AWS_SECRET,
     "SHORT_URL": "postgres://app:" + "s3cr3tPa55" + "@db.corp.io/x",
