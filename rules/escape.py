@@ -151,7 +151,7 @@ def _socket(source: str, deep: bool) -> Mapping[str, str] | None:  # noqa: FBT00
 
 _known: dict[int, tuple[Container, list[Way]]] = {}
 """Containers and their ways, by identity: many ask, and finding them costs more than the rest."""
-_MANY = 512
+_MANY = 16384
 
 
 def ways(container: Container) -> list[Way]:

@@ -89,8 +89,10 @@ def open_question(container: Container, *keys: str) -> str:
     """
     if container.error:
         return f"LinuxKit does not build container '{container.name}': what it would be given is not settled."
+    if container.label.kind != "unknown":
+        return ""
     left = [key for key in keys if not is_set(container, key)]
-    if container.label.kind != "unknown" or not left:
+    if not left:
         return ""
     image = container.image.text if container.image else "its image"
     return f"The label of '{image}' is not known. The spec leaves {_listed(left)} to it."

@@ -218,7 +218,7 @@ class Mount(NamedTuple):
     @property
     def is_bind(self) -> bool:
         """Whether it exposes a path of the host."""
-        return self.type == "bind" or bool({"bind", "rbind"} & set(self.options))
+        return self.type == "bind" or "bind" in self.options or "rbind" in self.options
 
     @property
     def writable(self) -> bool:
