@@ -341,10 +341,11 @@ class Engine:
 
     def judge(self, subject: Subject) -> Iterator[Finding]:
         """All findings on one subject, passes left out (they are in `tally`)."""
+        tally = self.tally
         for one in self._by_subject.get(type(subject), ()):
             try:
                 if one.about is not None and not one.about(subject):
-                    self.tally[one.id, Outcome.NOT_APPLICABLE] += 1
+                    tally[one.id, Outcome.NOT_APPLICABLE] += 1
                     continue
                 findings = one(subject)
                 if one.owner:
@@ -352,9 +353,15 @@ class Engine:
             except Exception as error:  # noqa: BLE001 - a rule's defect must not cost the other rules' findings
                 self._failures.setdefault((one.id, _complaint(one, error)), []).append(subject.place)
                 continue
-            for outcome in {finding.outcome for finding in findings} if findings else (Outcome.PASS,):
-                self.tally[one.id, outcome] += 1
-            yield from findings
+            if not findings:
+                tally[one.id, Outcome.PASS] += 1
+            elif len(findings) == 1:
+                tally[one.id, findings[0].outcome] += 1
+                yield findings[0]
+            else:
+                for outcome in {finding.outcome for finding in findings}:
+                    tally[one.id, outcome] += 1
+                yield from findings
 
 
 def _complaint(rule: Rule, error: Exception) -> str:

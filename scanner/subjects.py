@@ -292,7 +292,7 @@ class Container(_Container):
         """The arguments of the process; empty when the spec leaves it to an image that was not read."""
         return tuple(self._process.get("args") or ())
 
-    @property
+    @cached_property
     def uid(self) -> int:
         """The numeric user of the process."""
         return int((self._process.get("user") or {}).get("uid") or 0)
