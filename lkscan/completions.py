@@ -25,6 +25,10 @@ KINDS: dict[str, Kind] = {
     "YYYY-MM-DD": "text",
     "SECONDS": "text",
     "HOST": "text",
+    "N": "text",
+    "SIZE": "text",
+    "NAME=SIZE": "text",
+    "PLACE": "file",
 }
 """What an argument is, by the word that the help has for it."""
 

@@ -28,22 +28,28 @@ class Input(NamedTuple):
     """One thing to scan: an image (one path, or those of kernel, initrd and command line), or one or more specs.
 
     `documents` are (path, bytes) of the specs, joined when there are several. `boot` is what is given beside a kernel
-    that is to be judged alone.
+    that is to be judged alone. `folder` is None for an image that the user named; for one that was found and may be no
+    image after all, it is the directory that has nothing else, or "".
     """
 
     kind: Literal["spec", "image"]
     paths: tuple[str, ...]
     documents: tuple[tuple[str, bytes], ...] = ()
     boot: Boot | None = None
+    folder: str | None = None
 
 
-def gather(paths: Sequence[str], *, merge: bool = False, if_linuxkit: bool = False) -> Iterator[Input | Problem]:
+def gather(
+    paths: Sequence[str], *, merge: bool = False, if_linuxkit: bool = False, images: bool = False
+) -> Iterator[Input | Problem]:
     """Sort the paths into inputs, in their order; a directory stands for the specs and packages below it.
 
-    With `merge`, all specs are one input, the last. With `if_linuxkit`, YAML files that are no LinuxKit spec or
-    package are left alone without a word, as they always are in directories.
+    Where there are none, or with `images`, it stands for the images below it, too. With `merge`, all specs are one
+    input, the last. With `if_linuxkit`, YAML files that are no LinuxKit spec or package are left alone without a word,
+    as they always are in directories.
     """
-    found = _several(paths, if_linuxkit=if_linuxkit) if len(paths) > 1 else _named(paths[0], if_linuxkit=if_linuxkit)
+    how = _Way(if_linuxkit, images)
+    found = _several(paths, how) if len(paths) > 1 else _named(paths[0], how)
     if not merge:
         yield from found
         return
@@ -57,17 +63,24 @@ def gather(paths: Sequence[str], *, merge: bool = False, if_linuxkit: bool = Fal
         yield Input("spec", tuple(path for path, _ in specs), tuple(specs))
 
 
-def _several(paths: Sequence[str], *, if_linuxkit: bool) -> Iterator[Input | Problem]:
+class _Way(NamedTuple):
+    """What is passed over without a word, and what is looked for in directories."""
+
+    if_linuxkit: bool
+    images: bool
+
+
+def _several(paths: Sequence[str], how: _Way) -> Iterator[Input | Problem]:
     from .scanner import image
 
     for group in image.group(paths):
         if len(group) > 1:
             yield Input("image", group)
         else:
-            yield from _named(group[0], if_linuxkit=if_linuxkit)
+            yield from _named(group[0], how)
 
 
-def _named(path: str, *, if_linuxkit: bool) -> Iterator[Input | Problem]:
+def _named(path: str, how: _Way) -> Iterator[Input | Problem]:
     if path == STDIN:
         yield _stdin()
         return
@@ -78,12 +91,12 @@ def _named(path: str, *, if_linuxkit: bool) -> Iterator[Input | Problem]:
         if stat.S_ISDIR(mode) and is_layout(path):
             yield Input("image", (path,))
         elif stat.S_ISDIR(mode):
-            yield from _directory(path)
+            yield from _directory(path, how)
         elif not stat.S_ISREG(mode):
             kind = _KINDS.get(stat.S_IFMT(mode), "no regular file")
             yield Problem(Place((path,)), f"is {kind}, not a file; give the path of a spec or image", "unusable")
         else:
-            yield from _regular(path, if_linuxkit=if_linuxkit)
+            yield from _regular(path, if_linuxkit=how.if_linuxkit)
     except FileNotFoundError:
         yield from _missing(path)
     except (OSError, ValueError) as error:
@@ -162,25 +175,51 @@ _MAGICS = (
 )
 
 
-def _directory(top: str) -> Iterator[Input | Problem]:
-    empty = True
-    for path in _yaml_files(top):
+def _directory(top: str, how: _Way) -> Iterator[Input | Problem]:
+    """The specs below a directory; the images, too, where there are no specs or both are wanted."""
+    others: list[str] = []
+    has_specs = False
+    for path in _files(top):
+        if not path.endswith(_YAML):
+            others.append(path)
+            continue
         try:
             for one in _regular(path, if_linuxkit=True):
-                empty = False
+                has_specs = True
                 yield one
         except OSError as error:
-            empty = False
+            has_specs = True
             yield _unreadable(path, error)
-    if empty:
-        yield Problem(Place((top,)), "holds no LinuxKit spec or package; give the path of a file", "unusable")
+    has_images = False
+    for found in _images(others, top if not has_specs else "") if how.images or not has_specs else ():
+        has_images = True
+        yield found
+    if not (has_specs or has_images):
+        text = "holds no LinuxKit spec, package or image; give the path of a file"
+        yield Problem(Place((top,)), text, "unusable")
 
 
-def _yaml_files(top: str) -> Iterable[str]:
-    """Regular files named like YAML (or a template of it) below `top`, sorted; hidden folders and links left out."""
+def _files(top: str) -> Iterable[str]:
+    """Regular files below `top`, sorted; hidden folders and links left out."""
     for folder, folders, names in os.walk(top):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
             path = os.path.join(folder, name)
-            if name.endswith(_YAML) and not os.path.islink(path):
+            if not os.path.islink(path):
                 yield path
+
+
+def _images(paths: Iterable[str], folder: str) -> Iterator[Input | Problem]:
+    """Those of the files that look like images by what is in them, and the command lines that belong to kernels."""
+    from .scanner import image
+
+    found: list[str] = []
+    for path in paths:
+        try:
+            if image.looks_like_one(path):
+                found.append(path)
+        except OSError as error:
+            yield _unreadable(path, error)
+    for group in image.group(found):
+        if not all(image.is_command_line(path) for path in group):
+            yield Input("image", group, folder=folder)

@@ -3,20 +3,36 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from functools import partial
 from hashlib import sha256
 
 from .config.files import ConfigurationError
+from .config.policies import Policy
+from .desks import Staff, read
+from .imaging import Order, is_stray, nothing_in, results
 from .inputs import Input
+from .progress import amount
 from .reports.printable import printable
-from .scanner.labels import LabelFinder
-from .scanner.source import Limits
 from .scanner.startup import Any
-from .scanner.subjects import Binary, Container, File, Kernel, KernelCommandLine, Place, Problem, Spec, Subject, System
-from .scanning import read
+from .scanner.subjects import (
+    Binary,
+    Container,
+    File,
+    Kernel,
+    KernelCommandLine,
+    PeeledLayer,
+    Place,
+    Problem,
+    Spec,
+    System,
+)
 
-_BODY = Limits().body
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .workers import Slot
+
 _ALL = 41
 """How many capabilities Linux has, CAP_CHECKPOINT_RESTORE (5.9) being the last."""
 
@@ -32,7 +48,8 @@ class Facts:
     format: str = ""
     containers: list[Container] = field(default_factory=list)
     kernels: list[Kernel] = field(default_factory=list)
-    command_lines: list[str] = field(default_factory=list)
+    command_lines: list[KernelCommandLine] = field(default_factory=list)
+    layers: tuple[PeeledLayer, ...] = ()
     files: list[dict[str, Any]] | None = None
     binaries: list[dict[str, Any]] | None = None
     problems: list[Problem] = field(default_factory=list)
@@ -42,37 +59,66 @@ class Facts:
 
 def inspect(
     inputs: Iterable[Input | Problem],
-    labels_of: Callable[[str], LabelFinder],
+    policy_of: Callable[[str], Policy],
+    staff: Staff | None = None,
     *,
     files: bool = False,
     binaries: bool = False,
 ) -> list[Facts]:
     """The facts of every input, in order; `files` and `binaries` ask for these lists too.
 
-    `labels_of` gives what finds labels for an input of a path; it may raise ConfigurationError.
+    `policy_of` tells where labels are found and what an image may cost; it may raise ConfigurationError. Specs are
+    read here, images by the `staff`.
     """
-    found = []
+    found: list[Facts] = []
+    orders: dict[int, Order] = {}
     for one in inputs:
         if isinstance(one, Problem):
-            facts = Facts(one.place.artifacts[0], error=one.message, problems=[one])
-        else:
-            facts = Facts(one.paths[0], one.kind, files=[] if files else None, binaries=[] if binaries else None)
-            for subject in _read(one, labels_of):
-                _note(facts, subject)
-            if not facts.is_whole and facts.problems:
-                facts.error = facts.error or facts.problems[0].message
-        found.append(facts)
-    return found
+            found.append(_unread(one, one.place.artifacts[0]))
+            continue
+        try:
+            policy = policy_of(one.paths[0])
+        except ConfigurationError as error:
+            found.append(_unread(Problem(Place((error.path,)), error.message, "unusable"), one.paths[0], one.kind))
+            continue
+        work = partial(_facts, one, policy, files, binaries)
+        if one.kind == "image":
+            orders[len(found)] = Order(one, policy.limits, work)
+        found.append(Facts(one.paths[0], one.kind) if one.kind == "image" else Facts(*work(None)))
+    for number, values in zip(orders, results(list(orders.values()), staff or Staff()), strict=True):
+        path = found[number].path
+        found[number] = _unread(values, path) if isinstance(values, Problem) else Facts(*values)
+    return _without_strays(found, {number: order.image for number, order in orders.items()})
 
 
-def _read(one: Input, labels_of: Callable[[str], LabelFinder]) -> Iterator[Subject | Problem]:
-    try:
-        yield from read(one, labels_of(one.paths[0]))
-    except ConfigurationError as error:
-        yield Problem(Place((error.path,)), error.message, "unusable")
+def _without_strays(found: list[Facts], images: Mapping[int, Input]) -> list[Facts]:
+    """All but what was found in a folder and is no image; a folder in which there is nothing else says so."""
+    strays = {number for number, one in images.items() if is_stray(one, found[number].problems)}
+    used = {one.folder for number, one in images.items() if number not in strays}
+    empty = dict.fromkeys(images[number].folder or "" for number in sorted(strays))
+    told = [
+        _unread(one, one.place.artifacts[0]) for one in nothing_in(folder for folder in empty if folder not in used)
+    ]
+    return [*(one for number, one in enumerate(found) if number not in strays), *told]
 
 
-def _note(facts: Facts, subject: object) -> None:
+def _unread(problem: Problem, path: str, kind: str = "") -> Facts:
+    return Facts(path, kind, error=problem.message, problems=[problem])
+
+
+def _facts(one: Input, policy: Policy, files: bool, binaries: bool, slot: Slot | None) -> tuple[Any, ...]:  # noqa: FBT001 - partial
+    """The values of Facts, which `transfer` can carry."""
+    facts = Facts(one.paths[0], one.kind, files=[] if files else None, binaries=[] if binaries else None)
+    for subject in read(one, policy.labels, policy.limits, slot.watch if slot else None):
+        if slot and isinstance(subject, File):
+            slot.reach(subject.place)
+        _note(facts, subject, policy.limits.body)
+    if not facts.is_whole and facts.problems:
+        facts.error = facts.error or facts.problems[0].message
+    return tuple(getattr(facts, one.name) for one in fields(facts))
+
+
+def _note(facts: Facts, subject: object, limit: int) -> None:
     match subject:
         case Problem():
             facts.problems.append(subject)
@@ -84,17 +130,17 @@ def _note(facts: Facts, subject: object) -> None:
         case Kernel():
             facts.kernels.append(subject)
         case KernelCommandLine():
-            facts.command_lines.append(subject.text)
+            facts.command_lines.append(subject)
         case File() if facts.files is not None:
-            facts.files.append(_file(subject))
+            facts.files.append(_file(subject, limit))
         case Binary() if facts.binaries is not None:
             facts.binaries.append(_binary(subject))
         case System():
             facts.kind, facts.is_linuxkit, facts.format = subject.kind, subject.is_linuxkit, subject.format
-            facts.is_whole = True
+            facts.layers, facts.is_whole = subject.layers, True
 
 
-def _file(file: File) -> dict[str, Any]:
+def _file(file: File, limit: int) -> dict[str, Any]:
     return {
         "path": file.path,
         "type": file.kind,
@@ -103,16 +149,16 @@ def _file(file: File) -> dict[str, Any]:
         "gid": file.gid,
         "size": file.size,
         "target": file.target,
-        "sha256": _sum(file) if file.kind == "file" else None,
+        "sha256": _sum(file, limit) if file.kind == "file" else None,
         "xattrs": {name: value.hex() for name, value in sorted(file.xattrs.items())},
     }
 
 
-def _sum(file: File) -> str | None:
+def _sum(file: File, limit: int) -> str | None:
     """The SHA-256 of the whole content; None where that is not there, or too large a layer to be read twice."""
     total, length = sha256(), 0
-    if file.read and file.size <= _BODY:
-        data = file.read(_BODY)
+    if file.read and file.size <= limit:
+        data = file.read(limit)
         total.update(data)
         length = len(data)
     elif file.pieces:
@@ -145,14 +191,27 @@ def _object(facts: Facts) -> dict[str, Any]:
         "format": facts.format,
         "containers": [_container(container) for container in facts.containers],
         "kernel": kernel and _kernel(kernel),
-        "cmdline": facts.command_lines,
+        "cmdline": [one.text for one in facts.command_lines],
         "problems": [{"place": str(problem.place), "message": problem.message} for problem in facts.problems],
     }
+    if facts.layers:
+        document["layers"] = [_layer(layer) for layer in facts.layers]
     if facts.files is not None:
         document["files"] = facts.files
     if facts.binaries is not None:
         document["binaries"] = facts.binaries
     return document
+
+
+def _layer(layer: PeeledLayer) -> dict[str, Any]:
+    return {
+        "place": str(layer.place),
+        "format": layer.format,
+        "depth": layer.depth,
+        "offset": layer.offset if layer.offset >= 0 else None,
+        "size": layer.size if layer.size >= 0 else None,
+        "entries": layer.entries,
+    }
 
 
 def _container(container: Container) -> dict[str, Any]:
@@ -187,11 +246,7 @@ def _tree(facts: Facts) -> list[str]:
     lines = [f"{facts.path}  ({facts.kind or 'unusable'}{mark})"]
     branches = [f"error: {facts.error}"] if facts.error else []
     branches += [f"format: {facts.format}"] if facts.format else []
-    for kernel in facts.kernels:
-        branches.append(
-            f"kernel: {kernel.version} {kernel.arch} ({kernel.format}; configuration: {kernel.config_source})"
-        )
-    branches += [f"command line: {text}" for text in facts.command_lines]
+    branches += _layers(facts)
     for container in facts.containers:
         branches += _branch(container)
     for file in facts.files or ():
@@ -202,6 +257,38 @@ def _tree(facts: Facts) -> list[str]:
         )
         branches.append(f"binary {binary['path']}: {verdicts}")
     return lines + [f"  {branch}" for branch in branches]
+
+
+def _layers(facts: Facts) -> list[str]:
+    """The layers, one in another, and in each the kernels and command lines that lie in it."""
+    held: dict[tuple[str, ...], list[str]] = {}
+    for kernel in facts.kernels:
+        told = f"kernel: {kernel.version} {kernel.arch} ({kernel.format}; configuration: {kernel.config_source})"
+        held.setdefault(kernel.place.artifacts, []).append(told)
+    for one in facts.command_lines:
+        held.setdefault(one.place.artifacts, []).append(f"command line: {one.text}")
+    last = {layer.place.artifacts: number for number, layer in enumerate(facts.layers)}
+    lines: list[str] = []
+    above: list[tuple[str, ...]] = []
+    for number, layer in enumerate(facts.layers):
+        place, indent = layer.place.artifacts, "  " * (layer.depth - 1)
+        del above[layer.depth - 1 :]
+        label = " / ".join(place[len(above[-1]) if above else place[0] == facts.path :])
+        above.append(place)
+        lines.append(f"{indent}{label}{': ' if label else ''}{layer.format}{_measures(layer)}")
+        for inner in [one for one in held if last[place] == number and place in {one, one[:-1]}]:
+            mark = "" if inner == place else f"  [{inner[-1]}]"
+            lines += [f"{indent}  {text}{mark}" for text in held.pop(inner)]
+    beside = [f"{text}  [{' / '.join(place)}]" for place, texts in held.items() for text in texts]
+    return [*lines, *(beside if facts.layers else [text for texts in held.values() for text in texts])]
+
+
+def _measures(layer: PeeledLayer) -> str:
+    """Where it is, and how much it has, in brackets."""
+    told = [f"at byte {layer.offset}"] if layer.offset > 0 else []
+    told += [amount(layer.size)] if layer.size >= 0 else []
+    told += [f"{layer.entries} entries"] if layer.entries else []
+    return f" ({', '.join(told)})" if told else ""
 
 
 def _branch(container: Container) -> list[str]:

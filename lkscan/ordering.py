@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from .terminal import UsageError
 
+_MOST_JOBS = 1024
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
 
-    from .config.policies import Policies
+    from .config.policies import Policies, Policy
+    from .desks import Staff
     from .rules.engine import Rule
-    from .scanner.labels import LabelFinder
+    from .scanner.source import Limits
     from .scanner.subjects import Problem
 
 
@@ -29,6 +32,94 @@ def add_labels(parser: argparse.ArgumentParser) -> None:
     """The options that say where images' labels are looked for."""
     parser.add_argument("--packages", metavar="DIR", help="LinuxKit packages whose build.yml gives image defaults")
     parser.add_argument("--cache", metavar="DIR", help="LinuxKit cache or OCI layout to read image labels from")
+
+
+def add_reading(parser: argparse.ArgumentParser) -> None:
+    """The options that say how images are read: by how many processes, and what they may cost."""
+    add = parser.add_argument
+    add("--images", action="store_true", help="of directories, also take the images, not only where there is no spec")
+    add("--jobs", metavar="N", type=_jobs, help="read so many images at a time (default: as many as there are CPUs)")
+    add_limits(parser)
+
+
+def add_limits(parser: argparse.ArgumentParser) -> None:
+    """The options that say what reading an image may cost."""
+    add = parser.add_argument
+    add("--max-file", metavar="SIZE", type=_size, help="files of an image above this are not examined whole (256M)")
+    add(
+        "--limit",
+        metavar="NAME=SIZE",
+        type=_limit,
+        action="append",
+        default=[],
+        help="another limit of what an image may cost, such as total=32G (names: see the README); repeatable",
+    )
+    add("--no-sandbox", action="store_true", help="read images without giving up files, network and programs first")
+
+
+def _jobs(text: str) -> int:
+    value = int(text)
+    if not 1 <= value <= _MOST_JOBS:
+        raise ValueError
+    return value
+
+
+def _size(text: str) -> int:
+    from argparse import ArgumentTypeError
+
+    from .limits import LimitsError, size
+
+    try:
+        return size(text)
+    except LimitsError as error:
+        raise ArgumentTypeError(str(error)) from None
+
+
+def _limit(text: str) -> tuple[str, int]:
+    from argparse import ArgumentTypeError
+
+    from .limits import LimitsError, limit
+
+    try:
+        return limit(text)
+    except LimitsError as error:
+        raise ArgumentTypeError(str(error)) from None
+
+
+def staff(order: argparse.Namespace) -> Staff:
+    """Who reads the images, behind `add_reading`; in this process where there is no way to make another."""
+    import os
+    import sys
+
+    from .desks import Staff
+    from .terminal import complain
+
+    if not hasattr(os, "fork"):
+        return Staff()
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    bar = None
+    if sys.stderr.isatty():
+        from .progress import Bar
+
+        bar = Bar(sys.stderr) if Bar.is_seen() else None
+    return Staff(getattr(order, "jobs", None) or cpus, not order.no_sandbox, bar, complain)
+
+
+def limits_of(order: argparse.Namespace, path: str) -> Limits:
+    """What reading an image may cost, behind `add_limits` and `add_configuration`. Raises UsageError."""
+    from .config.files import ConfigurationError
+    from .config.policies import Overrides, Policies
+
+    try:
+        known = Policies(Overrides(limits=_limits(order)), config=order.config, search=not order.no_config)
+        return known(path).limits
+    except ConfigurationError as error:
+        raise UsageError(str(error)) from None
+
+
+def _limits(order: argparse.Namespace) -> dict[str, int]:
+    """The limits that the command line sets; the last word on each counts."""
+    return dict([*([("body", order.max_file)] if order.max_file else []), *order.limit])
 
 
 def add_judgement(parser: argparse.ArgumentParser) -> None:
@@ -73,6 +164,7 @@ def policies(order: argparse.Namespace) -> Policies:
         order.cache,
         require_reason=order.require_reason or None,
         heed=not order.no_ignores,
+        limits=_limits(order) if hasattr(order, "limit") else {},
     )
     return Policies(overrides, config=order.config, search=not order.no_config, scanned=getattr(order, "paths", ()))
 
@@ -108,14 +200,12 @@ def _listed(text: str | None) -> tuple[str, ...] | None:
     return None if text is None else tuple(filter(None, map(str.strip, text.split(","))))
 
 
-def labels(order: argparse.Namespace) -> Callable[[str], LabelFinder]:
-    """What finds images' labels for an input of a path, behind `add_inputs` and `add_configuration`.
+def facts(order: argparse.Namespace) -> Callable[[str], Policy]:
+    """How an input of a path is to be read, where nothing is judged, behind `add_inputs` and `add_configuration`.
 
     Raises UsageError, as does what it gives, when a folder that was named is of no use.
     """
     from .config.policies import Overrides, Policies
 
-    found = Policies(
-        Overrides(packages=order.packages, cache=order.cache), config=order.config, search=not order.no_config
-    )
-    return lambda path: found(path).labels
+    overrides = Overrides(packages=order.packages, cache=order.cache, limits=_limits(order))
+    return Policies(overrides, config=order.config, search=not order.no_config)

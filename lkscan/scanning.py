@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from .config.files import ConfigurationError
 from .config.policies import Policies, Policy
-from .digests import Digests
+from .desks import Desk, Staff
 from .inputs import Input, gather
 from .rules.catalogue import RULES
-from .rules.engine import Engine, Outcome
+from .rules.engine import Outcome
 from .rules.funnel import Funnel, Options, Result, accept, choose, hygiene
-from .scanner import spec
 from .scanner.labels import LabelFinder
-from .scanner.source import Limits
-from .scanner.subjects import ImageReference, Place, Problem, Subject
+from .scanner.subjects import Place, Problem
 
 TYPE_CHECKING = False  # a baseline's modules are imported where there is one: start-up is a feature
 if TYPE_CHECKING:
@@ -64,13 +62,19 @@ def scan_inputs(
 
 
 def scan_judged(
-    inputs: Iterable[Input | Problem], policy_of: Callable[[str], Policy], baseline: Baseline | None = None
+    inputs: Iterable[Input | Problem],
+    policy_of: Callable[[str], Policy],
+    baseline: Baseline | None = None,
+    staff: Staff | None = None,
 ) -> Result:
     """Scan what `inputs.gather` found, each input by the policy of its (first) path, and leave out what is known.
 
-    An input whose configuration cannot be used is not scanned, and that is a problem of the result.
+    Specs are read here, images by the `staff`. An input whose configuration cannot be used is not scanned, and that is
+    a problem of the result.
     """
-    desks: dict[int, _Desk] = {}
+    desks: dict[int, Desk] = {}
+    images: list[tuple[Input, Policy]] = []
+    policies: dict[int, Policy] = {}
     problems: list[Problem] = []
     order: list[str] = []
     judged: list[str] = []
@@ -85,13 +89,23 @@ def scan_judged(
         except ConfigurationError as error:
             problems.append(Problem(Place((error.path,)), error.message, "unusable"))
             continue
-        if id(policy) not in desks:
-            desks[id(policy)] = _Desk(policy)
-        desks[id(policy)].take(one)
         judged += one.paths
+        policies[id(policy)] = policy
+        if one.kind == "image":
+            images.append((one, policy))
+            continue
+        if id(policy) not in desks:
+            desks[id(policy)] = Desk(policy)
+        desks[id(policy)].take(one)
     parts = [desk.result() for desk in desks.values()]
+    if images:
+        from .imaging import judge
+
+        found, failures = judge(images, staff or Staff())
+        parts += found
+        problems += failures
     unread = {one.place.artifacts[0] for one in (*problems, *(one for part in parts for one in part.problems))}
-    registers = {id(one.policy.entries): one.policy for one in reversed(desks.values())}
+    registers = {id(one.entries): one for one in reversed(policies.values())}
     for policy in reversed(registers.values()):
         if policy.entries:
             parts.append(_hygiene(policy, policy.entries, unread))
@@ -111,48 +125,3 @@ def _hygiene(policy: Policy, entries: Entries, unread: Iterable[str]) -> Result:
     for finding in hygiene(entries.outcomes(policy.rules, unread), policy.rules, counts):
         funnel.add(finding)
     return funnel.result(counts)
-
-
-class _Desk:
-    """Where the inputs of one policy are judged."""
-
-    def __init__(self, policy: Policy) -> None:
-        self.policy = policy
-        self._engine = Engine(policy.rules)
-        self._digests = Digests(policy.labels)
-        self._funnel = Funnel(policy.rules, policy.options, policy.known, policy.entries)
-
-    def take(self, one: Input) -> None:
-        """Read and judge an input."""
-        funnel, engine, entries = self._funnel, self._engine, self.policy.entries
-        if entries:
-            for path in one.paths:
-                entries.meet(path)
-        for found in read(one, self.policy.labels):
-            subject = self._digests.add(found) if isinstance(found, ImageReference) else found
-            funnel.meet(subject)
-            if not isinstance(subject, Problem):
-                for finding in engine.judge(subject):
-                    funnel.add(finding)
-        funnel.close()
-
-    def result(self) -> Result:
-        """What came of all of them."""
-        policy, engine = self.policy, self._engine
-        for problem in (*policy.problems, *policy.labels.unread, *self._digests.problems, *engine.broken):
-            self._funnel.meet(problem)
-        return self._funnel.result(self._engine.tally)
-
-
-def read(one: Input, labels: LabelFinder) -> Iterator[Subject | Problem]:
-    """The subjects of one input, as they are met."""
-    if one.kind == "spec":
-        return spec.read(one.documents, labels)
-    from .scanner import image
-
-    found = image.read(one.paths, Limits())
-    if one.boot is None:
-        return found
-    from .kernels import alone
-
-    return alone(found, one.boot)

@@ -53,6 +53,15 @@ class Entries:
             self._fitting[path] = fitting
         return self._fitting[path]
 
+    @property
+    def used(self) -> list[tuple[int, str]]:
+        """The patterns that silenced something, each with the number of its entry."""
+        return sorted(self._used)
+
+    def note(self, used: Iterable[tuple[int, str]]) -> None:
+        """Take over what was used elsewhere."""
+        self._used.update(used)
+
     def reason(self, finding: Finding, container: str) -> str | None:
         """The reason that the last of the fitting entries gives for silencing a finding; None: it is to be shown.
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 
 from . import bootconf, built, elf, hardening, kconfig, kernel, layout, module, sysctl
 from .compression import expand, identify
-from .peel import Peeler, inside
-from .source import DamagedError, FileSource, LimitError, Limits
+from .peel import Peeler, inside, recognise
+from .source import DamagedError, FileSource, LimitError, Limits, Watch
 from .stream import Stream, over
 from .subjects import (
     SECTIONS,
@@ -96,14 +96,40 @@ def _role(path: str) -> tuple[tuple[object, ...], int]:
     return (folder, match["name"], version), _ROLES.get(match["role"], 0)
 
 
-def read(paths: tuple[str, ...], limits: Limits | None = None) -> Iterator[Subject | Problem]:
+def looks_like_one(path: str) -> bool:
+    """Whether a file is a regular one and in a format that is read, by its first bytes, or named as a command line.
+
+    What is compressed may turn out to be no image. Raises OSError.
+    """
+    if is_command_line(path):
+        return True
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        return False
+    source = FileSource(path)
+    try:
+        found = recognise(source) if source.size else None
+        return (found is not None and found[0].is_read) or kernel.sniff(source.pread(0, kernel.HEAD))
+    finally:
+        source.close()
+
+
+def is_command_line(path: str) -> bool:
+    """Whether the name is that of a kernel's command line."""
+    return _role(path)[1] == _ROLES["cmdline"]
+
+
+def read(
+    paths: tuple[str, ...], limits: Limits | None = None, watch: Watch | None = None
+) -> Iterator[Subject | Problem]:
     """The subjects of one system, made of all `paths`, as they are met; System comes last.
+
+    `watch` is told how many bytes of the files are read, each time.
 
     Raises nothing: what cannot be read is a Problem. When nothing at all was found, there is no System, and the kind
     of the Problem tells what is damaged (`incomplete`) from what is no image (`unusable`). An earlier File of the same
     place in the same tree counts no more, and what was found on it: `File.replaces` tells.
     """
-    return _Reader(paths, limits or Limits()).subjects()
+    return _Reader(paths, limits or Limits(), watch).subjects()
 
 
 @dataclass(slots=True)
@@ -134,8 +160,9 @@ class _Found:
 class _Reader:
     """Reads one system; every method yields what it found."""
 
-    def __init__(self, paths: tuple[str, ...], limits: Limits) -> None:
+    def __init__(self, paths: tuple[str, ...], limits: Limits, watch: Watch | None) -> None:
         self._paths = paths
+        self._watch = watch
         self._limits = limits
         self._peeler = Peeler(limits)
         self._found = _Found()
@@ -192,7 +219,7 @@ class _Reader:
             if not stat.S_ISREG(os.stat(path).st_mode):
                 yield Problem(place, f"{_kind_of(path)}, not an image: name a regular file", "unusable")
                 return
-            source = FileSource(path)
+            source = FileSource(path, self._watch)
         except (OSError, ValueError) as error:
             missing = isinstance(error, FileNotFoundError | NotADirectoryError)
             reason = getattr(error, "strerror", None) or error
@@ -474,6 +501,7 @@ class _Reader:
             found.files,
             found.binaries,
             found.modules,
+            layers=tuple(self._peeler.layers),
         )
 
 

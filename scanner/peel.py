@@ -26,8 +26,8 @@ from . import (
 )
 from .compression import identify
 from .source import Budget, DamagedError, LimitError, Limits, MemorySource, Source
-from .stream import HEAD, Stream, held, over
-from .subjects import File, Place, Problem
+from .stream import HEAD, Part, Stream, held, over
+from .subjects import File, PeeledLayer, Place, Problem
 from .tree import Entry, Layer, Tree
 
 WINDOW = 1 << 16
@@ -129,6 +129,7 @@ class NotReadError(DamagedError):
 class Peeler:
     """Peels one input. `chains` are the names of the layers met, outermost first, one tuple for each way down.
 
+    `layers` is what is known of each.
     `deferred` are problems that matter only if nothing else told what the layer would have told.
     """
 
@@ -136,6 +137,7 @@ class Peeler:
     budget: Budget = field(init=False)
     chains: dict[tuple[str, ...], None] = field(default_factory=dict)
     deferred: list[Problem] = field(default_factory=list)
+    layers: list[PeeledLayer] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.budget = Budget(self.limits)
@@ -164,7 +166,8 @@ class Peeler:
         """The same of the container images in a folder that is an OCI layout."""
         self.chains["OCI layout",] = None
         items = oci.folder(folder, Tree(place, self.budget))
-        return self._guarded(self._items(items, place, ("OCI layout",), whole=True), place)
+        layer = PeeledLayer(place, "OCI layout", 1)
+        return self._guarded(self._items(items, layer, ("OCI layout",), whole=True), place)
 
     def _guarded(self, items: Iterator[File | Problem], place: Place) -> Iterator[File | Problem]:
         try:
@@ -198,43 +201,58 @@ class Peeler:
     def _open(
         self, found: tuple[Format, str], stream: Stream, place: Place, chain: tuple[str, ...]
     ) -> Iterator[File | Problem]:
-        one, name = found
-        tree = Tree(place, self.budget)
-        if one.open_source:
-            source = held(stream, self.limits)
-            name = one.sniff(source) or name
-            items = one.open_source(source, tree)
-        elif one.open:
-            items = one.open(stream, tree)
-        else:
-            raise NotReadError(f"{name} are not read yet")
+        one = found[0]
+        name, items = self._opened(found, stream, Tree(place, self.budget))
+        start = stream.offset
         chain = (*chain, name)
         self.chains[chain] = None
         self.budget.layer()
         self.budget.spend(WINDOW)
-        yield from self._items(items, place, chain, whole=one.open_source is not None)
+        number = len(self.layers)
+        layer = PeeledLayer(place, name, len(chain), *_where(stream, start))
+        try:
+            yield from self._items(items, layer, chain, whole=one.open_source is not None)
+        finally:
+            if one.open:
+                self.layers[number] = self.layers[number]._replace(size=stream.offset - start)
         if one.open_source and stream.failure:
             raise stream.failure
 
     def _items(
-        self, items: Iterator[Entry], place: Place, chain: tuple[str, ...], *, whole: bool
+        self, items: Iterator[Entry], layer: PeeledLayer, chain: tuple[str, ...], *, whole: bool
     ) -> Iterator[File | Problem]:
         """What a format yields, each layer peeled; `whole` where a file that breaks off doesn't end the whole."""
-        for item in items:
-            if isinstance(item, Problem):
-                yield item
-            elif isinstance(item, Layer):
-                yield from self._layer(item, place, chain)
-            else:
-                file, content = item
-                is_layer = content is not None and self._is_layer(file, content)
-                yield file._replace(pieces=None) if is_layer else file
-                if content is not None and is_layer:
-                    yield from self.peel(content, file.place, chain)
-                elif content is not None and content.failure and whole:
-                    if isinstance(content.failure, LimitError):
-                        raise content.failure
-                    yield Problem(file.place, f"{content.failure}; get a whole copy of the image")
+        number, entries = len(self.layers), 0
+        self.layers.append(layer)
+        try:
+            for item in items:
+                if isinstance(item, Problem):
+                    yield item
+                elif isinstance(item, Layer):
+                    yield from self._layer(item, layer.place, chain)
+                else:
+                    file, content = item
+                    entries += 1
+                    is_layer = content is not None and self._is_layer(file, content)
+                    yield file._replace(pieces=None) if is_layer else file
+                    if content is not None and is_layer:
+                        yield from self.peel(content, file.place, chain)
+                    elif content is not None and content.failure and whole:
+                        if isinstance(content.failure, LimitError):
+                            raise content.failure
+                        yield Problem(file.place, f"{content.failure}; get a whole copy of the image")
+        finally:
+            self.layers[number] = layer._replace(entries=entries)
+
+    def _opened(self, found: tuple[Format, str], stream: Stream, tree: Tree) -> tuple[str, Iterator[Entry]]:
+        """What is inside, and the name of the format once more, as more of the bytes may say more."""
+        one, name = found
+        if one.open_source:
+            source = held(stream, self.limits)
+            return one.sniff(source) or name, one.open_source(source, tree)
+        if one.open:
+            return name, one.open(stream, tree)
+        raise NotReadError(f"{name} are not read yet")
 
     def _layer(self, layer: Layer, place: Place, chain: tuple[str, ...]) -> Iterator[File | Problem]:
         content = layer.content
@@ -257,3 +275,11 @@ class Peeler:
         except DamagedError:
             found = False
         return found or bool(_INITRD.fullmatch(file.path) and identify(content.peek(16)))
+
+
+def _where(stream: Stream, start: int) -> tuple[int, int]:
+    """Where in its container a layer is that starts `start` bytes into a stream, and its size; -1 where unknown."""
+    source = stream.source
+    if source is None:
+        return start, -1
+    return start + source.offset if isinstance(source, Part) else start, source.size

@@ -3,7 +3,7 @@
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from .startup import NamedTuple, Protocol
 
@@ -38,6 +38,10 @@ class Limits(NamedTuple):
     """Bytes a decompressor's window may take."""
     layers: int = 10_000
     """Layers peeled in all: partitions may hold each other, and each one is looked at for every format."""
+    address: int = 4 << 30
+    """Bytes of addresses that the process which reads an image may have, where it has one of its own."""
+    seconds: int = 3600
+    """Seconds of processor time of that process."""
 
 
 STEP = 256
@@ -95,11 +99,19 @@ class Source(Protocol):
         ...
 
 
+Watch = Callable[[int], None]
+"""Is told how many bytes were read, each time."""
+
+
 class FileSource:
     """A regular file, opened once, read with pread (a file that shrinks meanwhile yields short reads, no signal)."""
 
-    def __init__(self, path: str) -> None:
-        """Open `path` without blocking. Raises OSError, also for what is not a regular file."""
+    def __init__(self, path: str, watch: Watch | None = None) -> None:
+        """Open `path` without blocking; `watch` is told how many bytes are read, each time.
+
+        Raises OSError, also for what is not a regular file.
+        """
+        self._watch = watch
         self._descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
         self.status = os.fstat(self._descriptor)
         self.size = self.status.st_size
@@ -112,9 +124,12 @@ class FileSource:
         if not 0 <= offset < self.size or length <= 0:
             return b""
         try:
-            return os.pread(self._descriptor, min(length, self.size - offset), offset)
+            data = os.pread(self._descriptor, min(length, self.size - offset), offset)
         except OSError as error:
             raise DamagedError(f"the file cannot be read at byte {offset}: {error.strerror}") from error
+        if self._watch:
+            self._watch(len(data))
+        return data
 
     def close(self) -> None:
         """Give the descriptor back."""

@@ -162,6 +162,7 @@ class Part:
         self._extents = extents
         self._ends = list(accumulate(length for _, length in extents))
         self.size = self._ends[-1] if self._ends else 0
+        self.offset = extents[0][0] if extents else 0
 
     def pread(self, offset: int, length: int) -> bytes:
         """See Source."""

@@ -499,12 +499,27 @@ class Sysctl(NamedTuple):
     path: str = ""
 
 
+class PeeledLayer(NamedTuple):
+    """A layer of an image, in the order in which they are met: what is of greater `depth` behind it lies in it.
+
+    `place` is the file that it is in, or what that is called (`image.iso / boot/initrd.img`). `offset` and `size` are
+    bytes in the layer that holds it, -1 where a stream does not tell; `entries` is how many a tree has of its own.
+    """
+
+    place: Place
+    format: str
+    depth: int
+    offset: int = -1
+    size: int = -1
+    entries: int = 0
+
+
 class System(NamedTuple):
     """The whole of one input: what rules that need all of it look at; always the last subject of an input.
 
     `kind`: `spec`, `package` or `image`; `is_linuxkit` whether an image bears LinuxKit's marks. `format` names the
     layers that were peeled (`ISO 9660 (Rock Ridge) > gzip > cpio`). `files`, `binaries`: how many were seen. `images`
-    and `volumes` are a spec's.
+    and `volumes` are a spec's, `layers` an image's.
     """
 
     place: Place
@@ -520,6 +535,7 @@ class System(NamedTuple):
     modules: int = 0
     images: tuple[ImageReference, ...] = ()
     volumes: tuple[Volume, ...] = ()
+    layers: tuple[PeeledLayer, ...] = ()
 
 
 Subject = (

@@ -242,12 +242,10 @@ def test_a_damaged_cache_that_nobody_named_is_left_out_and_said(tmp_path, monkey
     assert cli.main(["--cache", str(tmp_path / "none"), str(spec)]) == cli.USAGE
 
 
-def test_inspect_takes_checksums_bit_by_bit_and_none_of_what_breaks_off(tmp_path, monkeypatch, capsys):
-    from lkscan import inspection
-
-    monkeypatch.setattr(inspection, "_BODY", 1000)
+def test_inspect_takes_checksums_bit_by_bit_and_none_of_what_breaks_off(tmp_path, capsys):
     path = write(tmp_path, cpio({"large": bytes(1001), "small": b"1", "cut": bytes(900)})[:-400])
-    assert cli.main(["inspect", "--files", "--format", "json", str(path)]) == cli.INCOMPLETE
+    arguments = ["inspect", "--files", "--format", "json", "--max-file", "1000", str(path)]
+    assert cli.main(arguments) == cli.INCOMPLETE
     captured = capsys.readouterr()
     (document,) = json.loads(captured.out)
     assert {one["path"]: one["sha256"] is None for one in document["files"]} == {

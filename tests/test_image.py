@@ -354,7 +354,7 @@ def test_a_file_without_permission_or_gone_since_is_a_problem(tmp_path, monkeypa
     path = tmp_path / "image"
     path.write_bytes(IMAGES["cpio"])
 
-    def refuse(_path):
+    def refuse(_path, _watch):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(image, "FileSource", refuse)
@@ -367,8 +367,8 @@ def test_a_file_that_vanishes_once_it_was_opened_is_read_all_the_same(tmp_path, 
     path.write_bytes(ELF)
 
     class Vanishing(image.FileSource):
-        def __init__(self, name):
-            super().__init__(name)
+        def __init__(self, name, watch=None):
+            super().__init__(name, watch)
             os.unlink(name)
 
     monkeypatch.setattr(image, "FileSource", Vanishing)

@@ -83,7 +83,7 @@ def test_a_directory_stands_for_its_specs_and_packages(tmp_path: Path) -> None:
 
 
 def test_a_directory_without_specs_is_unusable(tmp_path: Path) -> None:
-    assert seen(tmp_path) == [("unusable", "holds no LinuxKit spec or package; give the path of a file")]
+    assert seen(tmp_path) == [("unusable", "holds no LinuxKit spec, package or image; give the path of a file")]
 
 
 def test_standard_input_is_a_spec(monkeypatch: pytest.MonkeyPatch) -> None:

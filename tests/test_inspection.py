@@ -82,8 +82,8 @@ def test_the_tree_holds_the_same_facts(system, capsys):
     assert main(["inspect", system, "--files", "--binaries"]) == OK
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "lk-kernel  (image, built by LinuxKit)"
-    assert "  kernel: 6.12.1-lab x86_64 (bzImage; configuration: IKCONFIG)" in lines
-    assert "  command line: console=ttyS0 quiet" in lines
+    assert "  kernel: 6.12.1-lab x86_64 (bzImage; configuration: IKCONFIG)  [lk-kernel]" in lines
+    assert "  command line: console=ttyS0 quiet  [lk-cmdline]" in lines
     assert "    capabilities: CAP_CHOWN CAP_NET_ADMIN" in lines
     assert "    shared with the host: network ipc uts user; uid 0" in lines
     assert "    bind /run:/run:rw,rbind" in lines

@@ -8,9 +8,9 @@ from debianlab import unpack
 from outputlab import COMMAND_LINE, Lab, listed, need_tools
 
 from lkscan import inspection
+from lkscan.config.policies import Policies
 from lkscan.inputs import Input
 from lkscan.scanner.image import group
-from lkscan.scanner.labels import LabelFinder
 
 INSIDE = ("rpi3", "raw-bios", "raw-efi", "qcow2-efi", "qcow2-bios", "aws", "gcp", "vhd", "dynamic-vhd", "vmdk")
 """Outputs in which the tree lies in an initrd, as it does in the two kinds with the kernel beside it."""
@@ -45,7 +45,7 @@ def lab(tmp_path_factory) -> Lab:
 def facts(paths: tuple[Path, ...]) -> inspection.Facts:
     """What is inside, hashed; the files that belong together are found as on the command line."""
     (names,) = group([str(path) for path in paths])
-    (found,) = inspection.inspect([Input("image", names)], lambda _: LabelFinder(), files=True)
+    (found,) = inspection.inspect([Input("image", names)], Policies(search=False), files=True)
     assert not found.problems, found.problems
     return found
 
@@ -82,7 +82,7 @@ def test_all_of_the_tree_comes_out_as_it_was_put_in(lab: Lab, output: str) -> No
     if output not in INITRD:
         more = {path for path in got if path.split("/")[0] not in BESIDE} - wanted.keys() - {"."}
         assert more == set()
-    assert found.command_lines == [LINES.get(output, COMMAND_LINE)]
+    assert [one.text for one in found.command_lines] == [LINES.get(output, COMMAND_LINE)]
     assert [kernel.version for kernel in found.kernels] == [kernel_release(lab)]
     for path in paths:
         os.unlink(path)

@@ -7,6 +7,7 @@ COMMANDS = {
     "pin": "give image references the digests of their tags, in place",
     "kernel": "judge a kernel's configuration, with its command line and settings",
     "inspect": "print the facts lkscan sees, without judgement",
+    "extract": "write one file of an image to standard output",
     "rules": "list what is checked",
     "explain": "say what a rule checks, and why",
     "completion": "print a script that completes command lines in bash, zsh or fish",

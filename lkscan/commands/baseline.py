@@ -7,7 +7,7 @@ import os
 
 from .. import baselines
 from ..inputs import gather
-from ..ordering import add_inputs, add_judgement, policies
+from ..ordering import add_inputs, add_judgement, add_reading, policies, staff
 from ..reports.printable import printable
 from ..rules.baseline import Comparison
 from ..scanning import scan_judged
@@ -30,6 +30,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     target.add_argument("--update", metavar="FILE", help="drop from this baseline what is no longer found; add nothing")
     parser.add_argument("--accept-new", action="store_true", help="with --update: add what is new, too")
     add_judgement(parser)
+    add_reading(parser)
 
 
 def run(order: argparse.Namespace) -> int:
@@ -40,7 +41,8 @@ def run(order: argparse.Namespace) -> int:
         raise UsageError(f"{order.output}: is there already; --update drops what is mended, --accept-new adds to it")
     old = None if order.update is None else baselines.read(order.update)
     before = baselines.place((), order.output or "") if old is None else baselines.parse(old, order.update)
-    result = scan_judged(gather(order.paths, merge=order.merge), policies(order), before)
+    inputs = gather(order.paths, merge=order.merge, images=order.images)
+    result = scan_judged(inputs, policies(order), before, staff(order))
     warn(result.problems)
     comparison = result.baseline or Comparison((), (), 0)
     new = [before.entry(finding) for finding in result.findings]

@@ -6,7 +6,7 @@ import argparse
 
 from .. import inspection
 from ..inputs import gather
-from ..ordering import add_configuration, add_inputs, labels
+from ..ordering import add_configuration, add_inputs, add_reading, facts, staff
 from ..terminal import INCOMPLETE, OK, USAGE, warn
 
 
@@ -14,6 +14,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """What the command takes."""
     add_inputs(parser)
     add_configuration(parser)
+    add_reading(parser)
     parser.add_argument("-f", "--format", choices=("text", "json"), default="text")
     parser.add_argument("--files", action="store_true", help="list every file, with its SHA-256")
     parser.add_argument("--binaries", action="store_true", help="list every ELF binary with its hardening")
@@ -21,9 +22,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(order: argparse.Namespace) -> int:
     """Print what was seen in each input."""
-    inputs = gather(order.paths, merge=order.merge)
-    facts = inspection.inspect(inputs, labels(order), files=order.files, binaries=order.binaries)
-    warn([problem for one in facts for problem in one.problems])
-    print(inspection.as_json(facts) if order.format == "json" else inspection.as_text(facts), end="")
-    kinds = {problem.kind for one in facts for problem in one.problems}
+    inputs = gather(order.paths, merge=order.merge, images=order.images)
+    found = inspection.inspect(inputs, facts(order), staff(order), files=order.files, binaries=order.binaries)
+    warn([problem for one in found for problem in one.problems])
+    print(inspection.as_json(found) if order.format == "json" else inspection.as_text(found), end="")
+    kinds = {problem.kind for one in found for problem in one.problems}
     return INCOMPLETE if "incomplete" in kinds else USAGE if kinds else OK

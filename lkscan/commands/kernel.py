@@ -9,17 +9,21 @@ from functools import cache
 
 from .. import __version__
 from ..config.policies import Policy
+from ..desks import Staff, read
 from ..inputs import Boot, Input
-from ..ordering import add_judgement, policies
+from ..ordering import add_judgement, add_limits, policies, staff
 from ..reports import formats
-from ..rules.engine import Profile
 from ..scanner.labels import LabelFinder
 from ..scanner.source import DamagedError
 from ..scanner.startup import Any
-from ..scanner.subjects import Kernel, KernelCommandLine, Place, Problem, Sysctl, System
-from ..scanning import read, scan_judged
+from ..scanner.subjects import Kernel, KernelCommandLine, Place, Problem, Subject, Sysctl, System
+from ..scanning import scan_judged
 from ..terminal import INCOMPLETE, OK, USAGE, UsageError, folder, paints, warn, width
 from .scan import SEVERITIES, status
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..workers import Slot
 
 _FAMILIES = "KCY"
 _LIMIT = 1 << 20
@@ -45,6 +49,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("-f", "--format", choices=tuple(formats.FORMATS), default="text", help="what to print (default: %(default)s)")
     add("--fail-on", choices=SEVERITIES, help="least severity that makes the exit status 1 (default: medium)")
     add_judgement(parser)
+    add_limits(parser)
     add("--color", choices=("auto", "always", "never"), default="auto", help="colour (default: on a terminal)")
     parser.set_defaults(packages=None, cache=None)
 
@@ -61,8 +66,8 @@ def run(order: argparse.Namespace) -> int:
     boot = Boot(order.arch, _command_lines(order.cmdline), tuple(map(_settings, order.sysctl)))
     one = Input("image", tuple(order.paths), boot=boot)
     if order.fragment or order.list:
-        return _facts(one, policy_of(order.paths[0]).options.profile, fragment=order.fragment)
-    result = scan_judged([one], policy_of)
+        return _facts(one, policy_of(order.paths[0]), staff(order), fragment=order.fragment)
+    result = scan_judged([one], policy_of, staff=staff(order))
     warn(result.problems)
     color = order.color == "always" or (order.color == "auto" and paints(sys.stdout))
     text = formats.render(order.format, result, color=color, width=width(), version=__version__, root=folder())
@@ -70,11 +75,17 @@ def run(order: argparse.Namespace) -> int:
     return status(result, policy_of)
 
 
-def _facts(one: Input, profile: Profile, *, fragment: bool) -> int:
+def _facts(one: Input, policy: Policy, who: Staff, *, fragment: bool) -> int:
     """Print the fragment, or the list, of each kernel whose configuration is known."""
     from .. import kernels
+    from ..imaging import Order, results
 
-    subjects: list[Any] = list(read(one, LabelFinder()))
+    def work(slot: Slot | None) -> list[Subject | Problem]:
+        found = read(one, LabelFinder(), policy.limits, slot.watch if slot else None)
+        return [subject for subject in found if isinstance(subject, Problem | System | Kernel)]
+
+    (answer,) = results([Order(one, policy.limits, work)], who)
+    subjects: list[Any] = [answer] if isinstance(answer, Problem) else answer
     problems = [subject for subject in subjects if isinstance(subject, Problem)]
     system = next((subject for subject in subjects if isinstance(subject, System)), None)
     known = [subject for subject in subjects if isinstance(subject, Kernel) and subject.config is not None]
@@ -84,7 +95,10 @@ def _facts(one: Input, profile: Profile, *, fragment: bool) -> int:
     if not known:
         raise UsageError(f"{one.paths[0]}: no kernel configuration was found ({system.kernels[0].config_source})")
     for kernel in known:
-        print(kernels.fragment(kernel, system, profile) if fragment else kernels.listing(kernel, system), end="")
+        print(
+            kernels.fragment(kernel, system, policy.options.profile) if fragment else kernels.listing(kernel, system),
+            end="",
+        )
     return INCOMPLETE if problems else OK
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from .. import __version__
 from ..config.policies import Policies, Policy
 from ..inputs import gather
-from ..ordering import add_inputs, add_judgement, policies
+from ..ordering import add_inputs, add_judgement, add_reading, policies, staff
 from ..reports import formats
 from ..rules.funnel import Result
 from ..scanning import accepted, scan_judged
@@ -37,6 +37,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="least severity that makes the exit status 1 (default: medium)",
     )
     add_judgement(parser)
+    add_reading(parser)
     add("--show-config", action="store_true", help="scan nothing; print the configuration for PATH, and its origins")
     add("--baseline", metavar="FILE", help="count only what is not in this file; `lkscan baseline` records it")
     add("--color", choices=("auto", "always", "never"), default="auto", help="colour (default: on a terminal)")
@@ -53,8 +54,8 @@ def run(order: argparse.Namespace) -> int:
     if order.show_config:
         return _show(policy_of, order.paths)
     targets = {path: _format_of(path) for path in order.output}
-    inputs = gather(order.paths, merge=order.merge, if_linuxkit=order.if_linuxkit)
-    result = scan_judged(inputs, policy_of, accepted(order.baseline))
+    inputs = gather(order.paths, merge=order.merge, if_linuxkit=order.if_linuxkit, images=order.images)
+    result = scan_judged(inputs, policy_of, accepted(order.baseline), staff(order))
     if order.if_linuxkit and not result.systems and not result.problems:
         return OK
     warn(result.problems)

@@ -10,6 +10,7 @@ from ..rules.catalogue import RULES
 from ..rules.engine import Profile, Rule, Severity
 from ..rules.funnel import Options, choose, unknown
 from ..scanner.labels import LabelError, LabelFinder
+from ..scanner.source import Limits
 from ..scanner.startup import Any, NamedTuple
 from ..scanner.subjects import Problem
 from ..terminal import UsageError, complain, folder
@@ -34,6 +35,7 @@ class Overrides(NamedTuple):
     cache: str | None = None
     require_reason: bool | None = None
     heed: bool = True
+    limits: Mapping[str, int] = {}
 
 
 DEFAULTS = Overrides(Profile.REGULAR, (), (), fail_on="medium", require_reason=False)
@@ -44,7 +46,7 @@ class Policy(NamedTuple):
     """How some inputs are judged: by which of the `known` rules, with which options, labels from where.
 
     `fail_on` is the least severity that fails a run, None when nothing does. `entries`: what a configuration silences.
-    `problems` are those of a configuration that can be used all the same.
+    `problems` are those of a configuration that can be used all the same. `limits` are what an image may cost.
     """
 
     rules: tuple[Rule, ...]
@@ -54,6 +56,7 @@ class Policy(NamedTuple):
     fail_on: Severity | None = None
     entries: Entries | None = None
     problems: tuple[Problem, ...] = ()
+    limits: Limits = Limits()
 
 
 class Policies:
@@ -165,8 +168,27 @@ class Policies:
         least = None if fail_on == "never" else Severity[fail_on.upper()]
         entries = self._entries_of(file) if file and file.entries and order.heed else None
         return Policy(
-            choose(known, options), known, options, self._finder_of(file), least, entries, file.problems if file else ()
+            choose(known, options),
+            known,
+            options,
+            self._finder_of(file),
+            least,
+            entries,
+            file.problems if file else (),
+            self._limits(file),
         )
+
+    def _limits(self, file: Settings | None) -> Limits:
+        """What an image may cost. Raises ConfigurationError for a file that was found and raises what protects us."""
+        own = file.limits if file else {}
+        if not own and not self.overrides.limits:
+            return Limits()
+        from ..limits import merged, raised
+
+        if file and file.path != self._config and (names := raised(own)):
+            text = f"'limits.{names[0]}' is raised; only --limit, or a file that --config names, may do that"
+            raise ConfigurationError(file.path, text)
+        return merged(self.overrides.limits, own)
 
     def _entries_of(self, file: Settings) -> Entries:
         """What a file silences: one register for all that it governs."""

@@ -56,6 +56,7 @@ class Settings(NamedTuple):
     parameters: Mapping[str, Mapping[str, Any]] = {}
     per_path: tuple[PerPath, ...] = ()
     entries: tuple[Entry, ...] = ()
+    limits: Mapping[str, int] = {}
 
 
 def settings(path: str, tree: Mapping[str, Any], text: str, rules: Iterable[Rule]) -> Settings:
@@ -79,6 +80,7 @@ def settings(path: str, tree: Mapping[str, Any], text: str, rules: Iterable[Rule
         severities=_severities(table.table("severity"), known),
         parameters=_parameters(table.table("rules"), known),
         per_path=tuple(_per_path(one, known) for one in table.tables("per-path")),
+        limits=_limits(table.table("limits")),
     )
     table.close()
     return found
@@ -191,6 +193,20 @@ def _parameters(table: Table, rules: tuple[Rule, ...]) -> Mapping[str, Mapping[s
         given = {name: values.like(name, default) for name, default in rule.parameters.items()}
         values.close()
         found[rule.id] = {name: value for name, value in given.items() if value is not None}
+    return found
+
+
+def _limits(table: Table) -> Mapping[str, int]:
+    """What images may cost: whole numbers, or texts such as "32G"."""
+    found = {}
+    for key in table:
+        from ..limits import LimitsError, known, size
+
+        try:
+            known(key)
+            found[key] = size(table.quantity(key) or "")
+        except LimitsError as error:
+            raise table.error(key, f"cannot be used: {error}") from None
     return found
 
 

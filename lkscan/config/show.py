@@ -10,6 +10,7 @@ import tomli_w
 
 from ..reports.printable import printable
 from ..rules.engine import Rule
+from ..scanner.source import Limits
 from ..scanner.startup import Any
 from .policies import DEFAULTS, Overrides, Policies, absolute
 from .settings import Settings
@@ -33,6 +34,8 @@ def show(policies: Policies, path: str) -> str:
         tree[key], origins[key] = value, origin
     for origin, rule, values in _parameters(file, policies(path).known):
         tree.setdefault("rules", {})[rule], origins[f"rules.{rule}"] = values, origin
+    for origin, limits in _limits(policies.overrides, file, policies(path).limits):
+        tree["limits"], origins["limits"] = limits, origin
     if file:
         written = {"severity": {rule: str(one) for rule, one in file.severities.items()}}
         written |= {key: file.tree[key] for key in _AS_WRITTEN if key in file.tree}
@@ -80,6 +83,14 @@ def _parameters(file: Settings | None, rules: Iterable[Rule]) -> Iterator[tuple[
         if values:
             origin = f"{file.path}: {', '.join(given)}" if file and given else _DEFAULT
             yield origin, rule.name, values
+
+
+def _limits(order: Overrides, file: Settings | None, held: Limits) -> Iterator[tuple[str, Mapping[str, int]]]:
+    """What images may cost, where somebody has a word on it."""
+    given = [(_ORDER, order.limits), *([(file.path, file.limits)] if file else [])]
+    origin = ", ".join(f"{name}: {', '.join(limits)}" for name, limits in given if limits)
+    if origin:
+        yield origin, held._asdict()
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - as TOML has it

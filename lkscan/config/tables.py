@@ -37,6 +37,13 @@ class Table:
             raise self.error(key, "is missing")
         return value if value is None or isinstance(value, str) else self._refuse(key, "a text", value)
 
+    def quantity(self, key: str) -> str | None:
+        """A whole number, or a text that stands for one, as a text."""
+        value = self._take(key)
+        if value is None or isinstance(value, str) or type(value) is int:
+            return value if value is None else str(value)
+        return self._refuse(key, "a whole number or a text", value)
+
     def line(self, key: str, limit: int) -> str:
         """A text of one line, at most `limit` printable characters, which must be there."""
         value = " ".join((self.text(key, needed=True) or "").split())

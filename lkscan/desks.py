@@ -1,0 +1,96 @@
+"""Desks: where inputs are read and judged, all of one desk by one policy; and who reads those that are images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from .config.policies import Policy
+from .digests import Digests
+from .inputs import Input
+from .rules.engine import Engine
+from .rules.funnel import Funnel, Result
+from .scanner import spec
+from .scanner.labels import LabelFinder
+from .scanner.source import Limits, Watch
+from .scanner.startup import NamedTuple, late
+from .scanner.subjects import ImageReference, Problem, Subject
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .progress import Bar
+
+_LIMIT = late(r"\(limit: (\w+)\)")
+
+
+class Staff(NamedTuple):
+    """Who reads images: processes of their own, so many at a time, shut in unless not `isolated`.
+
+    With no `jobs` this process does it itself. `bar` shows how far they are; `note` is told once what the kernel
+    lacks to shut them in.
+    """
+
+    jobs: int = 0
+    isolated: bool = True
+    bar: Bar | None = None
+    note: Callable[[str], None] | None = None
+
+
+class Desk:
+    """Where the inputs of one policy are judged."""
+
+    def __init__(self, policy: Policy) -> None:
+        self.policy = policy
+        self._engine = Engine(policy.rules)
+        self._digests = Digests(policy.labels)
+        self._funnel = Funnel(policy.rules, policy.options, policy.known, policy.entries)
+
+    def take(self, one: Input, watch: Watch | None = None, reach: Callable[[Subject], None] | None = None) -> None:
+        """Read and judge an input; `watch` is told how many bytes are read, `reach` of each subject, first."""
+        funnel, engine, entries = self._funnel, self._engine, self.policy.entries
+        if entries:
+            for path in one.paths:
+                entries.meet(path)
+        for found in read(one, self.policy.labels, self.policy.limits, watch):
+            subject = self._digests.add(found) if isinstance(found, ImageReference) else found
+            funnel.meet(subject)
+            if not isinstance(subject, Problem):
+                if reach:
+                    reach(subject)
+                for finding in engine.judge(subject):
+                    funnel.add(finding)
+        funnel.close()
+
+    def result(self) -> Result:
+        """What came of all of them."""
+        policy, engine = self.policy, self._engine
+        for problem in (*policy.problems, *policy.labels.unread, *self._digests.problems, *engine.broken):
+            self._funnel.meet(problem)
+        return self._funnel.result(self._engine.tally)
+
+
+def read(
+    one: Input, labels: LabelFinder, limits: Limits | None = None, watch: Watch | None = None
+) -> Iterator[Subject | Problem]:
+    """The subjects of one input, as they are met; `watch` is told how many bytes of an image are read."""
+    if one.kind == "spec":
+        return spec.read(one.documents, labels)
+    from .scanner import image
+
+    found = map(_told, image.read(one.paths, limits or Limits(), watch))
+    if one.boot is None:
+        return found
+    from .kernels import alone
+
+    return alone(found, one.boot)
+
+
+def _told(found: Subject | Problem) -> Subject | Problem:
+    return advised(found) if isinstance(found, Problem) else found
+
+
+def advised(problem: Problem) -> Problem:
+    """The same; where it names a limit, it also says how to raise it."""
+    match = _LIMIT.search(problem.message)
+    if match and match[1] in Limits._fields:
+        return problem._replace(message=f"{problem.message}; --limit {match[1]}=N raises it")
+    return problem

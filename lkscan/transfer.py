@@ -1,0 +1,84 @@
+"""Results between processes, as JSON: whoever took over the process that read an image can send data, and no code.
+
+What only works in the process that made it (the readers of files, the retelling of verdicts) becomes None.
+"""
+
+from __future__ import annotations
+
+import json
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Iterable, Mapping
+from enum import Enum
+
+from .rules import engine, funnel
+from .scanner import subjects
+from .scanner.startup import Any
+
+_RECORDS: dict[str, Any] = {
+    one.__name__: one
+    for module in (subjects, engine, funnel)
+    for one in vars(module).values()
+    if isinstance(one, type) and issubclass(one, tuple) and hasattr(one, "_fields") and one is not engine.Rule
+}
+_WORDS: dict[str, type[Enum]] = {
+    one.__name__: one for one in (engine.Severity, engine.Confidence, engine.Profile, engine.Outcome)
+}
+_PLAIN = frozenset({type(None), bool, int, float, str})
+
+
+class TransferError(Exception):
+    """It is nothing that `dump` wrote."""
+
+
+def dump(value: object) -> bytes:
+    """Anything made of subjects, findings, results and plain values."""
+    return json.dumps(_encoded(value), separators=(",", ":")).encode("ascii")
+
+
+def load(data: bytes | bytearray, rules: Iterable[engine.Rule] = ()) -> Any:  # noqa: ANN401 - what was dumped
+    """What was dumped, with the rules of this process. Raises TransferError."""
+    try:
+        return _decoded(json.loads(data), {rule.id: rule for rule in rules})
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise TransferError(type(error).__name__) from error
+
+
+def _encoded(value: Any) -> Any:  # noqa: ANN401, PLR0911 - of any type, a line for each
+    kind = type(value)
+    if kind in _PLAIN:
+        return value
+    if kind is list:
+        return [_encoded(one) for one in value]
+    if isinstance(value, engine.Rule):
+        return {"rule": value.id}
+    if kind.__name__ in _RECORDS:
+        return {kind.__name__: [_encoded(one) for one in value]}
+    if kind is tuple:
+        return {"tuple": [_encoded(one) for one in value]}
+    if isinstance(value, bytes):
+        return {"bytes": b64encode(value).decode("ascii")}
+    if isinstance(value, Enum):
+        return {"word": [kind.__name__, value.value]}
+    if isinstance(value, Mapping):
+        return {"map": [[_encoded(key), _encoded(one)] for key, one in value.items()]}
+    if isinstance(value, Callable):  # type: ignore[arg-type]  # collections.abc's, at run time
+        return None
+    raise TypeError(kind.__name__)
+
+
+def _decoded(value: Any, rules: Mapping[str, engine.Rule]) -> Any:  # noqa: ANN401, PLR0911 - of any type, a line for each
+    if isinstance(value, list):
+        return [_decoded(one, rules) for one in value]
+    if not isinstance(value, dict):
+        return value
+    ((kind, content),) = value.items()
+    if kind == "rule":
+        return rules[content]
+    if kind == "bytes":
+        return b64decode(content, validate=True)
+    if kind == "word":
+        return _WORDS[content[0]](content[1])
+    parts = [_decoded(one, rules) for one in content]
+    if kind == "tuple":
+        return tuple(parts)
+    return dict(parts) if kind == "map" else _RECORDS[kind](*parts)
