@@ -84,6 +84,7 @@ def _look(path: str, wanted: str, limits: Limits, watch: Watch | None) -> Found:
     """What is there, by a first pass over all of the image."""
     found, number, problem = Found(), 0, ""
     below: list[str] = []
+    same: list[str] = []
     named: list[str] = []
     others: list[str] = []
     name = wanted.replace(" / ", "!").rpartition("!")[2].strip("/")
@@ -99,14 +100,16 @@ def _look(path: str, wanted: str, limits: Limits, watch: Watch | None) -> Found:
         inner = "!".join(file.place.artifacts[1:])
         if found.kind == "dir" and inner.startswith(f"{wanted.replace(' / ', '!')}/") and len(below) < _NAMES:
             below.append(file.path)
-        elif file.path == name or file.path.rpartition("/")[2] == base:
+        elif file.path == name:
+            same.append(inner)
+        elif file.path.rpartition("/")[2] == base:
             named.append(inner)
         elif len(others) < _MANY:
             others.append(inner)
     near = below if found.kind == "dir" else []
     if not found.kind:
-        near = [f"{path}!{one}" for one in (*named, *get_close_matches(wanted, others, _NEAR))]
-    return found._replace(near=tuple(near[: _NAMES if found.kind else _NEAR]), problem=problem)
+        near = [f"{path}!{one}" for one in same or (*named, *get_close_matches(wanted, others, _NEAR))]
+    return found._replace(near=tuple(dict.fromkeys(near))[: _NAMES if found.kind else _NEAR], problem=problem)
 
 
 def _content(path: str, wanted: str, limits: Limits, number: int, watch: Watch | None) -> Iterator[bytes]:

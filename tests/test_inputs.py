@@ -1,5 +1,6 @@
 """Inputs: which paths are specs, which are images, which belong together, and what is said of the rest."""
 
+import gzip
 import os
 import socket
 import sys
@@ -122,3 +123,55 @@ def test_a_path_that_is_not_there_or_cannot_be_read_is_a_problem(
 
 def test_the_other_inputs_are_still_gathered(tmp_path: Path) -> None:
     assert [one[0] for one in seen(tmp_path / "gone", write(tmp_path / "a.yml", SPEC))] == ["unusable", "spec"]
+
+
+def image_folder(folder: Path, *, spec: bool = False) -> None:
+    """Images of several kinds, and what is none."""
+    from imagelab import Item, newc
+
+    tree = newc(Item("etc/passwd", b"x"))
+    (folder / "deep").mkdir()
+    (folder / "a.img").write_bytes(tree)
+    (folder / "deep/lk-initrd.img").write_bytes(gzip.compress(tree))
+    (folder / "deep/lk-cmdline").write_text("quiet")
+    (folder / "other-cmdline").write_text("alone")
+    (folder / "log.gz").write_bytes(gzip.compress(b"text"))
+    (folder / "picture.png").write_bytes(b"\x89PNG" + bytes(100))
+    (folder / ".hidden").mkdir()
+    (folder / ".hidden/b.img").write_bytes(tree)
+    (folder / "link.img").symlink_to("a.img")
+    if spec:
+        (folder / "linuxkit.yml").write_bytes(SPEC)
+
+
+def test_a_directory_without_specs_stands_for_its_images(tmp_path: Path) -> None:
+    image_folder(tmp_path)
+    found = [one.paths for one in gather([str(tmp_path)]) if isinstance(one, Input)]
+    assert [tuple(os.path.relpath(path, tmp_path) for path in paths) for paths in found] == [
+        ("a.img",),
+        ("log.gz",),
+        ("deep/lk-initrd.img", "deep/lk-cmdline"),
+    ]
+
+
+@pytest.mark.parametrize(("images", "count"), [(False, 1), (True, 4)])
+def test_where_there_are_specs_images_have_to_be_asked_for(tmp_path, images, count) -> None:
+    image_folder(tmp_path, spec=True)
+    assert len(list(gather([str(tmp_path)], images=images))) == count
+
+
+@pytest.mark.parametrize("command", ["scan", "inspect"])
+def test_what_only_looked_like_an_image_is_passed_over(tmp_path, monkeypatch, capsys, command) -> None:
+    from lkscan.cli import USAGE, main
+
+    monkeypatch.chdir(tmp_path)
+    image_folder(tmp_path)
+    main([command, ".", "-f", "json"])
+    printed = capsys.readouterr()
+    assert (printed.err, "log.gz" in printed.out, "./a.img" in printed.out) == ("", False, True)
+    (tmp_path / "none").mkdir()
+    (tmp_path / "log.gz").rename(tmp_path / "none/log.gz")
+    assert main([command, "none"]) == USAGE
+    assert (
+        capsys.readouterr().err == "lkscan: none: holds no LinuxKit spec, package or image; give the path of a file\n"
+    )
