@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from ..scanner.startup import late
 from ..scanner.subjects import Change, Container, File, ImageReference
 from .engine import Confidence, Fix, Profile, Severity, Verdict, fail, not_applicable, rule, undecided
-from .provenance import note, unknown_environment, unread
+from .origins import note, unknown_environment, unread
 
 _ACCOUNTS = late(r"(?:containers/[^/]+/[^/]+/(?:rootfs|lower)/)?etc/(?P<table>passwd|(?:getty\.)?shadow)")
 _ACCOUNTS_LIMIT = 1 << 20

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from ..scanner.subjects import Container, System
 from .engine import Verdict, fail, undecided
 from .fixes import set_true
-from .provenance import doubtful_places, open_question, where
+from .origins import doubtful_places, open_question, where
 
 
 def has_containers(system: System) -> bool:

@@ -10,7 +10,7 @@ from .engine import Confidence, Fix, Location, Profile, Severity, Verdict, fail,
 from .escape import effective, host_path, shares
 from .files import MOUNTED
 from .namespaces import KEYS
-from .provenance import absent, fail_at, is_set, open_question, where
+from .origins import absent, fail_at, is_set, open_question, where
 from .sysctls import applies_settings
 
 _IPC = frozenset(

@@ -6,7 +6,7 @@ from ..scanner.startup import Any
 from ..scanner.subjects import Container
 from .engine import Profile, Severity, Verdict, rule
 from .escape import allowed_devices, device_number, device_type, effective, is_host_root, is_setup, node, nodes, ways
-from .provenance import Key, absent, fail_at, unsettled
+from .origins import Key, absent, fail_at, unsettled
 from .tables import load
 from .users import in_root_group
 

@@ -7,7 +7,7 @@ from functools import cache, lru_cache
 from ..scanner.startup import Any, Literal, NamedTuple, late
 from ..scanner.subjects import Container, Mount
 from .engine import Profile
-from .provenance import Key
+from .origins import Key
 from .tables import load
 
 _NO_DISKS = frozenset({1, 2, 7, 11, 43})

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from ..scanner.startup import Any, NamedTuple
 from ..scanner.subjects import Container
 from .escape import effective, sensitive, shares, sockets, ways
-from .provenance import is_set
+from .origins import is_set
 from .tables import load
 
 UNKNOWN = "UNKNOWN"

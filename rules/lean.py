@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from ..scanner.subjects import SECTIONS, Change, Container, ImageReference, System
 from .engine import Confidence, Fix, Location, Profile, Severity, Verdict, fail, rule
-from .provenance import open_question
+from .origins import open_question
 
 _DEBUG = frozenset({"dbg", "debug", "kasan", "kcov"})
 _LINUXKIT = "docker.io/linuxkit/"

@@ -8,7 +8,7 @@ from ..scanner.subjects import Container, Mount, System
 from .aggregate import aggregated, has_containers, has_services, services
 from .engine import Profile, Severity, Verdict, fail, not_applicable, rule
 from .escape import bind_key, effective, is_host_root, muted, sensitive
-from .provenance import Key, fail_at, unsettled, where
+from .origins import Key, fail_at, unsettled, where
 from .tables import load
 
 _SHARED = frozenset({"shared", "rshared"})

@@ -17,7 +17,7 @@ from .escape import (
     takeover,
 )
 from .fixes import read_only
-from .provenance import fail_at, unsettled, where
+from .origins import fail_at, unsettled, where
 
 
 @rule(

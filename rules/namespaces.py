@@ -7,7 +7,7 @@ from ..scanner.subjects import Container, System
 from .aggregate import aggregated, has_services, services
 from .engine import Profile, Severity, Verdict, not_applicable, rule, undecided
 from .escape import effective, is_host_root, muted, runs_once, shares, ways
-from .provenance import absent, fail_at, open_question, unsettled, where
+from .origins import absent, fail_at, open_question, unsettled, where
 
 KEYS = {"network": "net", "ipc": "ipc", "uts": "uts", "pid": "pid", "user": "userns"}
 """The spec's key for each kind of namespace; `runtime.bindNS` says `user` for the last."""

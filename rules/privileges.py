@@ -8,7 +8,7 @@ from .aggregate import has_containers, is_whole
 from .engine import Location, Profile, Severity, Verdict, fail, rule, undecided
 from .escape import Way, effective, has_all_capabilities, is_setup, muted, shares, ways
 from .namespaces import KEYS
-from .provenance import Key, absent, fail_at, is_set, open_question, unsettled, where
+from .origins import Key, absent, fail_at, is_set, open_question, unsettled, where
 from .spec import is_parsed, violations
 from .tables import load
 

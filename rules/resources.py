@@ -8,7 +8,7 @@ from ..scanner.subjects import Container, System
 from .aggregate import aggregated, has_containers, has_services, left_open, services
 from .engine import Confidence, Profile, Severity, Verdict, rule, undecided
 from .escape import bind_key, cgroup_mount, effective, is_host_root
-from .provenance import Key, absent, fail_at, open_question, where
+from .origins import Key, absent, fail_at, open_question, where
 from .tables import load
 
 _NEVER_KILLED = -999

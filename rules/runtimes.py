@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from ..scanner.startup import Any, late
 from ..scanner.subjects import Container, File
 from .engine import Severity, Verdict, fail, not_applicable, rule, undecided
-from .provenance import note, unread
+from .origins import note, unread
 
 _PROGRAMS = frozenset({"dockerd", "dockerd-entrypoint.sh", "buildkitd"})
 """Programs whose `-H`, `--host` or `--addr` says where they listen. That of `docker` itself says where it calls."""

@@ -13,7 +13,7 @@ from ..scanner.startup import Any, NamedTuple, late
 from ..scanner.subjects import Container, File, KernelCommandLine, Place, Span
 from .access import is_host_key
 from .engine import Confidence, Severity, Verdict, fail, not_applicable, rule, undecided
-from .provenance import note, unknown_environment, unread
+from .origins import note, unknown_environment, unread
 from .tables import load
 
 _HEAD = 4096

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from ..scanner.startup import NamedTuple, late
 from ..scanner.subjects import File
 from .engine import Confidence, Severity, Verdict, fail, rule
-from .provenance import unread
+from .origins import unread
 
 _CONFIGURATION = late(r"(?:containers/[^/]+/[^/]+/(?:rootfs|lower)/)?etc/ssh/sshd_config(?:\.d/[^/]+\.conf)?")
 _LIMIT = 1 << 20

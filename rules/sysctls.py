@@ -7,7 +7,7 @@ from ..scanner.startup import Any, late
 from ..scanner.subjects import Container, File, Mount, Sysctl, System
 from .engine import Confidence, Profile, Severity, Verdict, fail, not_applicable, rule, undecided
 from .escape import bind_key, host_path
-from .provenance import fail_at, note, open_question, unread
+from .origins import fail_at, note, open_question, unread
 from .tables import load
 
 _INTERFACE = late(r"(net\.ipv[46]\.conf)\.(?:[^.]+)\.([a-z_]+)")

@@ -6,7 +6,7 @@ from ..scanner.subjects import Container, System
 from .aggregate import aggregated, has_services, left_open, services
 from .engine import Location, Profile, Severity, Verdict, fail, rule, undecided
 from .escape import is_host_root
-from .provenance import absent, confidence, fail_at, open_question, unsettled, where
+from .origins import absent, confidence, fail_at, open_question, unsettled, where
 
 _EASY = frozenset({"CAP_NET_BIND_SERVICE"})
 """Capabilities that root rarely needs to be root for: to a user of its own they can be given as ambient."""

@@ -13,7 +13,7 @@ from ..scanner.subjects import (
     Spec,
     Sysctl,
 )
-from .provenance import open_question
+from .origins import open_question
 from .tables import load
 
 

@@ -2,7 +2,7 @@ import pytest
 from rulelab import fires, outcomes, spec
 
 from lkscan.rules.engine import Outcome
-from lkscan.rules.packages import build_with_network, fixed_package_tag
+from lkscan.rules.provenance import build_with_network, fixed_package_tag
 
 
 def package(**keys):
