@@ -7,14 +7,15 @@ said. LinuxKit's `kernel+erofs` uses neither these nor compression.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from . import erofs_clusters as clusters
+from . import walk
 from .blocks import ZEROS, Mapped, Run
-from .source import DamagedError, LimitError, Source
-from .stream import Stream, over
-from .tree import KINDS, Entry, Tree, text
+from .source import DamagedError, Source
+from .stream import Stream
+from .tree import NOTHING, Entry, Tree, text
 
 MAGIC = b"\xe2\xe1\xf5\xe0"
 _SUPERBLOCK = 1024
@@ -60,10 +61,8 @@ class Super(NamedTuple):
 
 
 class _Inode(NamedTuple):
-    """An inode; `end` is where it and its attributes end, `at` where it begins, `value` what its last field holds."""
+    """An inode; `end` is where it and its attributes end, `value` what its last field holds."""
 
-    nid: int
-    at: int
     end: int
     layout: int
     mode: int
@@ -86,7 +85,7 @@ def entries(source: Source, tree: Tree) -> Iterator[Entry]:
         yield tree.problem(
             b".", f"the file system has {found.blocks * found.block} bytes, but the image ends at byte {source.size}"
         )
-    yield from _Walk(source, found, tree).all()
+    yield from _Walk(source, found, tree).below(found.root, "EROFS")
 
 
 def _super(source: Source) -> Super:
@@ -101,102 +100,30 @@ def _super(source: Source) -> Super:
     return Super(1 << bits, root, blocks, inodes << bits, xattrs << bits, incompatible)
 
 
-class _Pending(NamedTuple):
-    """A directory still to be read, and the nodes of those that lead to it."""
-
-    path: bytes
-    nid: int
-    above: tuple[int, ...]
-
-
-class _Walk:
-    """The walk through the directories."""
+class _Walk(walk.Walk[_Inode]):
+    """The walk; keys are node ids."""
 
     def __init__(self, source: Source, found: Super, tree: Tree) -> None:
-        self._source = source
+        super().__init__(source, tree)
         self._super = found
-        self._tree = tree
-        self._linked: dict[int, str] = {}
-        self._pending: list[_Pending] = []
 
-    def all(self) -> Iterator[Entry]:
-        """Everything, the root first."""
-        root = self._inode(self._super.root)
-        if KINDS.get(root.mode & 0o170000) != "dir":
-            raise DamagedError("the root of the EROFS is no directory")
-        yield self._tree.entry(b".", root.mode, root.owner, 0, xattrs=self._attributes(root))
-        self._pending = [_Pending(b"", root.nid, ())]
-        while self._pending:
-            here = self._pending.pop()
-            level = len(self._pending)
-            try:
-                for nid, name in self._names(self._inode(here.nid)):
-                    self._tree.budget.entry()
-                    yield from self._item(nid, here.path + name, here)
-            except LimitError:
-                raise
-            except DamagedError as error:
-                yield self._tree.problem(here.path or b".", str(error))
-            self._pending[level:] = reversed(self._pending[level:])
+    def content(self, inode: _Inode) -> tuple[Stream, int]:
+        """See walk.Walk."""
+        return self.over(self._content(inode))
 
-    def _item(self, nid: int, name: bytes, here: _Pending) -> Iterator[Entry]:
-        try:
-            inode = self._inode(nid)
-            xattrs = self._attributes(inode)
-        except LimitError:
-            raise
-        except DamagedError as error:
-            yield self._tree.problem(name, f"{error}; entry skipped")
-            return
-        kind = KINDS.get(inode.mode & 0o170000)
-        if kind == "dir":
-            yield self._tree.entry(name, inode.mode, inode.owner, 0, xattrs=xattrs)
-            if nid == here.nid or nid in here.above:
-                yield self._tree.problem(name, "the directory holds itself; not followed")
-            elif len(here.above) >= self._tree.budget.limits.depth:
-                yield self._tree.problem(name, "the directory is nested too deep (limit: depth); not followed")
-            else:
-                self._pending.append(_Pending(name + b"/", nid, (*here.above, here.nid)))
-        elif nid in self._linked:
-            yield self._tree.entry(name, inode.mode, inode.owner, 0, kind="hardlink", link=self._linked[nid])
-        else:
-            if inode.links > 1 and (path := self._tree.path(name)):
-                self._linked[nid] = path
-            yield from self._leaf(inode, name, kind or "", xattrs)
-
-    def _leaf(self, inode: _Inode, name: bytes, kind: str, xattrs: dict[str, bytes]) -> Iterator[Entry]:
-        if kind not in {"file", "symlink"}:
-            yield self._tree.entry(name, inode.mode, inode.owner, 0, xattrs=xattrs)
-            return
-        try:
-            content = self._content(inode)
-            target = self._read(content, self._tree.budget.limits.path) if kind == "symlink" else b""
-        except LimitError:
-            raise
-        except DamagedError as error:
-            yield self._tree.entry(name, inode.mode, inode.owner, inode.size, xattrs=xattrs)
-            yield self._tree.problem(name, f"the content is not read: {error}")
-            return
-        if kind == "symlink":
-            yield self._tree.entry(name, inode.mode, inode.owner, inode.size, link=text(target), xattrs=xattrs)
-            return
-        stream = over(content, self._tree.budget, "the content of the file") if inode.size else Stream(iter(()))
-        yield self._tree.entry(name, inode.mode, inode.owner, inode.size, stream, xattrs=xattrs)
-        stream.close()
-        end = content.end if isinstance(content, Mapped) else 0
-        if end > self._source.size and not stream.failure:
-            why = f"the content ends at byte {end}, behind the end of the image at byte {self._source.size}"
-            yield self._tree.problem(name, why)
+    def target(self, inode: _Inode) -> bytes:
+        """See walk.Walk."""
+        return self._read(self._content(inode), self.tree.budget.limits.path)
 
     # --- inodes
 
-    def _inode(self, nid: int) -> _Inode:
+    def inode(self, key: int) -> _Inode:
         """An inode by its node id. Raises DamagedError."""
-        at = self._super.inodes + nid * _SLOT
-        raw = self._source.pread(at, 64) if nid < 1 << 48 else b""
+        at = self._super.inodes + key * _SLOT
+        raw = self.source.pread(at, 64) if key < 1 << 48 else b""
         extended = bool(raw[:1] and raw[0] & 1)
         if len(raw) < (64 if extended else 32):
-            raise DamagedError(f"node {nid} is behind the end of the image")
+            raise DamagedError(f"node {key} is behind the end of the image")
         form, count, mode = struct.unpack_from("<HHH", raw)
         if extended:
             size, value, _, uid, gid = struct.unpack_from("<QIIII", raw, 8)
@@ -205,12 +132,12 @@ class _Walk:
             links, size, _, value, _, uid, gid = struct.unpack_from("<HIIIIHH", raw, 6)
         length = 64 if extended else 32
         attributes = _XATTR_HEAD + 4 * (count - 1) if count else 0
-        self._tree.budget.spend(length + attributes)
-        xattrs = self._source.pread(at + length, attributes)
+        self.tree.budget.spend(length + attributes)
+        xattrs = self.source.pread(at + length, attributes)
         if len(xattrs) < attributes:
-            raise DamagedError(f"the attributes of node {nid} are behind the end of the image")
+            raise DamagedError(f"the attributes of node {key} are behind the end of the image")
         end = at + length + attributes
-        return _Inode(nid, at, end, form >> 1 & 7, mode, (uid, gid), links, size, value, xattrs)
+        return _Inode(end, form >> 1 & 7, mode, (uid, gid), links, size, value, xattrs)
 
     # --- content
 
@@ -222,14 +149,14 @@ class _Walk:
             if inode.layout == _INLINE:
                 whole = inode.size - inode.size % block
                 runs = [Run(0, whole, inode.value * block), Run(whole, inode.size - whole, inode.end)]
-            return Mapped(self._source, inode.size, runs)
+            return Mapped(self.source, inode.size, runs)
         if inode.layout == _CHUNKS:
-            return Mapped(self._source, inode.size, self._chunks(inode))
+            return Mapped(self.source, inode.size, self._chunks(inode))
         if inode.layout in {_FULL, _COMPACT} and not self._super.incompatible & _PADDED:
             raise DamagedError("it is compressed in the way of Linux 5.2 and before, which is not read")
         if inode.layout in {_FULL, _COMPACT}:
             compact = inode.layout == _COMPACT
-            return clusters.content(self._source, inode.end, inode.size, block, self._tree.budget, compact=compact)
+            return clusters.content(self.source, inode.end, inode.size, block, self.tree.budget, compact=compact)
         raise DamagedError(f"its layout is one that nobody knows ({inode.layout})")
 
     def _chunks(self, inode: _Inode) -> Iterator[Run]:
@@ -239,8 +166,8 @@ class _Walk:
         count = -(-inode.size // chunk)
         if count > _CHUNKS_LIMIT:
             raise DamagedError(f"a file of {count} chunks, more than {_CHUNKS_LIMIT}")
-        self._tree.budget.steps(count)
-        data = self._source.pread(inode.end + -inode.end % width, count * width)
+        self.tree.budget.steps(count)
+        data = self.source.pread(inode.end + -inode.end % width, count * width)
         if len(data) < count * width:
             raise DamagedError("the table of chunks is behind the end of the image")
         for number, (device, at) in enumerate(struct.iter_unpack("<2xHI", data) if width == 8 else _plain(data)):  # noqa: PLR2004 - with a device
@@ -252,7 +179,7 @@ class _Walk:
         """All of something that must be small. Raises DamagedError."""
         if content.size > limit:
             raise DamagedError(f"it has {content.size} bytes, more than {limit}")
-        self._tree.budget.spend(content.size)
+        self.tree.budget.spend(content.size)
         data = content.pread(0, content.size)
         if len(data) < content.size:
             raise DamagedError(f"it breaks off, {content.size - len(data)} bytes too early")
@@ -260,7 +187,7 @@ class _Walk:
 
     # --- directories
 
-    def _names(self, inode: _Inode) -> Iterator[tuple[int, bytes]]:
+    def names(self, inode: _Inode) -> Iterator[tuple[int, bytes]]:
         """Node id and name of each entry of a directory."""
         data = self._read(self._content(inode), _DIRECTORY_BYTES)
         for at in range(0, len(data), self._super.block):
@@ -268,18 +195,19 @@ class _Walk:
 
     # --- extended attributes
 
-    def _attributes(self, inode: _Inode) -> dict[str, bytes]:
+    def attributes(self, inode: _Inode) -> Mapping[str, bytes]:
+        """See walk.Walk."""
         data = inode.xattrs
         if not data:
-            return {}
+            return NOTHING
         shared, found = data[4], dict[str, bytes]()
         for i in range(shared):
             place = data[_XATTR_HEAD + 4 * i :][:4]
             if len(place) < 4:  # noqa: PLR2004 - bytes of a place
                 raise DamagedError("the list of shared attributes breaks off")
             at = self._super.xattrs + 4 * int.from_bytes(place, "little")
-            pair = self._source.pread(at, _PAIR)
-            self._tree.budget.spend(len(pair))
+            pair = self.source.pread(at, _PAIR)
+            self.tree.budget.spend(len(pair))
             name, value, _ = _pair(pair, 0)
             found[name] = value
         at = _XATTR_HEAD + 4 * shared

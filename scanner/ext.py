@@ -8,13 +8,14 @@ metadata_csum are not verified.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
+from . import walk
 from .blocks import ZEROS, Mapped, Run, numbers
-from .source import DamagedError, LimitError, MemorySource, Source
-from .stream import Stream, over
-from .tree import KINDS, Entry, Tree, text
+from .source import DamagedError, MemorySource, Source
+from .stream import Stream
+from .tree import Entry, Tree, text
 
 _SUPERBLOCK = 1024
 _MAGIC = b"\x53\xef"
@@ -146,127 +147,55 @@ def entries(source: Source, tree: Tree) -> Iterator[Entry]:
         yield tree.problem(
             b".", f"the file system has {found.blocks * found.block} bytes, but the image ends at byte {source.size}"
         )
-    yield from _Walk(source, found, tree).all()
+    yield from _Walk(source, found, tree).below(_ROOT, "file system")
 
 
-class _Pending(NamedTuple):
-    """A directory still to be read, by its inode's number, and the inodes of those that lead to it."""
-
-    path: bytes
-    inode: int
-    above: tuple[int, ...]
-
-
-class _Walk:
-    """The walk through the directories."""
+class _Walk(walk.Walk[_Inode]):
+    """The walk; keys are the numbers of inodes."""
 
     def __init__(self, source: Source, found: Super, tree: Tree) -> None:
-        self._source = source
+        super().__init__(source, tree)
         self._super = found
-        self._tree = tree
-        self._linked: dict[int, str] = {}
-        self._pending: list[_Pending] = []
 
-    def all(self) -> Iterator[Entry]:
-        """Everything, the root first."""
-        root = self._inode(_ROOT)
-        if KINDS.get(root.mode & 0o170000) != "dir":
-            raise DamagedError("the root of the file system is no directory")
-        yield self._tree.entry(b".", root.mode, root.owner, 0, xattrs=self._attributes(root))
-        self._pending = [_Pending(b"", _ROOT, ())]
-        while self._pending:
-            here = self._pending.pop()
-            level = len(self._pending)
-            try:
-                for number, name in self._names(self._inode(here.inode)):
-                    self._tree.budget.entry()
-                    yield from self._item(number, here.path + name, here)
-            except LimitError:
-                raise
-            except DamagedError as error:
-                yield self._tree.problem(here.path or b".", str(error))
-            self._pending[level:] = reversed(self._pending[level:])
+    def attributes(self, inode: _Inode) -> Mapping[str, bytes]:
+        """See walk.Walk."""
+        found = self._attributes(inode)
+        found.pop(_DATA, None)
+        return found
 
-    def _item(self, number: int, name: bytes, here: _Pending) -> Iterator[Entry]:
-        try:
-            inode = self._inode(number)
-            xattrs = self._attributes(inode)
-        except LimitError:
-            raise
-        except DamagedError as error:
-            yield self._tree.problem(name, f"{error}; entry skipped")
-            return
-        kind = KINDS.get(inode.mode & 0o170000)
-        if kind == "dir":
-            yield self._tree.entry(name, inode.mode, inode.owner, 0, xattrs=xattrs)
-            if number == here.inode or number in here.above:
-                yield self._tree.problem(name, "the directory holds itself; not followed")
-            elif len(here.above) >= self._tree.budget.limits.depth:
-                yield self._tree.problem(name, "the directory is nested too deep (limit: depth); not followed")
-            else:
-                self._pending.append(_Pending(name + b"/", number, (*here.above, here.inode)))
-        elif number in self._linked:
-            yield self._tree.entry(name, inode.mode, inode.owner, 0, kind="hardlink", link=self._linked[number])
-        else:
-            if inode.links > 1 and (path := self._tree.path(name)):
-                self._linked[number] = path
-            yield from self._leaf(inode, name, kind or "", xattrs)
+    def content(self, inode: _Inode) -> tuple[Stream, int]:
+        """See walk.Walk."""
+        return self.over(self._content(inode, self._rest(inode)))
 
-    def _leaf(self, inode: _Inode, name: bytes, kind: str, xattrs: dict[str, bytes]) -> Iterator[Entry]:
-        """A file, a link, or what has no content."""
-        if kind not in {"file", "symlink"}:
-            yield self._tree.entry(name, inode.mode, inode.owner, 0, xattrs=xattrs)
-            return
-        try:
-            content = self._content(inode, xattrs)
-            xattrs.pop(_DATA, None)
-            target = self._target(inode, content) if kind == "symlink" else b""
-        except LimitError:
-            raise
-        except DamagedError as error:
-            yield self._tree.entry(name, inode.mode, inode.owner, inode.size, xattrs=xattrs)
-            yield self._tree.problem(name, f"the content is not read: {error}")
-            return
-        if kind == "symlink":
-            yield self._tree.entry(name, inode.mode, inode.owner, inode.size, link=text(target), xattrs=xattrs)
-            return
-        stream = over(content, self._tree.budget, "the content of the file") if inode.size else Stream(iter(()))
-        yield self._tree.entry(name, inode.mode, inode.owner, inode.size, stream, xattrs=xattrs)
-        stream.close()
-        end = content.end if isinstance(content, Mapped) else 0
-        if end > self._source.size:
-            why = f"the content ends at byte {end}, behind the end of the image at byte {self._source.size}"
-            yield self._tree.problem(name, why)
-
-    def _target(self, inode: _Inode, content: Source) -> bytes:
-        """Where a symbolic link leads to. Raises DamagedError."""
-        if not 0 < inode.size <= self._tree.budget.limits.path:
+    def target(self, inode: _Inode) -> bytes:
+        """See walk.Walk."""
+        if not 0 < inode.size <= self.tree.budget.limits.path:
             raise DamagedError(f"a symbolic link of {inode.size} bytes")
-        target = content.pread(0, inode.size)
+        target = self._content(inode, self._rest(inode)).pread(0, inode.size)
         if len(target) < inode.size:
             raise DamagedError("the symbolic link breaks off")
         return target
 
     # --- inodes
 
-    def _inode(self, number: int) -> _Inode:
+    def inode(self, key: int) -> _Inode:
         """An inode by its number. Raises DamagedError."""
         found = self._super
-        if not 0 < number <= found.inodes:
-            raise DamagedError(f"there is no inode {number}")
-        group, index = divmod(number - 1, found.inodes_per_group)
+        if not 0 < key <= found.inodes:
+            raise DamagedError(f"there is no inode {key}")
+        group, index = divmod(key - 1, found.inodes_per_group)
         at = self._table(group) * found.block + index * found.inode
-        raw = self._source.pread(at, found.inode)
+        raw = self.source.pread(at, found.inode)
         if len(raw) < found.inode:
-            raise DamagedError(f"inode {number} is behind the end of the image")
-        self._tree.budget.spend(len(raw))
+            raise DamagedError(f"inode {key} is behind the end of the image")
+        self.tree.budget.spend(len(raw))
         mode, uid, size = struct.unpack_from("<HHI", raw)
         gid, links = struct.unpack_from("<HH", raw, 24)
         flags = int.from_bytes(raw[32:36], "little")
         size |= int.from_bytes(raw[108:112], "little") << 32 if mode & 0o170000 in {0o100000, 0o040000} else 0
         uid |= int.from_bytes(raw[120:122], "little") << 16
         gid |= int.from_bytes(raw[122:124], "little") << 16
-        return _Inode(number, mode, (uid, gid), size, links, flags, raw)
+        return _Inode(key, mode, (uid, gid), size, links, flags, raw)
 
     def _table(self, group: int) -> int:
         """The block where a group's inodes begin."""
@@ -276,7 +205,7 @@ class _Walk:
         if found.incompat & _META_BG and group // per_block >= found.first_meta:
             first = group // per_block * per_block
             block = found.first + first * found.per_group + _has_super(first, sparse=found.sparse)
-        data = self._source.pread(block * found.block + group % per_block * found.descriptor, found.descriptor)
+        data = self.source.pread(block * found.block + group % per_block * found.descriptor, found.descriptor)
         if len(data) < found.descriptor:
             raise DamagedError(f"the descriptor of group {group} is behind the end of the image")
         high = int.from_bytes(data[40:44], "little") << 32 if found.descriptor >= 64 else 0  # noqa: PLR2004 - the wide kind
@@ -284,19 +213,19 @@ class _Walk:
 
     # --- content
 
-    def _content(self, inode: _Inode, xattrs: dict[str, bytes]) -> Mapped | MemorySource:
-        """The bytes of a file, link or directory. Raises DamagedError."""
+    def _content(self, inode: _Inode, rest: bytes = b"") -> Mapped | MemorySource:
+        """The bytes of a file, link or directory; `rest` is what does not fit into its inode. Raises DamagedError."""
         if inode.flags & _ENCRYPTED_FLAG:
             raise DamagedError("it is encrypted")
         if inode.flags & _INLINE_FLAG:
-            inline = inode.map + xattrs.get(_DATA, b"")
+            inline = inode.map + rest
             if len(inline) < inode.size:
                 raise DamagedError(f"inode {inode.number} holds {len(inline)} bytes, not {inode.size}")
             return MemorySource(inline[: inode.size])
         if inode.mode & 0o170000 == 0o120000 and inode.size < 60 and not inode.flags & _EXTENT_FLAG:  # noqa: PLR2004 - the map's room
             return MemorySource(inode.map[: inode.size])
         runs = self._extents(inode) if inode.flags & _EXTENT_FLAG else self._blocks(inode)
-        return Mapped(self._source, inode.size, runs)
+        return Mapped(self.source, inode.size, runs)
 
     def _extents(self, inode: _Inode) -> Iterator[Run]:
         """The runs that a tree of extents tells."""
@@ -308,7 +237,7 @@ class _Walk:
             magic, count, _, level = struct.unpack_from("<HHHH", data)
             if magic != _EXTENT_MAGIC or level >= depth or 12 + count * 12 > len(data):
                 raise DamagedError(f"the extents of inode {inode.number} are damaged")
-            self._tree.budget.steps(count)
+            self.tree.budget.steps(count)
             for at in range(12, 12 + count * 12, 12):
                 if level:
                     low, high = struct.unpack_from("<IH", data, at + 4)
@@ -345,7 +274,7 @@ class _Walk:
         if not number:
             return
         if level:
-            self._tree.budget.steps(per)
+            self.tree.budget.steps(per)
             for inner in numbers(self._block(number), "I", "little"):
                 if position >= wanted:
                     return
@@ -355,21 +284,20 @@ class _Walk:
             yield Run(position * size, size, number * size)
 
     def _block(self, number: int) -> bytes:
-        data = self._source.pread(number * self._super.block, self._super.block)
+        data = self.source.pread(number * self._super.block, self._super.block)
         if len(data) < self._super.block:
             raise DamagedError(f"block {number} is behind the end of the image")
-        self._tree.budget.spend(len(data))
+        self.tree.budget.spend(len(data))
         return data
 
     # --- directories
 
-    def _names(self, inode: _Inode) -> Iterator[tuple[int, bytes]]:
+    def names(self, inode: _Inode) -> Iterator[tuple[int, bytes]]:
         """Inode and name of each entry of a directory; the nodes of its index look like entries without an inode."""
         if inode.size > _DIRECTORY_BYTES:
             raise DamagedError(f"a directory of {inode.size} bytes, more than {_DIRECTORY_BYTES}")
-        attributes = self._attributes(inode, inner=True)
-        content = self._content(inode, attributes)
-        self._tree.budget.spend(4 * content.size)  # its entries are short, and unused ones count nowhere else
+        content = self._content(inode, self._rest(inode))
+        self.tree.budget.spend(4 * content.size)  # its entries are short, and unused ones count nowhere else
         data = content.pread(0, content.size)
         if inode.flags & _INLINE_FLAG:  # the parent's number comes first, and the map ends before the attribute begins
             parts = [data[4:60], data[60:]]
@@ -382,8 +310,13 @@ class _Walk:
 
     # --- extended attributes
 
-    def _attributes(self, inode: _Inode, *, inner: bool = False) -> dict[str, bytes]:
-        """The extended attributes by name; `inner` ones are those that the file system keeps for itself."""
+    def _rest(self, inode: _Inode) -> bytes:
+        """What of inline data does not fit into the inode."""
+        is_long = inode.flags & _INLINE_FLAG and inode.size > len(inode.map)
+        return self._attributes(inode).get(_DATA, b"") if is_long else b""
+
+    def _attributes(self, inode: _Inode) -> dict[str, bytes]:
+        """The extended attributes by name, with the one that the file system keeps for itself."""
         found: dict[str, bytes] = {}
         raw = inode.raw
         start = 128 + int.from_bytes(raw[128:130], "little") if len(raw) > 130 else len(raw)  # noqa: PLR2004 - the extra part
@@ -397,8 +330,6 @@ class _Walk:
             if int.from_bytes(data[:4], "little") != _XATTR_MAGIC:
                 raise DamagedError(f"block {block} holds no extended attributes")
             found.update(self._pairs(data, 32, 0))
-        if not inner and not inode.flags & _INLINE_FLAG:
-            found.pop(_DATA, None)
         return found
 
     def _pairs(self, data: bytes, at: int, base: int) -> Iterator[tuple[str, bytes]]:
@@ -408,9 +339,9 @@ class _Walk:
             name = data[at + 16 : at + 16 + length]
             if size > _XATTR_VALUE:
                 raise DamagedError(f"an extended attribute of {size} bytes")
-            self._tree.budget.spend(size)
+            self.tree.budget.spend(size)
             if inode:
-                value = self._content(self._inode(inode), {}).pread(0, size)
+                value = self._content(self.inode(inode)).pread(0, size)
             else:
                 value = data[base + offset : base + offset + size]
             if len(name) < length or len(value) < size:

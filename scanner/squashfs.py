@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import struct
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
+from . import walk
 from .compression import unpack
-from .source import DamagedError, LimitError, Source
+from .source import DamagedError, Source
 from .stream import Stream
 from .tree import NOTHING, Entry, Tree, text
 
@@ -36,7 +37,7 @@ _FRAGMENTS = 4
 _XATTRS = 1 << 16
 """Bytes of an extended attribute's value."""
 _PREFIXES = {0: "user.", 1: "trusted.", 2: "security."}
-_DIR, _FILE, _SYMLINK = 1, 2, 3
+_FILE, _SYMLINK = 2, 3
 _EXTENDED = 7
 """Added to the kind of an inode that has more to tell."""
 _ELSEWHERE = 0x100
@@ -68,8 +69,6 @@ class _Inode(NamedTuple):
     `fragment` are the number of the fragment that holds its end, and the offset in it.
     """
 
-    reference: int
-    number: int
     kind: int
     mode: int
     owner: tuple[int, int]
@@ -95,7 +94,7 @@ def entries(source: Source, tree: Tree) -> Iterator[Entry]:
     found = _super(source)
     if found.used > source.size:
         yield tree.problem(b".", f"the file system has {found.used} bytes, but the image ends at byte {source.size}")
-    yield from _Walk(source, found, tree).all()
+    yield from _Walk(source, found, tree).below(found.root, "squashfs")
 
 
 def _super(source: Source) -> Super:
@@ -169,88 +168,29 @@ class _Metadata:
         return found
 
 
-class _Pending(NamedTuple):
-    """A directory still to be read, by the reference to its inode, and those that lead to it."""
-
-    path: bytes
-    reference: int
-    above: tuple[int, ...]
-
-
-class _Walk:
-    """The walk through the directories."""
+class _Walk(walk.Walk[_Inode]):
+    """The walk; keys are references, as numbers of inodes are only said to be unique."""
 
     def __init__(self, source: Source, found: Super, tree: Tree) -> None:
-        self._source = source
+        super().__init__(source, tree)
         self._super = found
-        self._tree = tree
         self._metadata = _Metadata(source, found.compression, tree.budget.spend)
         self._fragments: OrderedDict[int, bytes] = OrderedDict()
-        self._linked: dict[int, str] = {}  # by reference: numbers of inodes are only said to be unique
-        self._pending: list[_Pending] = []
 
-    def all(self) -> Iterator[Entry]:
-        """Everything, the root first."""
-        root = self._inode(self._super.root)
-        if root.kind != _DIR:
-            raise DamagedError("the root of the squashfs is no directory")
-        yield self._tree.entry(b".", root.mode, root.owner, 0, xattrs=self._attributes(root))
-        self._pending = [_Pending(b"", self._super.root, ())]
-        while self._pending:
-            here = self._pending.pop()
-            level = len(self._pending)
-            try:
-                for reference, name in self._names(self._inode(here.reference)):
-                    self._tree.budget.entry()
-                    yield from self._item(reference, here.path + name, here)
-            except LimitError:
-                raise
-            except DamagedError as error:
-                yield self._tree.problem(here.path or b".", str(error))
-            self._pending[level:] = reversed(self._pending[level:])
+    def content(self, inode: _Inode) -> tuple[Stream, int]:
+        """See walk.Walk."""
+        return Stream(self._blocks(inode)), inode.start + sum(length & _PLAIN - 1 for length in inode.blocks)
 
-    def _item(self, reference: int, name: bytes, here: _Pending) -> Iterator[Entry]:
-        try:
-            inode = self._inode(reference)
-            xattrs = self._attributes(inode)
-        except LimitError:
-            raise
-        except DamagedError as error:
-            yield self._tree.problem(name, f"{error}; entry skipped")
-            return
-        if inode.kind == _DIR:
-            yield self._tree.entry(name, inode.mode, inode.owner, 0, xattrs=xattrs)
-            if reference == here.reference or reference in here.above:
-                yield self._tree.problem(name, "the directory holds itself; not followed")
-            elif len(here.above) >= self._tree.budget.limits.depth:
-                yield self._tree.problem(name, "the directory is nested too deep (limit: depth); not followed")
-            else:
-                self._pending.append(_Pending(name + b"/", reference, (*here.above, here.reference)))
-        elif reference in self._linked:
-            yield self._tree.entry(name, inode.mode, inode.owner, 0, kind="hardlink", link=self._linked[reference])
-        else:
-            if inode.links > 1 and (path := self._tree.path(name)):
-                self._linked[reference] = path
-            yield from self._leaf(inode, name, xattrs)
-
-    def _leaf(self, inode: _Inode, name: bytes, xattrs: dict[str, bytes]) -> Iterator[Entry]:
-        if inode.kind != _FILE:
-            yield self._tree.entry(name, inode.mode, inode.owner, inode.size, link=text(inode.target), xattrs=xattrs)
-            return
-        content = Stream(self._content(inode))
-        yield self._tree.entry(name, inode.mode, inode.owner, inode.size, content, xattrs=xattrs or NOTHING)
-        content.close()
-        end = inode.start + sum(length & _PLAIN - 1 for length in inode.blocks)
-        if end > self._source.size and not content.failure:
-            why = f"the content ends at byte {end}, behind the end of the image at byte {self._source.size}"
-            yield self._tree.problem(name, why)
+    def target(self, inode: _Inode) -> bytes:
+        """See walk.Walk."""
+        return inode.target
 
     # --- inodes
 
-    def _inode(self, reference: int) -> _Inode:
+    def inode(self, key: int) -> _Inode:
         """The inode that a reference leads to. Raises DamagedError, LimitError."""
-        place = self._super.inode_table + (reference >> 16)
-        head, at, skip = self._metadata.take(place, reference & 0xFFFF, _HEADER.size)
+        place = self._super.inode_table + (key >> 16)
+        head, at, skip = self._metadata.take(place, key & 0xFFFF, _HEADER.size)
         kind, mode, uid, gid, _, number = _HEADER.unpack(head)
         extended = kind > _EXTENDED
         base = kind - _EXTENDED if extended else kind
@@ -258,10 +198,10 @@ class _Walk:
             raise DamagedError(f"inode {number} is of a kind that nobody knows ({kind})")
         body = _BODIES[kind]
         data, at, skip = self._metadata.take(at, skip, body.size)
-        blank = _Inode(reference, number, base, _MODES[base] | mode & 0o7777, (self._id(uid), self._id(gid)))
+        blank = _Inode(base, _MODES[base] | mode & 0o7777, (self._id(uid), self._id(gid)))
         found = _filled(blank, kind, body.unpack(data))
         if base == _SYMLINK:
-            if found.size > self._tree.budget.limits.path:
+            if found.size > self.tree.budget.limits.path:
                 raise DamagedError(f"a symbolic link of {found.size} bytes")
             target, at, skip = self._metadata.take(at, skip, found.size)
             xattr = self._metadata.read(at, skip, 4) if extended else b"\xff" * 4
@@ -274,7 +214,7 @@ class _Walk:
         count = inode.size // block if inode.fragment[0] != _NONE else -(-inode.size // block)
         if count > _BLOCKS:
             raise DamagedError(f"a file of {inode.size} bytes, more than {_BLOCKS} blocks")
-        self._tree.budget.spend(16 * count)  # reading a length takes the time of as many bytes
+        self.tree.budget.spend(16 * count)  # reading a length takes the time of as many bytes
         return inode._replace(blocks=struct.unpack(f"<{count}I", self._metadata.read(at, skip, 4 * count)))
 
     def _id(self, index: int) -> int:
@@ -286,16 +226,16 @@ class _Walk:
     def _indexed(self, table: int, index: int, width: int) -> bytes:
         """An entry of a table whose metadata blocks are found through a list of their places."""
         block, skip = divmod(index * width, _METADATA)
-        place = self._source.pread(table + 8 * block, 8)
+        place = self.source.pread(table + 8 * block, 8)
         if len(place) < 8:  # noqa: PLR2004 - bytes of a place
             raise DamagedError(f"the table at byte {table} is behind the end of the image")
         return self._metadata.read(int.from_bytes(place, "little"), skip, width)
 
     # --- content
 
-    def _content(self, inode: _Inode) -> Iterator[bytes]:
+    def _blocks(self, inode: _Inode) -> Iterator[bytes]:
         """The bytes of a file, block by block."""
-        at, left, spend = inode.start, inode.size, self._tree.budget.spend
+        at, left, spend = inode.start, inode.size, self.tree.budget.spend
         for length in inode.blocks:
             wanted = min(left, self._super.block)
             data = self._data(at, length, wanted) if length else bytes(wanted)
@@ -317,7 +257,7 @@ class _Walk:
         """A block of file data."""
         if length & _PLAIN - 1 > self._super.block:
             raise DamagedError(f"the block at byte {at} has {length & _PLAIN - 1} bytes")
-        raw = self._source.pread(at, length & _PLAIN - 1)
+        raw = self.source.pread(at, length & _PLAIN - 1)
         if len(raw) < length & _PLAIN - 1:
             raise DamagedError(f"the block at byte {at} is behind the end of the image")
         return raw if length & _PLAIN else unpack(self._super.compression, raw, limit, f"the block at byte {at}")
@@ -328,7 +268,7 @@ class _Walk:
             if index >= self._super.fragments:
                 raise DamagedError(f"there is no fragment {index}")
             at, length = struct.unpack("<QI4x", self._indexed(self._super.fragment_table, index, 16))
-            self._tree.budget.spend(self._super.block)
+            self.tree.budget.spend(self._super.block)
             found = self._fragments[index] = self._data(at, length, self._super.block)
             if len(self._fragments) > _FRAGMENTS:
                 self._fragments.popitem(last=False)
@@ -336,14 +276,14 @@ class _Walk:
 
     # --- directories
 
-    def _names(self, inode: _Inode) -> Iterator[tuple[int, bytes]]:
+    def names(self, inode: _Inode) -> Iterator[tuple[int, bytes]]:
         """Reference and name of each entry of a directory."""
         size = inode.size - 3  # a directory's size counts three bytes more than its listing has
         if size > _DIRECTORY_BYTES:
             raise DamagedError(f"a directory of {size} bytes, more than {_DIRECTORY_BYTES}")
         if size <= 0:
             return
-        self._tree.budget.spend(size)
+        self.tree.budget.spend(size)
         data = self._metadata.read(self._super.directory_table + inode.start, inode.fragment[1], size)
         at = 0
         while at < size:
@@ -363,11 +303,12 @@ class _Walk:
 
     # --- extended attributes
 
-    def _attributes(self, inode: _Inode) -> dict[str, bytes]:
+    def attributes(self, inode: _Inode) -> Mapping[str, bytes]:
+        """See walk.Walk."""
         table = self._super.xattr_table
         if inode.xattr == _NONE or table == _NO_TABLE:
-            return {}
-        head = self._source.pread(table, 16)
+            return NOTHING
+        head = self.source.pread(table, 16)
         start, ids = struct.unpack("<QI4x", head) if len(head) == 16 else (0, 0)  # noqa: PLR2004 - its length
         if inode.xattr >= ids:
             raise DamagedError(f"there are no extended attributes {inode.xattr}")
@@ -381,7 +322,7 @@ class _Walk:
             kind, length = struct.unpack("<HH", head)
             name, at, skip = self._metadata.take(at, skip, length)
             value, at, skip = self._value(at, skip)
-            self._tree.budget.spend(length)
+            self.tree.budget.spend(length)
             if kind & _ELSEWHERE:
                 if len(value) != 8:  # noqa: PLR2004 - bytes of a reference
                     raise DamagedError("an extended attribute's reference is damaged")
@@ -396,7 +337,7 @@ class _Walk:
         length = int.from_bytes(head, "little")
         if length > _XATTRS:
             raise DamagedError(f"an extended attribute of {length} bytes")
-        self._tree.budget.spend(length)
+        self.tree.budget.spend(length)
         return self._metadata.take(at, skip, length)
 
 
