@@ -69,13 +69,24 @@ def _why(name: str, ours: Answer | None, reasons: dict[str, str]) -> str:
     return ours.fact if ours and ours.value == "absent" else ""
 
 
-def main() -> int:
+def pairs(folder: Path) -> list[tuple[Path, Path]]:
+    """The configurations of a folder that have verdicts beside them. Raises SystemExit when there are none."""
+    found = [(path, path.with_suffix(".khc.json")) for path in sorted(folder.glob("*.config"))]
+    lone = [path.name for path, verdicts in found if not verdicts.is_file()]
+    if lone or not found:
+        what = f"{lone[0]} has no verdicts beside it" if lone else "no NAME.config is in there"
+        raise SystemExit(f"{folder}: {what}; NAME.khc.json is what the checker prints with -m json")
+    return found
+
+
+def main(arguments: list[str]) -> int:
     """Print all differences of a folder."""
+    if len(arguments) != 1:
+        raise SystemExit((__doc__ or "").strip())
     reasons = tomli.loads(EXPLANATIONS.read_text(encoding="utf-8"))
     bare = 0
-    for path in sorted(Path(sys.argv[1]).glob("*.config")):
-        verdicts = json.loads(path.with_suffix(".khc.json").read_text(encoding="utf-8"))
-        verdicts = [one for one in verdicts if one["type"] == "kconfig"]
+    for path, other in pairs(Path(arguments[0])):
+        verdicts = [one for one in json.loads(other.read_text(encoding="utf-8")) if one["type"] == "kconfig"]
         found = list(compare(kernel(path), verdicts, reasons))
         counts = Counter(one.ours for one in found)
         told = ", ".join(f"{number} {name}" for name, number in sorted(counts.items()))
@@ -88,4 +99,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

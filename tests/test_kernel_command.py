@@ -171,10 +171,54 @@ def test_what_is_given_beside_it_must_be_readable(config, capsys, options):
     assert "cannot be read" in err
 
 
-def test_a_comparison_explains_what_does_not_exist_and_asks_about_the_rest():
+def test_reports_are_written_and_a_baseline_is_heeded_as_by_scan(config, capsys):
+    assert run(capsys, "kernel", config, "-o", "a.json", "-o", "a.sarif")[0] == 1
+    printed = run(capsys, "kernel", config, "-f", "json")[1]
+    assert config.with_name("a.json").read_text(encoding="utf-8") == printed
+    assert json.loads(config.with_name("a.sarif").read_text(encoding="utf-8"))["version"] == "2.1.0"
+    assert run(capsys, "baseline", config, "-o", "known.json")[0] == 0
+    status, out, _ = run(capsys, "kernel", config, "--baseline", "known.json", "-f", "json")
+    document = json.loads(out)
+    assert (status, document["findings"], len(document["baselined"])) == (0, [], len(json.loads(printed)["findings"]))
+
+
+@pytest.mark.parametrize("options", [("-o", "x.pdf"), ("--baseline", "gone"), ("--list", "-o", "x.json")])
+def test_orders_that_make_no_sense_are_refused(config, capsys, options):
+    status, out, err = run(capsys, "kernel", config, *options)
+    assert (status, out, err.count("\n")) == (2, "", 1)
+
+
+def _comparison():
     spec = importlib.util.spec_from_file_location("kernel_options", ROOT / "benchmarks/kernel_options.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    return module
+
+
+def test_a_comparison_of_nothing_says_what_it_wants(tmp_path):
+    module = _comparison()
+    for arguments, text in (([], r"NAME\.khc\.json"), ([str(tmp_path)], r"no NAME\.config is in there")):
+        with pytest.raises(SystemExit, match=text):
+            module.main(arguments)
+    (tmp_path / "x.config").touch()
+    with pytest.raises(SystemExit, match=r"x\.config has no verdicts beside it"):
+        module.main([str(tmp_path)])
+
+
+def test_a_comparison_tells_by_its_status_whether_all_is_explained(tmp_path, capsys):
+    module = _comparison()
+    (tmp_path / "x.config").write_text(HEADING + BODY, encoding="utf-8")
+    row = {"type": "kconfig", "option_name": "CONFIG_MODULE_SIG", "desired_val": "y", "check_result": "FAIL"}
+    verdicts = tmp_path / "x.khc.json"
+    verdicts.write_text(json.dumps([{**row, "check_result_bool": False}]), encoding="utf-8")
+    assert module.main([str(tmp_path)]) == 0
+    verdicts.write_text(json.dumps([{**row, "check_result_bool": True}]), encoding="utf-8")
+    assert module.main([str(tmp_path)]) == 1
+    assert "NOT EXPLAINED" in capsys.readouterr().out
+
+
+def test_a_comparison_explains_what_does_not_exist_and_asks_about_the_rest():
+    module = _comparison()
     text = (HEADING + BODY).encode()
     subject = Kernel(Place(("x",)), "6.12.59", "", "x86_64", "configuration", "", kconfig.parse(text), "x", text)
     rows = [

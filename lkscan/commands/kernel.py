@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from functools import cache
 
-from .. import __version__
 from ..config.policies import Policy
 from ..desks import Staff, read
 from ..inputs import Boot, Input
 from ..ordering import add_judgement, add_limits, policies, staff
-from ..reports import formats
 from ..scanner.labels import LabelFinder
 from ..scanner.source import DamagedError
 from ..scanner.startup import Any
 from ..scanner.subjects import Kernel, KernelCommandLine, Place, Problem, Subject, Sysctl, System
-from ..scanning import scan_judged
-from ..terminal import INCOMPLETE, OK, USAGE, UsageError, folder, paints, warn, width
-from .scan import SEVERITIES, status
+from ..scanning import accepted, scan_judged
+from ..terminal import INCOMPLETE, OK, USAGE, UsageError, warn
+from .scan import add_reporting, reports, tell
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,16 +43,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     what = parser.add_mutually_exclusive_group().add_argument
     what("--fragment", action="store_true", help="print what to change, for the kernel's merge_config.sh")
     what("--list", action="store_true", help="print what became of every option, those in order included")
-    add("-f", "--format", choices=tuple(formats.FORMATS), default="text", help="what to print (default: %(default)s)")
-    add("--fail-on", choices=SEVERITIES, help="least severity that makes the exit status 1 (default: medium)")
+    add_reporting(parser)
     add_judgement(parser)
     add_limits(parser)
-    add("--color", choices=("auto", "always", "never"), default="auto", help="colour (default: on a terminal)")
     parser.set_defaults(packages=None, cache=None)
 
 
 def run(order: argparse.Namespace) -> int:
-    """Judge the kernel and print the report, the list or the fragment."""
+    """Judge the kernel and print and write the reports, or print the list or the fragment."""
     found = policies(order)
 
     @cache
@@ -66,13 +61,11 @@ def run(order: argparse.Namespace) -> int:
     boot = Boot(order.arch, _command_lines(order.cmdline), tuple(map(_settings, order.sysctl)))
     one = Input("image", tuple(order.paths), boot=boot)
     if order.fragment or order.list:
+        if order.output or order.baseline:
+            raise UsageError("--output and --baseline are about reports; --list and --fragment print something else")
         return _facts(one, policy_of(order.paths[0]), staff(order), fragment=order.fragment)
-    result = scan_judged([one], policy_of, staff=staff(order))
-    warn(result.problems)
-    color = order.color == "always" or (order.color == "auto" and paints(sys.stdout))
-    text = formats.render(order.format, result, color=color, width=width(), version=__version__, root=folder())
-    print(text, end="")
-    return status(result, policy_of)
+    targets = reports(order)
+    return tell(scan_judged([one], policy_of, accepted(order.baseline), staff(order)), order, targets, policy_of)
 
 
 def _facts(one: Input, policy: Policy, who: Staff, *, fragment: bool) -> int:

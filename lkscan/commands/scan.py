@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from .. import __version__
 from ..config.policies import Policies, Policy
@@ -22,6 +22,20 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """What the command takes."""
     add_inputs(parser)
     add = parser.add_argument
+    add_reporting(parser)
+    add_judgement(parser)
+    add_reading(parser)
+    add("--show-config", action="store_true", help="scan nothing; print the configuration for PATH, and its origins")
+    add(
+        "--if-linuxkit",
+        action="store_true",
+        help="pass over YAML files that are no LinuxKit spec or package without a word (for hooks)",
+    )
+
+
+def add_reporting(parser: argparse.ArgumentParser) -> None:
+    """The options that say what is told, where, and when it makes the run fail."""
+    add = parser.add_argument
     add("-f", "--format", choices=tuple(formats.FORMATS), default="text", help="what to print (default: %(default)s)")
     add(
         "-o",
@@ -31,21 +45,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         default=[],
         help=f"also write a report; the format follows from the suffix ({' '.join(formats.SUFFIXES)}); repeatable",
     )
-    add(
-        "--fail-on",
-        choices=SEVERITIES,
-        help="least severity that makes the exit status 1 (default: medium)",
-    )
-    add_judgement(parser)
-    add_reading(parser)
-    add("--show-config", action="store_true", help="scan nothing; print the configuration for PATH, and its origins")
+    add("--fail-on", choices=SEVERITIES, help="least severity that makes the exit status 1 (default: medium)")
     add("--baseline", metavar="FILE", help="count only what is not in this file; `lkscan baseline` records it")
     add("--color", choices=("auto", "always", "never"), default="auto", help="colour (default: on a terminal)")
-    add(
-        "--if-linuxkit",
-        action="store_true",
-        help="pass over YAML files that are no LinuxKit spec or package without a word (for hooks)",
-    )
 
 
 def run(order: argparse.Namespace) -> int:
@@ -53,11 +55,23 @@ def run(order: argparse.Namespace) -> int:
     policy_of = policies(order)
     if order.show_config:
         return _show(policy_of, order.paths)
-    targets = {path: _format_of(path) for path in order.output}
+    targets = reports(order)
     inputs = gather(order.paths, merge=order.merge, if_linuxkit=order.if_linuxkit, images=order.images)
     result = scan_judged(inputs, policy_of, accepted(order.baseline), staff(order))
     if order.if_linuxkit and not result.systems and not result.problems:
         return OK
+    return tell(result, order, targets, policy_of)
+
+
+def reports(order: argparse.Namespace) -> dict[str, str]:
+    """The files that reports are to be written to, and the format of each. Raises UsageError."""
+    return {path: _format_of(path) for path in order.output}
+
+
+def tell(
+    result: Result, order: argparse.Namespace, targets: Mapping[str, str], policy_of: Callable[[str], Policy]
+) -> int:
+    """Print the report, write those in `targets`, and give the exit status, behind `add_reporting`."""
     warn(result.problems)
     color = order.color == "always" or (order.color == "auto" and paints(sys.stdout))
 
