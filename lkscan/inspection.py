@@ -191,7 +191,7 @@ def _object(facts: Facts) -> dict[str, Any]:
         "format": facts.format,
         "containers": [_container(container) for container in facts.containers],
         "kernel": kernel and _kernel(kernel),
-        "cmdline": [one.text for one in facts.command_lines],
+        "cmdline": [one.text for one in facts.command_lines if not one.ignored],
         "problems": [{"place": str(problem.place), "message": problem.message} for problem in facts.problems],
     }
     if facts.layers:
@@ -266,7 +266,8 @@ def _layers(facts: Facts) -> list[str]:
         told = f"kernel: {kernel.version} {kernel.arch} ({kernel.format}; configuration: {kernel.config_source})"
         held.setdefault(kernel.place.artifacts, []).append(told)
     for one in facts.command_lines:
-        held.setdefault(one.place.artifacts, []).append(f"command line: {one.text}")
+        how = " (ignored)" if one.ignored else " (built in)" if one.built_in else ""
+        held.setdefault(one.place.artifacts, []).append(f"command line{how}: {one.text}")
     last = {layer.place.artifacts: number for number, layer in enumerate(facts.layers)}
     lines: list[str] = []
     above: list[tuple[str, ...]] = []

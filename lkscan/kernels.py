@@ -8,6 +8,7 @@ from .inputs import Boot
 from .rules.engine import Profile
 from .rules.kernel_options import Answer, Given, answers, label, line, wanted
 from .rules.tables import load
+from .scanner.cmdline import effective
 from .scanner.subjects import Kernel, KernelCommandLine, Problem, Subject, Sysctl, System
 
 _WORDS = {"good": "ok", "bad": "FAIL", "absent": "n/a", "unknown": "undecided"}
@@ -39,18 +40,25 @@ def _whole(system: System, boot: Boot) -> Iterator[Subject | Problem]:
     if not system.kernels:
         yield Problem(system.place, "holds no kernel, and is no configuration of one", "unusable")
         return
-    yield from boot.lines
+    kernels = tuple(_of(one, boot) for one in system.kernels)
+    lines = tuple(effective(kernels, boot.lines)) if boot.lines else system.command_lines
+    yield from lines if boot.lines else ()
     yield from boot.settings
     yield system._replace(
-        kernels=tuple(_of(one, boot) for one in system.kernels),
+        kernels=kernels,
         containers=() if boot.settings else system.containers,
-        command_lines=boot.lines or system.command_lines,
+        command_lines=lines,
         sysctls=boot.settings or system.sysctls,
     )
 
 
 def listing(kernel: Kernel, system: System) -> str:
-    """A line for each option of the table: the verdict, the option and the fact that decides."""
+    """A line for each option of the table: the verdict, the option and the fact that decides.
+
+    Without a configuration, a line for each option that what is written in the kernel suggests.
+    """
+    if kernel.config is None:
+        return "".join(f"{'probably':<10} CONFIG_{option:<38} it holds '{text}'\n" for option, text in kernel.traces)
     found = answers(kernel, given_to(system))
     return "".join(f"{_WORDS[one.value]:<10} CONFIG_{label(one):<38} {one.fact}\n" for one in found)
 

@@ -7,13 +7,14 @@ from ..scanner.startup import Any
 from ..scanner.subjects import Kernel, KernelCommandLine, System
 from .engine import Confidence, Profile, Severity, Verdict, fail, rule, undecided
 from .fixes import without_argument
-from .kernel_options import Given, answer
+from .kernel_options import Given, answer, given
 from .tables import load
 
 
 def _effective(line: KernelCommandLine) -> dict[str, tuple[str, str | None]]:
     """Parameter -> (name as written, value), the last one given: it wins. `-` and `_` are the same in a name."""
-    return {name.replace("-", "_"): (name, value) for name, value in line.arguments}
+    found = {name.replace("-", "_"): (name, value) for name, value in line.arguments}
+    return {name: pair for name, pair in found.items() if name not in line.overridden} if line.overridden else found
 
 
 def _matches(values: str | None, value: str | None) -> bool:
@@ -27,7 +28,7 @@ def _is_template(line: KernelCommandLine) -> bool:
 
 
 def _has_arguments(line: KernelCommandLine) -> bool:
-    return bool(line.text.strip())
+    return not line.ignored and bool(line.text.strip())
 
 
 @rule(
@@ -121,11 +122,11 @@ def missing_hardening_arguments(system: System) -> Iterator[Verdict]:
     if line is None:
         yield undecided(system.kind, lines[0].place, "A template fills in the command line.")
         return
-    given = _effective(line)
+    told = given((one for one in lines if not _is_template(one)), ()).arguments
     missing = {
         argument: row["reason"]
         for argument, row in load("hardening_arguments").items()
-        if _is_worth(row, system.kernels) and not _is_given(row, given)
+        if _is_worth(row, system.kernels) and not _is_given(row, told)
     }
     if missing:
         evidence = [f"{argument}: {reason}" for argument, reason in missing.items()]
@@ -134,9 +135,9 @@ def missing_hardening_arguments(system: System) -> Iterator[Verdict]:
         yield fail(system.kind, line.place, " ".join(missing), evidence=evidence)
 
 
-def _is_given(row: Mapping[str, Any], given: Mapping[str, tuple[str, str | None]]) -> bool:
+def _is_given(row: Mapping[str, Any], told: Mapping[str, str | None]) -> bool:
     name = row["name"].replace("-", "_")
-    return name in given and _matches(row.get("values"), given[name][1])
+    return name in told and _matches(row.get("values"), told[name])
 
 
 def _is_worth(row: Mapping[str, Any], kernels: Iterable[Kernel]) -> bool:

@@ -54,7 +54,7 @@ def without_argument(line: KernelCommandLine, name: str, argument: str) -> Fix |
 
     `name` has `_` for `-`, which are the same to the kernel; `argument` is how it is written.
     """
-    if not line.place.pointer or '"' in line.text:
+    if line.built_in or not line.place.pointer or '"' in line.text:
         return None
     own, dashes, rest = line.text.partition(" -- ")
     parts = re.split(r"(\s+)", own)

@@ -3,7 +3,7 @@
 import os
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 
 from ..scanner.startup import Any, late
 from ..scanner.subjects import ImageReference, Kernel, Place
@@ -54,10 +54,12 @@ def title(kernel: Kernel) -> str:
     return kernel.place.artifacts[-1] if len(kernel.place.artifacts) > 1 else "kernel"
 
 
-def unconfigured(kernel: Kernel) -> Verdict:
-    """What rules about options say of a kernel whose configuration nobody found."""
+def unconfigured(kernel: Kernel, options: Container[str] = ()) -> Verdict:
+    """What rules about `options` say of a kernel whose configuration nobody found."""
     why = f" ({kernel.config_source})" if kernel.config_source else ""
-    return undecided(title(kernel), kernel.place, f"No kernel configuration was found{why}.")
+    traces = [f"CONFIG_{option} ('{text}')" for option, text in kernel.traces if option in options]
+    probably = f" By what is written in it, it probably has {', '.join(traces)}." if traces else ""
+    return undecided(title(kernel), kernel.place, f"No kernel configuration was found{why}.{probably}")
 
 
 def _missing(
@@ -109,7 +111,7 @@ def _found(
 def kernel_without_stack_protector(kernel: Kernel) -> Iterator[Verdict]:
     """The kernel is built without stack canaries, or with them in few functions only."""
     if kernel.config is None:
-        yield unconfigured(kernel)
+        yield unconfigured(kernel, ("STACKPROTECTOR",))
         return
     state = state_of(kernel, kernel.config, "STACKPROTECTOR")
     yield from _missing(kernel, state, "STACKPROTECTOR")
@@ -129,7 +131,7 @@ def kernel_without_stack_protector(kernel: Kernel) -> Iterator[Verdict]:
 def kernel_without_hardened_usercopy(kernel: Kernel) -> Iterator[Verdict]:
     """The kernel copies to and from user space without checking the bounds of the object it copies."""
     if kernel.config is None:
-        yield unconfigured(kernel)
+        yield unconfigured(kernel, ("HARDENED_USERCOPY",))
         return
     state = state_of(kernel, kernel.config, "HARDENED_USERCOPY")
     yield from _missing(kernel, state, "HARDENED_USERCOPY")

@@ -6,7 +6,7 @@ from ..scanner.startup import Any
 from ..scanner.subjects import Kernel, System
 from .engine import Profile, Severity, Verdict, fail, not_applicable, rule, undecided
 from .kernel import title, unconfigured
-from .kernel_options import Answer, Given, answers, given, is_whole, kernels, label, since, wanted
+from .kernel_options import Answer, Given, answers, given, is_whole, kernels, label, since, spellings, wanted
 from .sysctls import is_applied
 from .tables import load
 
@@ -33,7 +33,9 @@ def _judged(system: System, group: str) -> Iterator[Verdict]:
     for kernel in configured:
         yield from _one(kernel, list(answers(kernel, found, group)))
     if not configured:
-        yield unconfigured(system.kernels[-1])
+        rows = load("kernel_options").items()
+        options = {name["name"] for key, row in rows if row.get("group") == group for name in spellings(key, row)}
+        yield unconfigured(system.kernels[-1], options)
 
 
 def _one(kernel: Kernel, told: list[Answer]) -> Iterator[Verdict]:

@@ -41,8 +41,20 @@ class Given(NamedTuple):
 
 
 def given(lines: Iterable[KernelCommandLine], settings: Iterable[tuple[str, str]]) -> Given:
-    """What the command lines and settings give; of two values for one name, the last one."""
-    return Given({name.replace("-", "_"): value for line in lines for name, value in line.arguments}, dict(settings))
+    """What is given at boot in any case: by the settings, and by each of the command lines that there are.
+
+    Of two values for one name, the last one counts. What is built in adds to what boot loaders pass.
+    """
+    heeded = [line for line in lines if not line.ignored]
+    built_in = [pair for line in heeded if line.built_in for pair in _pairs(line)]
+    passed = [_pairs(line) for line in heeded if not line.built_in and line.text.strip()] or [[]]
+    each = [dict([*built_in, *pairs]).items() for pairs in passed]
+    return Given({name: value for name, value in each[0] if all((name, value) in one for one in each)}, dict(settings))
+
+
+def _pairs(line: KernelCommandLine) -> list[tuple[str, str | None]]:
+    named = ((name.replace("-", "_"), value) for name, value in line.arguments)
+    return [(name, value) for name, value in named if name not in line.overridden]
 
 
 def is_whole(kernel: Kernel) -> bool:

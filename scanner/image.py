@@ -9,10 +9,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from . import bootconf, built, elf, hardening, kconfig, kernel, layout, module, sysctl
+from . import bootconf, built, cmdline, elf, hardening, kconfig, kernel, layout, module, sysctl
 from .compression import expand, identify
 from .peel import Peeler, inside, recognise
 from .source import DamagedError, FileSource, LimitError, Limits, Watch
+from .startup import NamedTuple
 from .stream import Stream, over
 from .subjects import (
     SECTIONS,
@@ -47,7 +48,14 @@ _HEAD = 1024
 _CONTAINER = re.compile(r"containers/(onboot|onshutdown|services)/([^/]+)/(config|runtime)\.json")
 _NUMBERED = re.compile(r"(\d{1,9})-(.+)")
 _MODULE = re.compile(r"(?:.*/)?lib/modules/.+\.ko(?:\.gz|\.xz|\.zst)?")
-_KERNEL_CONFIG = re.compile(r"(?:.*/)?(?:boot/config-[^/]+|lib/modules/[^/]+/config|boot/config|kernel[.-]config)")
+_KERNEL_CONFIG = re.compile(
+    r"(?:.*/)?(?:boot/config(?:-[^/]+)?|lib/modules/[^/]+/(?:config|(?:build|source)/\.config)|usr/src/[^/]+/\.config"
+    r"|proc/config\.gz|kernel[.-]config)"
+)
+"""Where distributions, LinuxKit's kernel-dev.tar and running kernels keep the configuration."""
+_CONFIG_MODULE = re.compile(r"(?:.*/)?lib/modules/(?P<release>[^/]+)/kernel/kernel/configs\.ko(?:\.gz|\.xz|\.zst)?")
+"""What CONFIG_IKCONFIG=m makes."""
+_RELEASE = re.compile(r"(?:.*/)?(?:boot/config-|lib/modules/|usr/src/linux-headers-)([^/]+)(?:/.*)?")
 _KERNEL_NAME = re.compile(r"(?:.*/)?(?:[^/]*-)?(?:vmlinu[xz]|bzImage|zImage|Image|kernel)(?:[.-][^/]*)?")
 
 _ROLE = re.compile(
@@ -142,6 +150,14 @@ class _Built:
     runtime: bytes | None = None
 
 
+class _Config(NamedTuple):
+    """A configuration beside a kernel: the releases that it may be of, and where it was found."""
+
+    releases: frozenset[str]
+    source: str
+    text: bytes
+
+
 @dataclass(slots=True)
 class _Found:
     """What System tells in the end."""
@@ -152,7 +168,8 @@ class _Found:
     is_linuxkit: bool = False
     containers: dict[tuple[str, ...], Container] = field(default_factory=dict)
     kernels: list[Kernel] = field(default_factory=list)
-    command_lines: list[KernelCommandLine] = field(default_factory=list)
+    command_lines: dict[tuple[str, ...], list[KernelCommandLine]] = field(default_factory=dict)
+    heeded: tuple[KernelCommandLine, ...] = ()
     sysctls: list[Sysctl] = field(default_factory=list)
     formats: list[str] = field(default_factory=list)
 
@@ -172,7 +189,7 @@ class _Reader:
         self._seen: set[int] = set()
         self._built: dict[tuple[str, ...], _Built] = {}
         self._bare: list[Kernel] = []
-        self._configs: list[tuple[File, bytes]] = []
+        self._configs: list[_Config] = []
 
     def subjects(self) -> Iterator[Subject | Problem]:
         """All subjects; problems wait until something was found, as without anything they mean another thing."""
@@ -206,6 +223,7 @@ class _Reader:
             yield from self._input(path)
         yield from self._unpaired()
         yield from self._join_configs()
+        yield from self._heeded()
         if not (self._found.kernels and self._found.command_lines):
             yield from self._peeler.deferred
 
@@ -360,11 +378,21 @@ class _Reader:
     def _module(self, file: File, data: bytes) -> Iterator[Subject]:
         found = module.read(file, data, self._peeler.budget)
         self._found.modules += 1
+        if match := _CONFIG_MODULE.fullmatch(file.path):
+            text, _ = kernel.configuration(module.expanded(data, self._peeler.budget))
+            self._beside(file, text or b"", {match["release"], found.info.get("vermagic", "").partition(" ")[0]})
         yield found
 
     def _kernel(self, file: File, data: bytes) -> Iterator[Subject | Problem]:
         """A kernel without its configuration waits for one that may come later."""
-        found = kernel.read(data, file.place, self._peeler.budget)
+        try:
+            found = kernel.read(data, file.place, self._peeler.budget)
+        except DamagedError as error:
+            outline = kernel.outline(data, file.place, str(error))
+            if outline is None:
+                raise
+            yield Problem(file.place, f"{error}; it is not examined")
+            found = outline
         built_in, found = found.initramfs, found._replace(initramfs=b"")
         self._keep(len(found.config_text))
         if len(file.place.artifacts) == 1:
@@ -402,10 +430,19 @@ class _Reader:
         yield found
 
     def _kernel_config(self, file: File, data: bytes) -> Iterator[Subject]:
-        kconfig.parse(data)
-        self._keep(len(data))
-        self._configs.append((file, data))
+        compression = identify(data[:16])
+        text = expand(data, compression, kconfig.LIMIT, self._peeler.budget) if compression else data
+        match = _RELEASE.fullmatch(file.path)
+        self._beside(file, text, {match[1]} if match else set())
         yield from ()
+
+    def _beside(self, file: File, text: bytes, releases: set[str]) -> None:
+        """Keep a configuration for the kernel of one of the `releases`, or of one that it names itself."""
+        options = kconfig.parse(text)
+        if options:
+            self._keep(len(text))
+            known = frozenset(releases | kconfig.releases(text, options))
+            self._configs.append(_Config(known, str(file.place), text))
 
     def _join_configs(self) -> Iterator[Subject]:
         """Kernels without IKCONFIG, each with the first configuration that names its release, if there is one."""
@@ -416,9 +453,10 @@ class _Reader:
         self._bare = []
 
     def _configured(self, bare: Kernel) -> Kernel:
-        for file, data in self._configs:
-            if bare.version and bare.version in {kconfig.version(data), _release_in(file.path)}:
-                return bare._replace(config=kconfig.parse(data), config_source=str(file.place), config_text=data)
+        for one in self._configs:
+            if bare.version and bare.version in one.releases:
+                options = kconfig.parse(one.text)
+                return bare._replace(config=options, config_source=one.source, config_text=one.text, traces=())
         return bare
 
     def _keep(self, length: int) -> None:
@@ -428,11 +466,18 @@ class _Reader:
             raise LimitError(f"configurations of more than {_KEPT} bytes in all")
 
     def _command_lines(self, file: File, data: bytes) -> Iterator[Subject]:
+        """They wait for the kernels, which may have one built in; of a file that is met twice, the last counts."""
         text = data.decode("utf-8", "surrogateescape")
         found = bootconf.read(file.path, text, file.place)
         self._keep(sum(len(one.text) for one in found))
-        self._found.command_lines += found
-        yield from found
+        self._found.command_lines[file.place.artifacts] = found
+        yield from ()
+
+    def _heeded(self) -> Iterator[Subject]:
+        lines = (one for found in self._found.command_lines.values() for one in found)
+        last = {kernel.place.artifacts: kernel for kernel in self._found.kernels}
+        self._found.heeded = tuple(cmdline.effective(list(last.values()), lines))
+        yield from self._found.heeded
 
     def _sysctl(self, file: File, data: bytes) -> Iterator[Subject]:
         found = sysctl.read(data.decode("utf-8", "surrogateescape"), file.place, file.path)
@@ -496,7 +541,7 @@ class _Reader:
             " + ".join([*dict.fromkeys(found.formats), *_chains(self._peeler.chains)]) or "file",
             tuple(sorted(found.containers.values(), key=lambda one: (SECTIONS.index(one.section), one.index))),
             tuple(found.kernels),
-            tuple(found.command_lines),
+            found.heeded,
             tuple(found.sysctls),
             found.files,
             found.binaries,
@@ -516,12 +561,6 @@ def _chains(chains: Iterable[tuple[str, ...]]) -> list[str]:
     continued = {chain[:length] for chain in known for length in range(1, len(chain))}
     ends = [" > ".join(chain) for chain in known if chain not in continued]
     return ends if len(ends) <= _SHOWN else [*ends[:_SHOWN], "…"]
-
-
-def _release_in(path: str) -> str:
-    """The release in `boot/config-R` or `lib/modules/R/config`."""
-    folder, _, name = path.rpartition("/")
-    return folder.rpartition("/")[2] if name == "config" else name.removeprefix("config-")
 
 
 def _kind_of(path: str) -> str:

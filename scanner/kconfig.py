@@ -64,6 +64,12 @@ def version(text: bytes) -> str:
     return match["version"].decode("ascii", "replace") if match else ""
 
 
+def releases(text: bytes, options: Mapping[str, str]) -> set[str]:
+    """The releases that a kernel built by it may have: that of the heading, alone and with CONFIG_LOCALVERSION."""
+    number = version(text)
+    return {number, number + options.get("LOCALVERSION", "")} if number else set()
+
+
 def _bound(text: bytes) -> None:
     if len(text) > LIMIT:
         raise LimitError(f"a configuration of {len(text)} bytes, more than {LIMIT}")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import zlib
 from collections.abc import Iterator
+from functools import cache
 from struct import Struct
 
 from . import kconfig
@@ -37,6 +39,11 @@ _OWN_INITRAMFS = re.compile(
     rb"(?:070701[0-9A-Fa-f]{104}/?(?:dev|dev/console|root)\0{1,4})*070701[0-9A-Fa-f]{104}TRAILER!!!\0"
 )
 """What usr/default_cpio_list of the kernel's sources makes."""
+_MODULES = re.compile(
+    rb"\0((?:landlock|lockdown|yama|loadpin|safesetid|ipe|integrity|selinux|smack|tomoyo|apparmor|bpf)"
+    rb"(?:,(?:landlock|lockdown|yama|loadpin|safesetid|ipe|integrity|selinux|smack|tomoyo|apparmor|bpf))+)\0"
+)
+"""CONFIG_LSM, as the kernel keeps it."""
 _CONFIG_START, _CONFIG_END = b"IKCFG_ST", b"IKCFG_ED"
 
 
@@ -81,6 +88,17 @@ def read(data: bytes, place: Place, budget: Budget | None = None) -> Kernel:
     raise DamagedError("no kernel image of a known format")
 
 
+def outline(data: bytes, place: Place, why: str) -> Kernel | None:
+    """A kernel that `read` finds damaged, as far as its header tells; `why` goes into `config_source`."""
+    found = _format(data)
+    if found is None:
+        return None
+    known = Kernel(place, "", "", "", found, "", config_source=why)
+    if found == "bzImage":
+        return known._replace(version=_version_in_setup(data), arch="x86_64" if _flags(data) & 1 else "x86")
+    return known
+
+
 def _format(head: bytes) -> str | None:
     if head[0x1FE:0x200] == b"\x55\xaa" and head[0x202:0x206] == b"HdrS":
         return "bzImage"
@@ -106,15 +124,25 @@ def _bzimage(data: bytes, place: Place) -> _Found:
     setup = ((data[0x1F1] or 4) + 1) * 512
     if len(data) <= setup:
         raise DamagedError(f"the kernel's real-mode part ends at byte {setup}, the file at {len(data)}")
-    protocol = _number(data, _U16, 0x206)
-    pointer = _number(data, _U16, 0x20E)
-    version = _release(data, pointer + 0x200) if 0 < pointer < setup - 0x200 else ""
-    flags = _number(data, _U16, 0x236) if protocol >= 0x20C else 0  # noqa: PLR2004 - 2.12 brought xloadflags
-    kernel = Kernel(place, version, "", "x86_64" if flags & 1 else "x86", "bzImage", "")
-    if protocol < 0x208:  # noqa: PLR2004 - 2.08 brought the payload's place
+    arch = "x86_64" if _flags(data) & 1 else "x86"
+    kernel = Kernel(place, _version_in_setup(data), "", arch, "bzImage", "")
+    if _number(data, _U16, 0x206) < 0x208:  # noqa: PLR2004 - boot protocol 2.08 brought the payload's place
         return kernel._replace(config_source="boot protocol before 2.08 hides the payload"), None
     offset, length = setup + _number(data, _U32, 0x248), _number(data, _U32, 0x24C)
     return kernel, _payload(data, offset, length)
+
+
+def _version_in_setup(data: bytes) -> str:
+    """The release that the real-mode part points to, "" where it points out of itself."""
+    setup = ((data[0x1F1] or 4) + 1) * 512
+    pointer = int.from_bytes(data[0x20E:0x210], "little")
+    return _release(data, pointer + 0x200) if 0 < pointer < setup - 0x200 else ""
+
+
+def _flags(data: bytes) -> int:
+    """xloadflags, which boot protocol 2.12 brought."""
+    protocol = int.from_bytes(data[0x206:0x208], "little")
+    return int.from_bytes(data[0x236:0x238], "little") if protocol >= 0x20C else 0  # noqa: PLR2004
 
 
 def _zboot(data: bytes, place: Place) -> _Found:
@@ -188,7 +216,7 @@ def _opened(kernel: Kernel, payload: bytes, budget: Budget | None) -> Kernel:
 def _described(kernel: Kernel, inner: bytes, budget: Budget | None = None) -> Kernel:
     """`kernel` with what it says of itself once unpacked; in an ELF file the header tells the architecture best."""
     banner = _banner(inner)
-    text, source = _configuration(inner)
+    text, source = configuration(inner)
     config = None if text is None else kconfig.parse(text)
     return kernel._replace(
         version=kernel.version or banner.removeprefix("Linux version ").partition(" ")[0],
@@ -199,7 +227,30 @@ def _described(kernel: Kernel, inner: bytes, budget: Budget | None = None) -> Ke
         config_text=text or b"",
         initramfs=_initramfs(inner)
         or (_packed_initramfs(inner, budget) if (config or {}).get("INITRAMFS_SOURCE", '""') != '""' else b""),
+        traces=_traces(inner) if config is None else (),
     )
+
+
+@cache
+def _texts() -> dict[str, bytes]:
+    """Option -> the text that suggests it."""
+    import tomli
+
+    with open(os.path.join(os.path.dirname(__file__), "kernel_traces.toml"), "rb") as file:
+        return {option: text.encode() for option, text in tomli.load(file).items()}
+
+
+def _traces(inner: bytes) -> tuple[tuple[str, str], ...]:
+    """Options that the kernel probably has, each with what suggests so: texts, and the list of security modules."""
+    try:
+        constants = Elf(inner).section_named(b".rodata") or inner if inner.startswith(ELF_MAGIC) else inner
+    except DamagedError:
+        constants = inner
+    found = [(option, text.decode()) for option, text in _texts().items() if text in constants]
+    modules = next(
+        filter(None, (_MODULES.search(inner, max(0, at - 128), at + 128) for at in _hits(inner, b"yama,"))), None
+    )
+    return (*found, *([("LSM", modules[1].decode())] if modules else []))
 
 
 def _initramfs(inner: bytes) -> bytes:
@@ -249,8 +300,8 @@ def _banner(data: bytes) -> str:
     return next((line for line in lines if _BUILD.search(line)), lines[0] if lines else "")
 
 
-def _configuration(data: bytes) -> tuple[bytes | None, str]:
-    """(the text of IKCONFIG or None, where it came from or why there is none)."""
+def configuration(data: bytes) -> tuple[bytes | None, str]:
+    """(the text of IKCONFIG or None, where it came from or why there is none), of a kernel or its module configs."""
     reason = _NO_IKCONFIG
     for offset in _hits(data, _CONFIG_START + b"\x1f\x8b\x08"):
         text = _inflated(data, offset + len(_CONFIG_START))

@@ -19,7 +19,7 @@ def read(file: File, data: bytes, budget: Budget | None = None) -> KernelModule:
     A key that stands more than once (alias, parm, firmware) has its values joined by line breaks. Raises DamagedError,
     LimitError when it unpacks beyond the `budget`.
     """
-    data = _expanded(data, budget)
+    data = expanded(data, budget)
     elf = Elf(data)
     if elf.type != _RELOCATABLE:
         raise DamagedError("no kernel module: not a relocatable ELF object")
@@ -27,7 +27,8 @@ def read(file: File, data: bytes, budget: Budget | None = None) -> KernelModule:
     return KernelModule(file, info.get("name") or _stem(file.path), info, _is_signed(data))
 
 
-def _expanded(data: bytes, budget: Budget | None) -> bytes:
+def expanded(data: bytes, budget: Budget | None) -> bytes:
+    """A module's file, or another that may be compressed, unpacked. Raises DamagedError, LimitError."""
     from .compression import expand, identify
 
     kind = identify(data[:16])

@@ -434,6 +434,8 @@ class Kernel(NamedTuple):
     option names without CONFIG_ to `y`, `m`, `n` (is not set) or the value's text; it is None when no configuration
     was found, and `config_source` says where it came from (`IKCONFIG`, a path) or why there is none. `config_text`
     is the configuration byte for byte. `initramfs` is a root file system built in, while it is still to be read.
+    `traces` are, where there is no configuration, options that the kernel probably has: each with the text in it that
+    suggests so.
     """
 
     place: Place
@@ -446,16 +448,24 @@ class Kernel(NamedTuple):
     config_source: str = ""
     config_text: bytes = b""
     initramfs: bytes = b""
+    traces: tuple[tuple[str, str], ...] = ()
 
 
 _WORD = late(r'(\s+)|[^\s"]+|"[^"]*"?')
 
 
 class KernelCommandLine(NamedTuple):
-    """A kernel command line and the file it was found in (kernel.cmdline of a spec, boot/cmdline, isolinux.cfg …)."""
+    """A kernel command line and the file it was found in (kernel.cmdline of a spec, boot/cmdline, isolinux.cfg …).
+
+    Of one that is built into a kernel `built_in` holds. `ignored` says why the kernel never heeds it, "" where it does.
+    `overridden` are the parameters in it, with `_` for `-`, that are given again behind it, so that they don't count.
+    """
 
     place: Place
     text: str
+    built_in: bool = False
+    ignored: str = ""
+    overridden: tuple[str, ...] = ()
 
     @property
     def arguments(self) -> tuple[tuple[str, str | None], ...]:

@@ -6,9 +6,11 @@ import bz2
 import gzip
 import lzma
 import struct
+import zlib
 from dataclasses import dataclass, field
 
 import lz4.block
+from lzallright import LZOCompressor
 
 from lkscan.scanner.compression import zstd_module
 from lkscan.scanner.subjects import File, Place
@@ -136,6 +138,21 @@ def lz4_legacy(data: bytes) -> bytes:
     return b"\x02\x21\x4c\x18" + b"".join(struct.pack("<I", len(block)) + block for block in packed)
 
 
+def lzop(data: bytes, flags: int = 1) -> bytes:
+    """A file as lzop writes it; the flags say which sums there are."""
+    name = b"name"
+    head = struct.pack(">HHHBBIIII", 0x1040, 0x20A0, 0x0940, 3, 9, flags, 0, 0, 0) + bytes((len(name),)) + name
+    out = b"\x89LZO\0\r\n\x1a\n" + head + struct.pack(">I", zlib.adler32(head))
+    for at in range(0, len(data), 256 << 10):
+        block = data[at : at + (256 << 10)]
+        packed = min(bytes(LZOCompressor().compress(block)), block, key=len)
+        sums = [(1, zlib.adler32(block)), (0x100, zlib.crc32(block))]
+        sums += [(2, zlib.adler32(packed)), (0x200, zlib.crc32(packed))] if len(packed) < len(block) else []
+        out += struct.pack(">II", len(block), len(packed))
+        out += b"".join(struct.pack(">I", one) for flag, one in sums if flags & flag) + packed
+    return out + bytes(4)
+
+
 def lzma_alone(data: bytes) -> bytes:
     return lzma.compress(data, lzma.FORMAT_ALONE)
 
@@ -151,6 +168,7 @@ PACKERS = {
     "bzip2": bz2.compress,
     "zstd": zstd,
     "lz4-legacy": lz4_legacy,
+    "lzo": lzop,
 }
 
 

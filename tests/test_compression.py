@@ -5,12 +5,12 @@ import contextlib
 import gzip
 import lzma
 import random
-import struct
 import sys
 import zlib
 
 import imagelab
 import pytest
+from elflab import lzop
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -38,23 +38,6 @@ def _legacy(data):
     return out
 
 
-def _lzop(data, flags=1):
-    """A file as lzop writes it; the flags say which sums there are."""
-    from lzallright import LZOCompressor
-
-    name = b"name"
-    head = struct.pack(">HHHBBIIII", 0x1040, 0x20A0, 0x0940, 3, 9, flags, 0, 0, 0) + bytes((len(name),)) + name
-    out = b"\x89LZO\0\r\n\x1a\n" + head + struct.pack(">I", zlib.adler32(head))
-    for at in range(0, len(data), 256 << 10):
-        block = data[at : at + (256 << 10)]
-        packed = min(bytes(LZOCompressor().compress(block)), block, key=len)
-        sums = [(1, zlib.adler32(block)), (0x100, zlib.crc32(block))]
-        sums += [(2, zlib.adler32(packed)), (0x200, zlib.crc32(packed))] if len(packed) < len(block) else []
-        out += struct.pack(">II", len(block), len(packed))
-        out += b"".join(struct.pack(">I", one) for flag, one in sums if flags & flag) + packed
-    return out + bytes(4)
-
-
 ENCODERS = {
     "gzip": gzip.compress,
     "xz": lzma.compress,
@@ -63,7 +46,7 @@ ENCODERS = {
     "zstd": _zstd,
     "lz4": _lz4,
     "lz4-legacy": _legacy,
-    "lzo": _lzop,
+    "lzo": lzop,
 }
 KINDS = pytest.mark.parametrize("kind", ENCODERS)
 DATA = random.Random(1).randbytes(40_000) + bytes(600_000) + b"end"
@@ -258,19 +241,19 @@ def test_gzip_with_extra_header_fields():
 @pytest.mark.parametrize("flags", [0, 1, 2, 3, 0x100, 0x200, 0x303])
 def test_lzop_files_have_sums_of_several_kinds(flags):
     for data in (DATA, b"", b"short", random.Random(3).randbytes(300_000)):
-        assert unpacked("lzo", _lzop(data, flags))[0] == data
+        assert unpacked("lzo", lzop(data, flags))[0] == data
 
 
 @pytest.mark.parametrize("bend", [b"\0\4\0\1", b"\xff\xff\xff\xff"])
 def test_an_lzop_block_of_more_than_the_kernel_reads_is_damage(bend):
-    packed = _lzop(DATA)
+    packed = lzop(DATA)
     start = packed.index(b"name") + 8
     with pytest.raises(DamagedError):
         unpacked("lzo", packed[:start] + bend + packed[start + 4 :])
 
 
 def test_a_sum_of_lzop_that_is_wrong_is_damage():
-    packed = bytearray(_lzop(b"short", 1))
+    packed = bytearray(lzop(b"short", 1))
     packed[-5] ^= 1
     with pytest.raises(DamagedError, match="wrong sum"):
         unpacked("lzo", bytes(packed))

@@ -25,6 +25,7 @@ from lkscan.scanner.subjects import (
     Kernel,
     KernelCommandLine,
     KernelModule,
+    Place,
     Problem,
     Sysctl,
     System,
@@ -211,13 +212,82 @@ def test_a_kernel_takes_its_configuration_from_beside_it(tmp_path):
         assert items[-1].kernels == (found,)
 
 
+def _configs_module(config):
+    blob = b"IKCFG_ST" + gzip.compress(config) + b"IKCFG_ED"
+    info = b"name=configs\0vermagic=6.12.59-linuxkit SMP mod_unload\0"
+    return elflab.relocatable({b".rodata": blob, b".modinfo": info})
+
+
+_DOTCONFIG = b'# Linux/x86 6.12.59 Kernel Configuration\nCONFIG_LOCALVERSION="-linuxkit"\nCONFIG_X=y\n'
+
+
+@pytest.mark.parametrize(
+    ("place", "data"),
+    [
+        ("lib/modules/6.12.59-linuxkit/build/.config", b"CONFIG_X=y\n"),
+        ("usr/src/linux-headers-6.12.59-linuxkit/.config", b"CONFIG_X=y\n"),
+        ("usr/src/linux/.config", _DOTCONFIG),
+        ("proc/config.gz", gzip.compress(_DOTCONFIG)),
+        ("boot/config-6.12.59-linuxkit", gzip.compress(b"CONFIG_X=y\n")),
+        ("lib/modules/6.12.59-linuxkit/kernel/kernel/configs.ko", _configs_module(b"CONFIG_X=y\n")),
+        ("lib/modules/6.12.59-linuxkit/kernel/kernel/configs.ko.xz", lzma.compress(_configs_module(b"CONFIG_X=y\n"))),
+    ],
+)
+def test_a_configuration_may_lie_elsewhere_in_the_image(tmp_path, place, data):
+    other = b"# Linux/x86 6.6.71 Kernel Configuration\n# CONFIG_X is not set\n"
+    items = subjects(tmp_path, cpio({"boot/config": other, "boot/kernel": linux(), place: data}))
+    (found,) = of(items, Kernel)
+    assert (found.config["X"], found.config_source.rpartition(" / ")[2]) == ("y", place)
+    assert of(items, Problem) == []
+
+
+def test_a_module_without_a_configuration_in_it_is_no_matter(tmp_path):
+    module = elflab.module("name=configs")
+    items = subjects(
+        tmp_path, cpio({"boot/kernel": linux(), "lib/modules/6.12.59-linuxkit/kernel/kernel/configs.ko": module})
+    )
+    assert of(items, Kernel)[0].config is None
+    assert of(items, Problem) == []
+
+
+def test_a_kernel_that_breaks_off_is_known_by_its_header_and_nothing_is_decided(tmp_path):
+    whole = elflab.bzimage(elflab.packed(elflab.vmlinux(), "gzip"))
+    items = subjects(tmp_path, whole[:-20], "vmlinuz")
+    (found,), (problem,) = of(items, Kernel), of(items, Problem)
+    assert (found.version, found.arch, found.config) == ("6.12.1-lab", "x86_64", None)
+    assert found.config_source == problem.message.removesuffix("; it is not examined")
+    assert "the file at" in problem.message
+    assert problem.kind == "incomplete"
+    assert items[-1].kernels == (found,)
+
+
+def test_a_command_line_that_is_built_in_is_one_of_the_image(tmp_path):
+    config = b'CONFIG_CMDLINE_BOOL=y\nCONFIG_CMDLINE="nokaslr quiet"\n# CONFIG_CMDLINE_OVERRIDE is not set\n'
+    kernel_file = elflab.bzimage(elflab.packed(elflab.vmlinux(config), "gzip"))
+    items = subjects(tmp_path, cpio({"boot/cmdline": b"console=tty0 quiet", "boot/kernel": kernel_file}))
+    passed, built_in = of(items, KernelCommandLine)
+    assert (passed.text, passed.built_in, built_in.text, built_in.built_in) == (
+        "console=tty0 quiet",
+        False,
+        "nokaslr quiet",
+        True,
+    )
+    assert (built_in.place.pointer, built_in.overridden) == ("CONFIG_CMDLINE", ("console", "quiet"))
+    assert items[-1].command_lines == (passed, built_in)
+
+
+def test_a_command_line_whose_file_is_met_again_counts_as_it_is_last(tmp_path):
+    items = subjects(tmp_path, newc(Item("boot/cmdline", b"nokaslr"), Item("boot/cmdline", b"quiet")))
+    assert [one.text for one in of(items, KernelCommandLine)] == ["quiet"]
+
+
 def test_a_configuration_of_another_release_is_not_taken(tmp_path):
     items = subjects(tmp_path, cpio({"boot/config-5.0": b"CONFIG_X=n\n", "boot/vmlinuz": linux()}))
     assert of(items, Kernel)[0].config is None
 
 
 def test_a_kernel_with_its_own_configuration_comes_at_once(tmp_path, monkeypatch):
-    told = Kernel(None, "1", "", "x86_64", "bzImage", "gzip", {"X": "y"}, "IKCONFIG")
+    told = Kernel(Place(("image", "boot/kernel")), "1", "", "x86_64", "bzImage", "gzip", {"X": "y"}, "IKCONFIG")
     monkeypatch.setattr(kernel, "read", lambda *_: told)
     items = subjects(tmp_path, cpio({"boot/kernel": linux(), "z": b""}))
     assert [type(item).__name__ for item in items] == ["File", "Kernel", "File", "System"]
@@ -438,7 +508,8 @@ def test_damage_to_one_file_is_reported_and_the_others_are_read(tmp_path, name):
 
 def test_a_damaged_kernel_is_reported(tmp_path):
     items = subjects(tmp_path, linux()[:0x210], "vmlinuz")
-    assert [item.kind for item in items] == ["incomplete"]
+    assert [item.kind for item in of(items, Problem)] == ["incomplete"]
+    assert [item.config for item in of(items, Kernel)] == [None]
 
 
 def test_of_programs_larger_than_may_be_held_the_headers_are_judged_and_others_are_said_not_to_be_examined(tmp_path):

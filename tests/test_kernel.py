@@ -16,6 +16,7 @@ from elflab import (
     core,
     image,
     packed,
+    relocatable,
     s390,
     vmlinux,
     zboot,
@@ -197,6 +198,30 @@ def test_a_vmlinux_is_known_by_its_banner():
     assert kernel.has_banner(vmlinux())
     assert not kernel.has_banner(Lab().build())
     assert not kernel.has_banner(b"prints 'Linux version %s' and Linux version 6.1 (x@y) without a build")
+
+
+TEXTS = b"\0BUG: KFENCE: \0\0landlock,lockdown,yama,bpf\0\0yama,nonsense\0"
+
+
+def test_without_a_configuration_what_is_written_in_a_kernel_tells_what_it_probably_has():
+    found = read(bzimage(packed(vmlinux(None) + TEXTS, "gzip")))
+    assert found.traces == (("KFENCE", "BUG: KFENCE: "), ("LSM", "landlock,lockdown,yama,bpf"))
+    assert read(bzimage(packed(vmlinux() + TEXTS, "gzip"))).traces == ()
+    assert read(image(config=None) + TEXTS).traces == found.traces
+
+
+def test_of_an_elf_kernel_its_constants_are_searched():
+    inner = relocatable({b".rodata": b"BUG: KFENCE: \0"}, kind=2) + b"Object already free\0" + core(None)
+    assert read(inner).traces == (("KFENCE", "BUG: KFENCE: "),)
+
+
+def test_a_damaged_kernel_is_known_as_far_as_its_header_tells():
+    for end in range(0x210, len(WHOLE)):
+        found = kernel.outline(WHOLE[:end], HERE, "why")
+        assert (found.format, found.config, found.config_source) == ("bzImage", None, "why")
+        assert found.version in {"6.12.1-lab"[:length] for length in range(11)}
+    assert kernel.outline(zboot(image(), "gzip")[:100], HERE, "why").format == "EFI zboot"
+    assert kernel.outline(b"MZ", HERE, "why") is None
 
 
 WHOLE = bzimage(packed(vmlinux(), "gzip"))

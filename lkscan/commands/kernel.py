@@ -86,6 +86,7 @@ def _facts(one: Input, policy: Policy, who: Staff, *, fragment: bool) -> int:
     if system is None:
         return INCOMPLETE if any(problem.kind == "incomplete" for problem in problems) else USAGE
     if not known:
+        print(*(kernels.listing(one, system) for one in system.kernels if not fragment), sep="", end="")
         raise UsageError(f"{one.paths[0]}: no kernel configuration was found ({system.kernels[0].config_source})")
     for kernel in known:
         print(
