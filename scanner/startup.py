@@ -5,9 +5,8 @@ class that mypy has checked, and on compiling patterns that most specs never nee
 """
 
 import re
-from collections import namedtuple
-from functools import cache
-from types import CodeType, FunctionType
+from collections import _tuplegetter  # type: ignore[attr-defined] # what namedtuple's fields are
+from types import FunctionType
 
 __all__ = ["Any", "Literal", "NamedTuple", "NoReturn", "Protocol", "late"]
 
@@ -41,14 +40,44 @@ else:
         def __getnewargs__(self) -> "tuple[object, ...]":
             return tuple(self)
 
-    _Widest = namedtuple("_Widest", [f"f{i}" for i in range(20)])  # noqa: PYI024 - its fields are what is wanted
-    _FIELDS = [vars(_Widest)[name] for name in _Widest._fields]
-
-    @cache
-    def _maker(count: int) -> "CodeType":
-        """The code of a `__new__` that takes `count` values, under names that are replaced."""
-        names = ", ".join(f"_{i}" for i in range(count))
-        return eval(f"lambda _cls, {names}: _new(_cls, ({names},))").__code__  # noqa: S307 - ours
+    _FIELDS = [_tuplegetter(i, "") for i in range(20)]
+    _MAKERS = (
+        lambda _cls: _new(_cls, ()),
+        lambda _cls, a: _new(_cls, (a,)),
+        lambda _cls, a, b: _new(_cls, (a, b)),
+        lambda _cls, a, b, c: _new(_cls, (a, b, c)),
+        lambda _cls, a, b, c, d: _new(_cls, (a, b, c, d)),
+        lambda _cls, a, b, c, d, e: _new(_cls, (a, b, c, d, e)),
+        lambda _cls, a, b, c, d, e, f: _new(_cls, (a, b, c, d, e, f)),
+        lambda _cls, a, b, c, d, e, f, g: _new(_cls, (a, b, c, d, e, f, g)),
+        lambda _cls, a, b, c, d, e, f, g, h: _new(_cls, (a, b, c, d, e, f, g, h)),
+        lambda _cls, a, b, c, d, e, f, g, h, i: _new(_cls, (a, b, c, d, e, f, g, h, i)),
+        lambda _cls, a, b, c, d, e, f, g, h, i, j: _new(_cls, (a, b, c, d, e, f, g, h, i, j)),
+        lambda _cls, a, b, c, d, e, f, g, h, i, j, k: _new(_cls, (a, b, c, d, e, f, g, h, i, j, k)),
+        lambda _cls, a, b, c, d, e, f, g, h, i, j, k, m: _new(_cls, (a, b, c, d, e, f, g, h, i, j, k, m)),
+        lambda _cls, a, b, c, d, e, f, g, h, i, j, k, m, n: _new(_cls, (a, b, c, d, e, f, g, h, i, j, k, m, n)),
+        lambda _cls, a, b, c, d, e, f, g, h, i, j, k, m, n, o: _new(_cls, (a, b, c, d, e, f, g, h, i, j, k, m, n, o)),
+        lambda _cls, a, b, c, d, e, f, g, h, i, j, k, m, n, o, p: _new(
+            _cls, (a, b, c, d, e, f, g, h, i, j, k, m, n, o, p)
+        ),
+        lambda _cls, a, b, c, d, e, f, g, h, i, j, k, m, n, o, p, q: _new(
+            _cls, (a, b, c, d, e, f, g, h, i, j, k, m, n, o, p, q)
+        ),
+        lambda _cls, a, b, c, d, e, f, g, h, i, j, k, m, n, o, p, q, r: _new(
+            _cls, (a, b, c, d, e, f, g, h, i, j, k, m, n, o, p, q, r)
+        ),
+        lambda _cls, a, b, c, d, e, f, g, h, i, j, k, m, n, o, p, q, r, s: _new(
+            _cls, (a, b, c, d, e, f, g, h, i, j, k, m, n, o, p, q, r, s)
+        ),
+        lambda _cls, a, b, c, d, e, f, g, h, i, j, k, m, n, o, p, q, r, s, t: _new(
+            _cls, (a, b, c, d, e, f, g, h, i, j, k, m, n, o, p, q, r, s, t)
+        ),
+        lambda _cls, a, b, c, d, e, f, g, h, i, j, k, m, n, o, p, q, r, s, t, u: _new(
+            _cls, (a, b, c, d, e, f, g, h, i, j, k, m, n, o, p, q, r, s, t, u)
+        ),
+    )
+    """The code of a `__new__` for each number of fields, whose names are replaced. To make it as it is needed would
+    take a source to be compiled at every start, a twentieth of it."""
 
     class _Made(type):
         """Makes a named tuple of a class body, as typing does, without looking at the annotations' values.
@@ -59,7 +88,7 @@ else:
         def __new__(cls, name: str, _: "tuple[type, ...]", body: "dict[str, object]") -> type:
             fields = tuple(body.get("__annotations__") or body["__annotate_func__"](1))  # lazy from Python 3.14 on
             defaults = {field: body.pop(field) for field in fields if field in body}
-            code = _maker(len(fields)).replace(co_varnames=("_cls", *fields))
+            code = _MAKERS[len(fields)].__code__.replace(co_varnames=("_cls", *fields))
             new = FunctionType(code, {"_new": _new}, "__new__", tuple(defaults.values()))
             new.__qualname__ = f"{name}.__new__"
             made = {"__slots__": (), "__new__": new, "_fields": fields, "_field_defaults": defaults}

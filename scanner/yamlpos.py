@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-import sys
 from bisect import bisect_right
 from collections.abc import Iterator
-from functools import cache
 from itertools import islice
 from math import inf, isinf, nan
 
+from .libyaml import library
 from .source import LimitError
-from .startup import Any, Literal, late
+from .startup import Any, Literal
 from .subjects import Span
 
 SIZE_LIMIT = 10 << 20
@@ -224,7 +223,7 @@ class _Composer:
     def __init__(self, text: str) -> None:
         self._text = text
         self._document = Document(text, None)
-        self._library = _library()
+        self._library = library()
         self._events = self._parsed()
         self._anchors: dict[str, Node | None] = {}
         self._nodes = 0
@@ -261,15 +260,15 @@ class _Composer:
                         pass
                     case _:
                         return int(start)
-        except self._library.YAMLError as error:
+        except self._library.error.YAMLError as error:
             mark = getattr(error, "problem_mark", None)
             return int(start if start >= 0 else mark.index if mark else len(self._text))
         return int(start)
 
     def _parsed(self) -> Iterator[_Event]:
         """The events: libyaml's, else the same in pure Python."""
-        has_libyaml = self._library.__with_libyaml__
-        parser = (self._library.cyaml.CParser if has_libyaml else self._library.SafeLoader)(self._text)
+        libyaml = getattr(self._library, "_yaml", None)
+        parser = (libyaml.CParser if libyaml else self._library.SafeLoader)(self._text)
         while True:
             yield parser.get_event()
 
@@ -277,7 +276,7 @@ class _Composer:
         """The next event and the name of its type; the library's errors become YamlError."""
         try:
             event = next(self._events)
-        except self._library.MarkedYAMLError as error:
+        except self._library.error.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             raise self._error(_reason(error), mark.index if mark else 0) from None
         except self._library.reader.ReaderError:
@@ -414,26 +413,6 @@ class _Composer:
         found = re.search(f"[^{printable}]", self._text)
         name = f"the control character U+{ord(found[0]):04X}" if found else "a control character"
         return self._error(f"YAML cannot hold {name}", found.start() if found else 0)
-
-
-@cache
-def _library() -> Any:  # noqa: ANN401 - a library that is imported late
-    """PyYAML. What it compiles for its own scanner as it is imported, and libyaml never asks for, is put off.
-
-    That is a fifth of what lkscan does for one spec, most of it for a class of all printable characters.
-    """
-    compile_now = re.compile
-
-    def compile_later(pattern: Any, flags: Any = 0) -> Any:  # noqa: ANN401 - what re.compile takes and gives
-        is_yaml = str(sys._getframe(1).f_globals.get("__name__")).startswith("yaml.")  # noqa: SLF001 - nobody else's
-        return late(pattern, flags) if is_yaml else compile_now(pattern, flags)
-
-    re.compile = compile_later
-    try:
-        import yaml
-    finally:
-        re.compile = compile_now
-    return yaml
 
 
 def _end(opening: _Event, closing: _Event, parts: list[Node]) -> int:

@@ -261,7 +261,7 @@ def test_the_pure_parser_gives_the_same(monkeypatch):
 
     text = b"a: &x [1, 'two', {b: null}]\nc: |\n  text\nd: {<<: {e: 1}}\n"
     with_libyaml = parse(text)
-    monkeypatch.setattr(yaml, "__with_libyaml__", False)
+    monkeypatch.delattr(yaml, "_yaml")
     pure = parse(text)
     assert plain(pure.root) == plain(with_libyaml.root)
     assert pure.span(pure.root.get("a")) == with_libyaml.span(with_libyaml.root.get("a"))
@@ -270,7 +270,7 @@ def test_the_pure_parser_gives_the_same(monkeypatch):
 def test_the_pure_parser_names_control_characters_too(monkeypatch):
     import yaml
 
-    monkeypatch.setattr(yaml, "__with_libyaml__", False)
+    monkeypatch.delattr(yaml, "_yaml")
     with pytest.raises(YamlError, match=r"U\+0001"):
         parse(b"a: \x01")
 
@@ -335,6 +335,24 @@ for loader in (yaml.SafeLoader, yaml.CSafeLoader):
         yaml.load("a: \\x07", loader)
     except yaml.reader.ReaderError as error:
         print(type(error).__module__, error.position)
+for name in ("tokens", "nodes", "events", "scanner", "parser", "composer", "emitter", "cyaml"):
+    print(name, sorted(vars(getattr(yaml, name)))[:50], sys.modules["yaml." + name] is getattr(yaml, name))
+print([(type(one).__module__, type(one).__name__) for one in yaml.scan("a: [1]", yaml.CSafeLoader)])
+print(yaml.dump({{"a": [1]}}, Dumper=yaml.CSafeDumper), yaml.serialize(yaml.compose("a: [1, b]", yaml.CSafeLoader)))
+for act in (
+    lambda: yaml.load("a: !x 1", yaml.CSafeLoader),
+    lambda: yaml.load("*a", yaml.CSafeLoader),
+    lambda: yaml.load("[a", yaml.CSafeLoader),
+    lambda: yaml.load("'a", yaml.CSafeLoader),
+    lambda: yaml.dump(object(), Dumper=yaml.CSafeDumper),
+    lambda: yaml.emit([yaml.StreamEndEvent()], Dumper=yaml.CSafeDumper),
+):
+    try:
+        act()
+    except yaml.YAMLError as error:
+        kind = type(error)
+        print(kind.__module__, kind.__name__, kind is getattr(sys.modules[kind.__module__], kind.__name__))
+print({{name: getattr(value, "__module__", None) for name, value in vars(yaml._yaml).items()}})
 print(copy.deepcopy(yaml.reader.Reader.NON_PRINTABLE).search("\\x07"))
 """
 

@@ -74,9 +74,20 @@ def _in_folder(folder: str) -> str | None:
     own, project = os.path.join(folder, NAME), os.path.join(folder, PROJECT)
     if os.path.lexists(own):
         return own
-    if os.path.isfile(project) and b"lkscan" in _bytes(project, SIZE):
+    if os.path.isfile(project) and _mentions(_bytes(project, SIZE)):
         return project if _own(_parsed(project)[0]) is not None else None
     return None
+
+
+def _mentions(project: bytes) -> bool:
+    """Whether a pyproject.toml may have a table [tool.lkscan], however it is written; most have not, and are not parsed.
+
+    To parse it, and to import the module for it, would be a sixteenth of what lkscan does for one spec.
+    """
+    if b"lkscan" not in project:
+        return False
+    plain = project.translate(None, b" \t\"'")
+    return any(one in plain for one in (b"tool.lkscan", b"[tool]", b"tool=", b"\\u", b"\\U"))
 
 
 def load(path: str, *, named: bool = False) -> tuple[Mapping[str, Any], str]:
