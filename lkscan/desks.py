@@ -65,7 +65,7 @@ class Desk:
         policy, engine = self.policy, self._engine
         for problem in (*policy.problems, *policy.labels.unread, *self._digests.problems, *engine.broken):
             self._funnel.meet(problem)
-        return self._funnel.result(self._engine.tally)
+        return self._funnel.result(engine.tally, engine.not_applicable)
 
 
 def read(

@@ -321,6 +321,7 @@ class Engine:
     """Judges a stream of subjects by the rules that asked for their type, and counts what came of it.
 
     `tally` maps (rule id, outcome) to the number of subjects; a rule that yields nothing has passed the subject.
+    `not_applicable` maps (rule id, reason) to how often a rule said so.
     `broken` tells what rules could not cope with: a defect of the rule, reported and not hidden.
     """
 
@@ -329,6 +330,7 @@ class Engine:
         for one in rules:
             self._by_subject.setdefault(one.subject, []).append(one)
         self.tally: Counter[tuple[str, Outcome]] = Counter()
+        self.not_applicable: Counter[tuple[str, str]] = Counter()
         self._failures: dict[tuple[str, str], list[Place]] = {}
 
     @property
@@ -340,28 +342,29 @@ class Engine:
         ]
 
     def judge(self, subject: Subject) -> Iterator[Finding]:
-        """All findings on one subject, passes left out (they are in `tally`)."""
+        """All findings on one subject but passes and what is not applicable: nine in ten, which are only counted."""
         tally = self.tally
         for one in self._by_subject.get(type(subject), ()):
             try:
                 if one.about is not None and not one.about(subject):
                     tally[one.id, Outcome.NOT_APPLICABLE] += 1
                     continue
-                findings = one(subject)
+                verdicts = list(one.check(subject, one.parameters) if one.parameters else one.check(subject))
                 if one.owner:
-                    _ = [finding.message for finding in findings]  # what cannot be told is found out here
+                    _ = [Finding.of(one, verdict).message for verdict in verdicts]  # what cannot be told shows here
             except Exception as error:  # noqa: BLE001 - a rule's defect must not cost the other rules' findings
                 self._failures.setdefault((one.id, _complaint(one, error)), []).append(subject.place)
                 continue
-            if not findings:
+            if not verdicts:
                 tally[one.id, Outcome.PASS] += 1
-            elif len(findings) == 1:
-                tally[one.id, findings[0].outcome] += 1
-                yield findings[0]
-            else:
-                for outcome in {finding.outcome for finding in findings}:
-                    tally[one.id, outcome] += 1
-                yield from findings
+                continue
+            for outcome in {verdict.outcome for verdict in verdicts}:
+                tally[one.id, outcome] += 1
+            for verdict in verdicts:
+                if verdict.outcome is Outcome.NOT_APPLICABLE:
+                    self.not_applicable[one.id, verdict.reason] += 1
+                else:
+                    yield Finding.of(one, verdict)
 
 
 def _complaint(rule: Rule, error: Exception) -> str:

@@ -7,7 +7,8 @@ could do nothing to the host even as root; ten is no container at all. The score
 the findings say what is wrong.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 
 from ..scanner.startup import Any, NamedTuple
 from ..scanner.subjects import Container
@@ -64,17 +65,28 @@ def _score(items: tuple[Item, ...], counted: tuple[bool | None, ...]) -> float:
 
 
 def _items(container: Container) -> Iterator[Item]:
-    held = _held(container)
-    for row in load("exposure")["item"]:
-        fact = _FACTS.get(row.get("fact", ""))
-        bad = fact(container) if fact else not held.isdisjoint(row["capabilities"])
-        certain = (bad and row.get("grows", not fact)) or _is_settled(container, row.get("keys", ("capabilities",)))
-        yield Item(row["label"], row["weight"], bad if certain else None, row.get("floor", 0.0))
+    held, is_open = _held(container), container.label.kind == "unknown"
+    for label, weight, floor, fact, capabilities, grows, keys in _rows():
+        bad = fact(container) if fact else not held.isdisjoint(capabilities)
+        certain = not is_open or (bad and grows) or all(is_set(container, key) for key in keys)
+        yield Item(label, weight, bad if certain else None, floor)
 
 
-def _is_settled(container: Container, keys: Iterable[str]) -> bool:
-    """Whether no label that nobody knows can change these keys."""
-    return container.label.kind != "unknown" or all(is_set(container, key) for key in keys)
+@cache
+def _rows() -> list[tuple[str, float, float, Callable[[Container], bool] | None, frozenset[str], bool, list[str]]]:
+    """The items of exposure.toml: label, weight, floor, fact, capabilities, `grows`, and the keys that settle it."""
+    return [
+        (
+            row["label"],
+            row["weight"],
+            row.get("floor", 0.0),
+            _FACTS.get(row.get("fact", "")),
+            frozenset(row.get("capabilities", ())),
+            row.get("grows", "fact" not in row),
+            row.get("keys", ["capabilities"]),
+        )
+        for row in load("exposure")["item"]
+    ]
 
 
 def _held(container: Container) -> frozenset[str]:

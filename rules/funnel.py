@@ -103,14 +103,10 @@ class Funnel:
         self._systems: list[System] = []
         self._texts: dict[str, str] = {}
         self._homes: dict[tuple[str, ...], int] = {}
-        self._not_applicable: Counter[tuple[str, str]] = Counter()
 
     def add(self, finding: Finding) -> None:
         """Take a finding of the present input."""
-        if finding.outcome is Outcome.NOT_APPLICABLE:
-            self._not_applicable[finding.rule.id, finding.reason] += 1
-        else:
-            self._inputs[-1].append(finding)
+        self._inputs[-1].append(finding)
 
     def meet(self, subject: Subject | Problem) -> None:
         """Take note of what the result must tell besides findings, before the subject is judged."""
@@ -144,8 +140,10 @@ class Funnel:
                 hint = f" ({violation.hint})" if violation.hint else ""
                 self._problems.append(Problem(violation.place, f"cannot be read as YAML: {violation.message}{hint}"))
 
-    def result(self, tally: Mapping[tuple[str, Outcome], int]) -> Result:
-        """Filter, suppress, order."""
+    def result(
+        self, tally: Mapping[tuple[str, Outcome], int], not_applicable: Mapping[tuple[str, str], int] | None = None
+    ) -> Result:
+        """Filter, suppress, order; with what the engine has counted."""
         homes = self._homes if self._options.heed else {}
         parsed = {home: _directives(self._texts[home[-1]]) for home in homes}
         directives = Directives(parsed, self._known, require_reason=self._options.require_reason)
@@ -173,7 +171,7 @@ class Funnel:
         return Result(
             findings=tuple(findings),
             others=tuple(others),
-            not_applicable=dict(sorted(self._not_applicable.items())),
+            not_applicable=dict(sorted((not_applicable or {}).items())),
             suppressed=tuple(suppressed),
             hidden=hidden,
             problems=tuple(self._problems),

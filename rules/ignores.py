@@ -73,6 +73,7 @@ class Directives:
             ]
             for artifacts, found in parsed.items()
         }
+        self._are_any = any(self._found.values())
         self._used: set[tuple[Place, str]] = set()
 
     def reason(self, finding: Finding) -> str | None:
@@ -80,6 +81,8 @@ class Directives:
 
         An open verdict is never silenced; it only shows that its directive may be of use.
         """
+        if not self._are_any:
+            return None
         covering = [
             ignore.reason
             for place in dict.fromkeys(location.place for location in finding.locations)

@@ -1,6 +1,7 @@
 """Family L: what a system carries although nothing in it has a use for it."""
 
 import posixpath
+from collections import Counter
 from collections.abc import Iterator
 
 from ..scanner.subjects import SECTIONS, Change, Container, ImageReference, System
@@ -73,8 +74,10 @@ def duplicate_container(system: System) -> Iterator[Verdict]:
     """Two services, or two containers of one stage next to each other, are the same but for their names."""
     for section in SECTIONS:
         earlier: dict[str, Container] = {}
-        for one in (container for container in system.containers if container.section == section):
-            build = _build(one)
+        containers = [container for container in system.containers if container.section == section]
+        images = Counter(one.image.text for one in containers if one.image and one.image.kind != "placeholder")
+        for one in containers:
+            build = _build(one) if one.image and images[one.image.text] > 1 else ""  # the text costs more than the rest
             if build and (twin := earlier.get(build)):
                 yield fail(one.title, one.place, one.name, twin.name, related=(Location(twin.place, "the same"),))
             if section != "services":
@@ -83,10 +86,8 @@ def duplicate_container(system: System) -> Iterator[Verdict]:
 
 
 def _build(container: Container) -> str:
-    """Its image and all that it is given, as one text; "" where a template decides on the image."""
-    if container.image is None or container.image.kind == "placeholder":
-        return ""
-    return repr((container.image.text, container.oci, container.runtime))
+    """Its image and all that it is given, as one text."""
+    return repr((container.image and container.image.text, container.oci, container.runtime))
 
 
 def _has_volumes(system: System) -> bool:

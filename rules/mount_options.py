@@ -261,15 +261,11 @@ def _upwards(path: str) -> Iterator[str]:
 def _replaced(container: Container) -> Iterable[tuple[str, str]]:
     """The spec's own mounts of which LinuxKit keeps another one, of the spec as well, with the same destination."""
     for name, origin in container.origins.items():
+        if not name.startswith(("binds:", "tmpfs:")):
+            continue
         key, _, destination = name.partition(":")
         kept = container.origins.get(f"mounts:{destination}")
-        if (
-            destination
-            and key in {"binds", "tmpfs"}
-            and kept
-            and kept != origin
-            and kept.source == origin.source == "spec"
-        ):
+        if destination and kept and kept != origin and kept.source == origin.source == "spec":
             yield key, destination
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from ..scanner.subjects import Container, File, Origin, Place, Sysctl
-from .engine import Confidence, Fix, Location, Profile, Severity, Verdict, fail, not_applicable, undecided
+from .engine import Confidence, Fix, Location, Outcome, Profile, Severity, Verdict, fail, not_applicable, undecided
 
 Key = tuple[str, str | None]
 """A key of a container's configuration and, where it has items, one of them: as `Container.origin` takes them."""
@@ -109,8 +109,7 @@ def _doubt(container: Container, reason: str) -> Verdict:
 
     A directive there is of use: to those who know the label.
     """
-    verdict = undecided(container.title, container.place, reason)
-    return verdict._replace(locations=tuple(doubtful_places(container)))
+    return Verdict(Outcome.UNDECIDED, container.title, tuple(doubtful_places(container)), reason=reason)
 
 
 def doubtful_places(container: Container) -> Iterator[Location]:
@@ -122,7 +121,9 @@ def doubtful_places(container: Container) -> Iterator[Location]:
 
 def absent(container: Container, reason: str, *keys: str) -> Verdict:
     """What a rule asks about is not there, as `reason` says; open where an unknown label may bring it by `keys`."""
-    return next(unsettled(container, *keys), not_applicable(container.title, container.place, reason))
+    if question := open_question(container, *keys):
+        return _doubt(container, question)
+    return not_applicable(container.title, container.place, reason)
 
 
 def _listed(words: list[str]) -> str:

@@ -80,7 +80,7 @@ def _in_folder(folder: str) -> str | None:
 
 
 def _mentions(project: bytes) -> bool:
-    """Whether a pyproject.toml may have a table [tool.lkscan], however it is written; most have not, and are not parsed.
+    """Whether a pyproject.toml may have a table [tool.lkscan], however written; most have not, and are not parsed.
 
     To parse it, and to import the module for it, would be a sixteenth of what lkscan does for one spec.
     """
