@@ -8,15 +8,15 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from types import SimpleNamespace
 
 from . import __version__
 from .commands import COMMANDS
-from .terminal import FINDINGS, INCOMPLETE, OK, USAGE, UsageError, complain, lenient, width
-from .untranslated import argparse
+from .terminal import FINDINGS, INCOMPLETE, OK, USAGE, UsageError, complain, lenient
 
 TYPE_CHECKING = False  # typing itself is not imported: start-up is a feature
 if TYPE_CHECKING:
-    from typing import NoReturn
+    from typing import Any, NoReturn
 
 __all__ = ["COMMANDS", "FINDINGS", "INCOMPLETE", "OK", "USAGE", "main", "run"]
 
@@ -24,13 +24,6 @@ _INTERRUPTED = 130
 _FEW_COLLECTIONS = 1_000_000
 """New objects before the garbage collector looks for cycles: to look through all there are is a fifteenth of the time
 of linting a folder, and finds next to nothing."""
-
-_EPILOG = """exit status:
-  0  nothing at or above --fail-on
-  1  findings
-  2  wrong usage or configuration, a path that is no spec or image, or a rule that failed
-  3  an input could not be read whole (what was read is still reported)
-"""
 
 
 def run() -> NoReturn:
@@ -69,20 +62,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status; only this module prints."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     if not arguments:
-        _parser().print_help(sys.stderr)
+        from .parsers import parser
+
+        parser().print_help(sys.stderr)
         return USAGE
-    if arguments[0] in ("-h", "--help", "--version"):
-        _parser().parse_args(arguments[:1])
+    if arguments[0] == "--version":
+        sys.stdout.write(f"lkscan {__version__}\n")
+        return OK
+    if arguments[0] in ("-h", "--help"):
+        from .parsers import parser
+
+        parser().parse_args(arguments[:1])
     name = arguments.pop(0) if arguments[0] in COMMANDS else "scan"
-    command = import_module(f".commands.{name}", __package__)
-    parser = _Parser(
-        prog=f"lkscan {name}",
-        description=COMMANDS[name],
-        epilog=_EPILOG,
-        formatter_class=_help_formatter,
-    )
-    command.add_options(parser)
-    order = parser.parse_args(arguments)
+    command, order = _order(name, arguments)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors=lenient())  # names in images may hold any bytes
@@ -94,28 +86,30 @@ def main(argv: Sequence[str] | None = None) -> int:
     return status
 
 
-class _Parser(argparse.ArgumentParser):
-    """Says what is wrong with an order in one line, as with everything else."""
+def _order(name: str, arguments: list[str]) -> tuple[Any, Any]:
+    """The module of a command, and the order as its options have it."""
+    if name == "scan" and arguments and not any(one.startswith("-") and one != "-" for one in arguments):
+        command, plain = import_module(".commands.scan", __package__), _Plain()
+        command.add_options(plain)
+        return command, SimpleNamespace(**{**vars(plain), "paths": arguments})
+    from .parsers import parser_of
 
-    def error(self, message: str) -> NoReturn:
-        complain(f"{message}; `{self.prog} --help` says more")
-        sys.exit(USAGE)
-
-
-def _parser() -> argparse.ArgumentParser:
-    """What `--help` and `--version` need; each command has a parser of its own, made only when it is called."""
-    commands = "".join(f"  {name:<10} {text}\n" for name, text in COMMANDS.items())
-    parser = argparse.ArgumentParser(
-        prog="lkscan",
-        usage="lkscan [command] ...",
-        description="Security policy scanner and linter for LinuxKit specs and images.",
-        epilog=f"commands (`lkscan COMMAND --help` says more):\n{commands}\n{_EPILOG}",
-        formatter_class=_help_formatter,
-    )
-    parser.add_argument("--version", action="version", version=f"lkscan {__version__}")
-    return parser
+    command, parser = import_module(f".commands.{name}", __package__), parser_of(name)
+    command.add_options(parser)
+    return command, parser.parse_args(arguments)
 
 
-def _help_formatter(prog: str) -> argparse.HelpFormatter:
-    """With a width, as argparse would import shutil to find one, for every option: start-up is a feature."""
-    return argparse.RawDescriptionHelpFormatter(prog, width=(width() or 80) - 2)
+class _Plain:
+    """Takes a parser's place where an order holds no option at all: keeps what argparse gives then, for each option.
+
+    To import argparse, and make a parser, would be a twelfth of what lkscan does for one spec.
+    """
+
+    def add_argument(self, *names: str, default: object = None, action: str = "store", **_: object) -> None:
+        """Note the default of an option."""
+        value = False if action == "store_true" else default
+        setattr(self, names[-1].lstrip("-").replace("-", "_"), value)
+
+    def add_mutually_exclusive_group(self) -> _Plain:
+        """Of no options, none excludes another."""
+        return self

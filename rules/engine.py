@@ -208,8 +208,11 @@ class Rule(NamedTuple):
 
     def __call__(self, subject: Subject) -> "list[Finding]":
         """Judge one subject that the rule is about; an empty list is a pass."""
-        verdicts = self.check(subject, self.parameters) if self.parameters else self.check(subject)
-        return [Finding.of(self, verdict) for verdict in verdicts]
+        return [Finding.of(self, verdict) for verdict in self.verdicts(subject)]
+
+    def verdicts(self, subject: Subject) -> list[Verdict]:
+        """What the check says of one subject that the rule is about."""
+        return list(self.check(subject, self.parameters) if self.parameters else self.check(subject))
 
 
 def rule(
@@ -349,7 +352,7 @@ class Engine:
                 if one.about is not None and not one.about(subject):
                     tally[one.id, Outcome.NOT_APPLICABLE] += 1
                     continue
-                verdicts = list(one.check(subject, one.parameters) if one.parameters else one.check(subject))
+                verdicts = one.verdicts(subject)
                 if one.owner:
                     _ = [Finding.of(one, verdict).message for verdict in verdicts]  # what cannot be told shows here
             except Exception as error:  # noqa: BLE001 - a rule's defect must not cost the other rules' findings

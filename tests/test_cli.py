@@ -159,8 +159,13 @@ def test_no_arguments_print_the_help_and_fail(capsys) -> None:
     assert "usage: lkscan" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("option", ["--version", "--help", "-h"])
-def test_version_and_help_succeed(option, capsys) -> None:
+def test_the_version_is_told(capsys) -> None:
+    assert main(["--version"]) == OK
+    assert capsys.readouterr().out == f"lkscan {lkscan.__version__}\n"
+
+
+@pytest.mark.parametrize("option", ["--help", "-h"])
+def test_help_succeeds(option, capsys) -> None:
     with pytest.raises(SystemExit) as end:
         main([option])
     assert end.value.code == 0

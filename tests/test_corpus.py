@@ -124,6 +124,6 @@ def test_an_exception_an_exit_and_a_strange_status_are_failures(corpus, folder, 
 def test_a_rule_that_breaks_is_a_failure(corpus, folder, monkeypatch):
     from lkscan.rules import engine
 
-    monkeypatch.setattr(engine.Rule, "__call__", lambda *_: 1 // 0)
+    monkeypatch.setattr(engine.Rule, "verdicts", lambda *_: 1 // 0)
     (entry, _) = corpus.entries(folder)
     assert "LKP002 failed: ZeroDivisionError" in corpus.scan(folder, entry, "regular").failure

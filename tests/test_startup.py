@@ -128,12 +128,33 @@ def test_linting_a_spec_imports_nothing_heavy():
     """Named modules cost a millisecond or more each, of some forty; each belongs where it is needed."""
     heavy = {"typing", "dataclasses", "inspect", "json", "hashlib", "logging", "pathlib", "subprocess", "tempfile"}
     heavy |= {"jsonschema", "sarif_om", "tomli_w", "urllib.parse", "importlib.metadata", "ast", "textwrap", "shutil"}
+    heavy |= {"yaml.constructor", "yaml.nodes", "tomli", "datetime"}
     loaded = _after_a_scan(
         "before = set(sys.modules)\nfrom lkscan.cli import main\nmain()\n"
         "print(*set(sys.modules) - before, file=sys.stderr)"
     )
     assert "lkscan.reports.text" in loaded
     assert heavy & set(loaded) == set()
+
+
+def test_a_word_of_argparse_is_not_looked_up_in_translations():
+    loaded = _after_a_scan(
+        "from lkscan.cli import main\nmain()\nprint(*sys.modules, 'argparse' in sys.modules, file=sys.stderr)"
+    )
+    assert loaded[-1] == "True"
+    assert "gettext" not in loaded
+
+
+@pytest.mark.parametrize("paths", [["a.yml"], ["a.yml", "-", "b.iso"]])
+def test_an_order_without_options_is_what_argparse_makes_of_it(paths):
+    from lkscan import cli, parsers
+    from lkscan.commands import scan
+
+    command, order = cli._order("scan", paths)
+    parser = parsers.parser_of("scan")
+    scan.add_options(parser)
+    assert command is scan
+    assert vars(order) == vars(parser.parse_args(paths))
 
 
 def test_rules_compile_no_pattern_as_they_are_imported():

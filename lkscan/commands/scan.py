@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
@@ -14,6 +13,10 @@ from ..reports import formats
 from ..rules.funnel import Result
 from ..scanning import accepted, scan_judged
 from ..terminal import FINDINGS, INCOMPLETE, OK, USAGE, UsageError, folder, paints, warn, width
+
+TYPE_CHECKING = False  # argparse is not imported for an order without options: start-up is a feature
+if TYPE_CHECKING:
+    import argparse
 
 SEVERITIES = ("critical", "high", "medium", "low", "note", "never")
 
