@@ -381,6 +381,13 @@ class File(NamedTuple):
         parts = self.path.split("/", 3)
         return f"{parts[1]}/{parts[2]}" if parts[0] == "containers" and len(parts) == 4 else ""  # noqa: PLR2004
 
+    @property
+    def inner(self) -> str:
+        """The path below the root directory that it is seen from: the container's own in its tree, else the image's."""
+        parts = self.path.split("/", 4)
+        is_in_tree = len(parts) == 5 and parts[0] == "containers" and parts[3] in {"rootfs", "lower"}  # noqa: PLR2004
+        return parts[4] if is_in_tree else self.path
+
 
 class Binary(NamedTuple):
     """An ELF file and what its program headers and dynamic section prove about its hardening.

@@ -6,6 +6,7 @@ Every secret here is made up at run time, so that no scanner takes this file for
 import base64
 import json
 import random
+import re
 import string
 import sys
 
@@ -14,12 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rulelab import container, file, fires, outcomes, place
 
-from lkscan.rules import secrets
+from lkscan.rules import detectors
+from lkscan.rules.detectors import entropy, find, is_placeholder
 from lkscan.rules.engine import Confidence, Outcome, Severity
 from lkscan.rules.secrets import (
-    entropy,
-    find,
-    is_placeholder,
     looks_secret,
     secret_in_command,
     secret_in_environment,
@@ -171,19 +170,21 @@ def search(request, monkeypatch):
         monkeypatch.setitem(sys.modules, "ahocorasick_rs", None)
     else:
         pytest.importorskip("ahocorasick_rs")
-    secrets._search.cache_clear()
+    detectors._search.cache_clear()
     yield
-    secrets._search.cache_clear()
+    detectors._search.cache_clear()
 
 
 @pytest.mark.usefixtures("search")
 @pytest.mark.parametrize("in_spec", [True, False])
 def test_literals_are_found_wherever_they_overlap(in_spec):
-    literals = [literal for one in secrets._detectors(in_spec=in_spec) for literal in one.literals]
+    literals = [literal for one in detectors._detectors(in_spec=in_spec) for literal in one.literals]
     rng = random.Random(5)
     for _ in range(200):
         text = b"".join(word[: rng.randint(1, len(word))] for word in rng.choices(literals, k=rng.choice((5, 100))))
-        assert secrets._present(text, in_spec=in_spec) == {literal for literal in literals if literal in text}
+        found = detectors._present(text, in_spec=in_spec)
+        assert found.keys() == {literal for literal in literals if literal in text}
+        assert all(text[:end].endswith(literal) for literal, ends in found.items() for end in ends)
 
 
 @pytest.mark.usefixtures("search")
@@ -202,6 +203,55 @@ def test_no_finding_holds_a_part_of_the_secret(text):
     start = secret.start + len(secret.prefix)
     hidden = text[start : secret.start + secret.length]
     assert not any(hidden[i : i + 6] in said(finding) for i in range(len(hidden) - 5))
+
+
+def members(content):
+    (finding,) = fires(secret_in_file, file("etc/app.conf", content.encode()))
+    return finding.members
+
+
+def test_another_secret_in_the_place_of_one_is_news_to_a_baseline(monkeypatch):
+    monkeypatch.delenv("LKSCAN_KEY", raising=False)
+    first, second = (f"token: gh{'p_'}{noise(36, seed=seed)}\n" for seed in (1, 2))
+    assert members(first) == members("# moved\n" + first)
+    assert members(first) != members(second)
+
+
+def test_what_could_be_guessed_gets_a_hash_only_by_a_key_of_ones_own(monkeypatch):
+    urls = [f"url: postgres://app:{password}@db.corp/app\n" for password in ("velvet-Otter-19", "velvet-Otter-20")]
+    monkeypatch.delenv("LKSCAN_KEY", raising=False)
+    assert members(urls[0]) == members(urls[1]) == ("1",)
+    monkeypatch.setenv("LKSCAN_KEY", "one")
+    known = members(urls[0])
+    assert known != members(urls[1])
+    monkeypatch.setenv("LKSCAN_KEY", "two")
+    assert members(urls[0]) not in {known, ("1",)}
+
+
+@pytest.mark.parametrize(
+    ("make", "value"),
+    [
+        (lambda value: (secret_in_environment, container(env=[f"API_TOKEN={value}"])), noise(32)),
+        (lambda value: (secret_in_command, container(command=["app", "--token", value])), noise(40)),
+        (lambda value: (secret_in_kernel_arguments, KernelCommandLine(place(3), f"x.token={value}")), noise(32)),
+    ],
+)
+def test_secrets_that_are_named_get_a_hash_too(make, value):
+    found = [fires(*make(one))[0].members for one in (value, value[::-1])]
+    assert found[0] != found[1]
+    assert all(re.fullmatch("[0-9a-f]{10}", *one) for one in found)
+
+
+def test_a_password_in_a_file_of_a_spec_is_found_by_its_name():
+    (finding,) = fires(secret_in_file, in_spec(b"user: app\ndb_password: velvet-Otter-19\n"))
+    assert finding.key == "password"
+    assert finding.evidence == ("line 2 of the file: 15 characters, the value of 'db_password'",)
+    assert outcomes(secret_in_file, file("etc/app.conf", b"db_password: velvet-Otter-19\n")) == {Outcome.PASS}
+
+
+def test_a_spec_full_of_passwords_is_searched_in_time():
+    (finding,) = fires(secret_in_file, in_spec(b"password: velvet-Otter-19\n" * 30_000))
+    assert "'at least 100' times" in finding.message
 
 
 @pytest.mark.parametrize("text", HARMLESS.values(), ids=list(HARMLESS))
@@ -260,7 +310,9 @@ def test_one_finding_a_kind_at_the_first_place():
     assert "'7' times" in found[0].message
     assert len(found[0].evidence) == 6
     assert found[0].evidence[-1] == "2 more"
-    assert found[0].evidence[0] == "line 2 of the file: 40 characters, starts with 'ghp_'"
+    assert re.fullmatch(
+        "line 2 of the file: 40 characters, starts with 'ghp_', keyed hash [0-9a-f]{10}", found[0].evidence[0]
+    )
 
 
 def test_in_a_spec_the_finding_stands_at_the_entry():
