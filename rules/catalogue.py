@@ -16,6 +16,7 @@ from . import (
     kernel,
     kernel_groups,
     lean,
+    microcode,
     mount_options,
     mounts,
     namespaces,
@@ -58,6 +59,7 @@ RULES: tuple[Rule, ...] = (
     *binaries.RULES,
     *kernel.RULES,
     *kernel_groups.RULES,
+    *microcode.RULES,
     *cmdline.RULES,
 )
 

@@ -3,7 +3,7 @@
 import os
 import re
 import time
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Generator, Iterator, Mapping
 
 from ..scanner.startup import Any, late
 from ..scanner.subjects import ImageReference, Kernel, Place
@@ -12,9 +12,11 @@ from .kernel_options import State, state_of
 from .tables import load
 
 _DATE = late(r"\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])")
-_SERIES = late(r"(?P<series>\d+\.\d+)(?:\.(?:\d+|x))*(?![\d.])(?P<rest>.*)", re.DOTALL)
+_SERIES = late(r"(?P<series>\d+\.\d+)(?:\.(?P<patch>\d{1,9}|x))?(?:\.(?:\d+|x))*(?![\d.])(?P<rest>.*)", re.DOTALL)
 _UPSTREAM = late(r"(?:-(?:rc\d+|rt\d*|linuxkit|moby|dbg))*\+?")
 """What may follow a kernel.org release number: its own suffixes, and those that LinuxKit's builds add."""
+_MAKER = late(r" (Debian \d\S*) \(\d{4}-\d\d-\d\d\)$")
+"""Where Debian's banner has the version that its release hides."""
 _TAG = late(r"(?:[-_](?:rc\d+|rt\d*|dbg|builder|[0-9a-f]{40}(?:-dirty)?|amd64|arm64|riscv64|s390x))*")
 _OFFICIAL = late(r"(?:docker\.io/)?linuxkit/kernel(?:-[\w-]+)?")
 
@@ -43,10 +45,20 @@ def today() -> str:
     return time.strftime("%Y-%m-%d", time.gmtime(int(text) if text else None))
 
 
+def days_between(first: str, last: str) -> int:
+    """How many days lie between two of the form YYYY-MM-DD. Raises ValueError for one that is in no calendar."""
+    from datetime import date
+
+    return (date.fromisoformat(last) - date.fromisoformat(first)).days
+
+
 def _checked(text: str, what: str) -> str:
-    if not _DATE.fullmatch(text):
-        raise ValueError(f"{what} must be of the form YYYY-MM-DD, not '{text}'")
-    return text
+    try:
+        if _DATE.fullmatch(text) and not days_between(text, text):
+            return text
+    except ValueError:  # there is no such day
+        pass
+    raise ValueError(f"{what} must be a day of the form YYYY-MM-DD, not '{text}'")
 
 
 def title(kernel: Kernel) -> str:
@@ -243,14 +255,24 @@ def end_of_life_kernel(kernel: Kernel) -> Iterator[Verdict]:
 
     Vendors maintain their kernels for as long as they like, under numbers of their own: those are not judged.
     """
+    match = yield from _plain(kernel)
+    if match:
+        yield from _life(title(kernel), kernel.place, kernel.version, match["series"], Confidence.HIGH)
+
+
+def _plain(kernel: Kernel) -> Generator[Verdict, None, re.Match[str] | None]:
+    """Its release, where it is one of kernel.org's; else why nothing is decided."""
     match = _SERIES.fullmatch(kernel.version)
     if not match:
         yield undecided(title(kernel), kernel.place, "The kernel's release is not known.")
-    elif not _UPSTREAM.fullmatch(match["rest"]):
-        reason = f"'{kernel.version}' is no plain kernel.org release: its maker decides on its end of life."
+        return None
+    if not _UPSTREAM.fullmatch(match["rest"]):
+        tail = _MAKER.search(kernel.banner)
+        made = f" (made of {tail[1]})" if tail else ""
+        reason = f"'{kernel.version}'{made} is no plain kernel.org release: its maker decides on its end of life."
         yield undecided(title(kernel), kernel.place, reason)
-    else:
-        yield from _life(title(kernel), kernel.place, kernel.version, match["series"], Confidence.HIGH)
+        return None
+    return match
 
 
 def _is_kernel_image(reference: ImageReference) -> bool:
@@ -271,12 +293,123 @@ def end_of_life_kernel_tag(reference: ImageReference) -> Iterator[Verdict]:
 
     The tag of LinuxKit's own kernel images is the release; of other images it is taken for one, with less confidence.
     """
-    match = _SERIES.fullmatch(reference.tag)
-    if not match or not _TAG.fullmatch(match["rest"]):
+    match, confidence = _named(reference)
+    if match is None:
         yield undecided(reference.name, reference.place, f"'{reference.text}' does not name a kernel.org release.")
     else:
-        confidence = Confidence.HIGH if _OFFICIAL.fullmatch(reference.name) else Confidence.MEDIUM
         yield from _life(reference.name, reference.place, reference.text, match["series"], confidence)
+
+
+def _named(reference: ImageReference) -> tuple[re.Match[str] | None, Confidence]:
+    """The release that a tag names, and how sure that is."""
+    match = _SERIES.fullmatch(reference.tag)
+    confidence = Confidence.HIGH if _OFFICIAL.fullmatch(reference.name) else Confidence.MEDIUM
+    return match if match and _TAG.fullmatch(match["rest"]) else None, confidence
+
+
+def _aged(subject: str, at: Place, release: str, match: re.Match[str], days: int) -> Iterator[Verdict]:
+    """Whether a release of a series that is maintained is older than so many days."""
+    table, now, series = load("kernel_series"), today(), match["series"]
+    known, made = table["series"].get(series), table["as_of"]
+    if known is None or now > known.get("eol", now):
+        yield not_applicable(subject, at, "Its series is told of by another rule, as ended or unknown.")
+        return
+    if match["patch"] in {None, "x"} or "-rc" in match["rest"]:
+        yield undecided(subject, at, f"'{release}' does not name one release of its series.")
+        return
+    number = int(match["patch"])
+    published = [0, *load("kernel_releases").get(series, ())]
+    age = days_between(known["released"], now)
+    if number >= len(published):
+        if days_between(made, now) > days:
+            yield undecided(subject, at, f"The table of {made} does not know Linux {series}.{number}.")
+        return
+    if age - published[number] > days:
+        later = sum(published[number] < day <= age for day in published)
+        facts = (
+            f"{later} releases of the series came after it, the last known is {series}.{len(published) - 1}",
+            f"compared with {now} (table of {made})",
+        )
+        yield fail(subject, at, release, str(age - published[number]), key=series, evidence=facts)
+
+
+_RENEW = "Move to the newest release of the series: each mends flaws that are public by then."
+
+
+@rule(
+    "LKK017",
+    "outdated-kernel",
+    Severity.MEDIUM,
+    "Kernel '{0}' came out '{1}' days ago.",
+    remedy=_RENEW,
+    nist=("3.5.3",),
+    parameters={"days": 180},
+)
+def outdated_kernel(kernel: Kernel, parameters: Mapping[str, Any]) -> Iterator[Verdict]:
+    """The kernel is of a series that is maintained, but of a release that came out long ago.
+
+    `days`: so old may a release be. Vendors count their releases themselves: those are not judged.
+    """
+    match = yield from _plain(kernel)
+    if match:
+        yield from _aged(title(kernel), kernel.place, kernel.version, match, parameters["days"])
+
+
+@rule(
+    "LKK018",
+    "outdated-kernel-tag",
+    Severity.LOW,
+    "The kernel of image '{0}' came out '{1}' days ago.",
+    remedy=_RENEW,
+    nist=("3.1.1", "3.5.3"),
+    profile=Profile.PEDANTIC,
+    about=_is_kernel_image,
+    parameters={"days": 180},
+)
+def outdated_kernel_tag(reference: ImageReference, parameters: Mapping[str, Any]) -> Iterator[Verdict]:
+    """A spec asks for a kernel of a series that is maintained, but of a release that came out long ago.
+
+    `days`: so old may a release be.
+    """
+    match, confidence = _named(reference)
+    if match is None:
+        yield undecided(reference.name, reference.place, f"'{reference.text}' does not name a kernel.org release.")
+        return
+    for verdict in _aged(reference.name, reference.place, reference.text, match, parameters["days"]):
+        yield verdict._replace(confidence=confidence)
+
+
+_VENDOR = late(
+    r"\d+(?:\.\d+)*[-.](?:\d+(?:\.\d+)*[-.])?(?:\w+[-.])*?"
+    r"(?:amd64|arm64|generic|lowlatency|azure|aws|gcp|oracle|kvm|raspi|tegra|default|el\d\w*|fc\d+|amzn\d+|cip\d+|lts|virt)"
+    r"(?:[-.+].*)?"
+)
+"""How the releases of distributions' kernels look: `6.1.0-56-amd64`, `5.15.0-105-generic`, `5.14.0-70.el9.x86_64`."""
+
+
+@rule(
+    "LKK020",
+    "vendor-kernel",
+    Severity.NOTE,
+    "Kernel '{0}' is a vendor's, with changes of its own.",
+    remedy="Where LinuxKit's promise of an upstream kernel matters, build one from kernel.org's sources.",
+    nist=("3.5.3",),
+    profile=Profile.AUDITOR,
+)
+def vendor_kernel(kernel: Kernel) -> Iterator[Verdict]:
+    """The kernel is a vendor's, and not identical to the one of kernel.org that its number suggests.
+
+    That a release number is plain does not prove that nothing was changed; nothing in a kernel does.
+    """
+    match = _SERIES.fullmatch(kernel.version)
+    if not match:
+        yield undecided(title(kernel), kernel.place, "The kernel's release is not known.")
+    elif tail := _MAKER.search(kernel.banner):
+        yield fail(title(kernel), kernel.place, kernel.version, evidence=(f"its banner says {tail[1]}",))
+    elif _VENDOR.fullmatch(kernel.version):
+        yield fail(title(kernel), kernel.place, kernel.version, evidence=(f"its release is {kernel.version}",))
+    elif not _UPSTREAM.fullmatch(match["rest"]):
+        yield undecided(title(kernel), kernel.place, f"'{match['rest']}' in the release may stand for any change.")
 
 
 RULES = (
@@ -286,4 +419,7 @@ RULES = (
     kernel_with_dev_mem,
     end_of_life_kernel,
     end_of_life_kernel_tag,
+    outdated_kernel,
+    outdated_kernel_tag,
+    vendor_kernel,
 )

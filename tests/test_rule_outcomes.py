@@ -3,6 +3,7 @@
 import pytest
 from rulelab import SPEC, binary, container, fires, image, outcomes, place, spec
 from rulelab import file as entry
+from test_microcode import intel_update
 from test_rules_secrets import pem
 
 from lkscan.rules.catalogue import RULES
@@ -33,6 +34,11 @@ def refused(kind):
 
 def directive(*patterns, reason="", until="", flaw="", strangers=(), unused=(), required=False):
     return Ignore(SPEC, patterns, reason, until, flaw, strangers, unused, required=required)
+
+
+def microcode(date, models=60):
+    """What stands in front of an initrd, with updates of this date for so many models."""
+    return entry("kernel/x86/microcode/GenuineIntel.bin", b"".join(intel_update(date, one) for one in range(models)))
 
 
 def line(text):
@@ -410,6 +416,14 @@ CASES = {
     "LKK014": (booted(BPF_UNPRIV_DEFAULT_OFF="n"), booted(BPF_UNPRIV_DEFAULT_OFF="y"), system()),
     "LKK015": (booted(PROC_KCORE="y"), booted(PROC_KCORE="n"), system()),
     "LKK016": (booted(KGDB="y"), booted(KGDB="n"), system()),
+    "LKK017": (kernel("6.6.71-linuxkit"), kernel("6.12.104-linuxkit"), kernel("4.14.53-linuxkit")),
+    "LKK018": (
+        image("linuxkit/kernel:6.6.71", "version-tag", role="kernel"),
+        image("linuxkit/kernel:6.12.104", "version-tag", role="kernel"),
+        image("nginx:1.19", "version-tag"),
+    ),
+    "LKK019": (microcode("2021-04-25"), microcode("2025-10-12"), entry("etc/motd", b"")),
+    "LKK020": (kernel("6.1.0-56-amd64"), kernel("6.12.59-linuxkit"), None),
     "LKC001": (line("mitigations=off"), line("quiet"), line("")),
     "LKC002": (line("rdinit=/bin/sh"), line("rdinit=/init"), line("")),
     "LKC003": (
@@ -433,6 +447,7 @@ ALWAYS = {
     "LKM010": "every container may have mounts",
     "LKX004": "every command line may hold a secret",
     "LKK005": "every kernel is of a series, or that is not known: undecided",
+    "LKK020": "every kernel is somebody's, or that is not known: undecided",
 }
 """Rules whose question arises for every subject of their type: there is nothing they do not apply to."""
 

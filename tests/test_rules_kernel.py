@@ -15,6 +15,9 @@ from lkscan.rules.kernel import (
     kernel_without_hardened_usercopy,
     kernel_without_stack_protector,
     kernel_without_strict_rwx,
+    outdated_kernel,
+    outdated_kernel_tag,
+    vendor_kernel,
 )
 from lkscan.scanner.subjects import Kernel, Place
 
@@ -286,6 +289,96 @@ def test_a_tag_of_anything_but_the_kernel_is_not_asked():
     assert outcomes(end_of_life_kernel_tag, image("redis:4.0.5", "version-tag")) == {Outcome.NOT_APPLICABLE}
 
 
+@pytest.mark.parametrize(
+    ("version", "date", "expected"),
+    [
+        ("6.12.59-linuxkit", "2026-05-23", Outcome.PASS),
+        ("6.12.59-linuxkit", "2026-05-24", Outcome.FAIL),
+        ("6.12.59-linuxkit", "2025-01-01", Outcome.PASS),
+        ("6.6.71-linuxkit-dbg", "2026-08-01", Outcome.FAIL),
+        ("6.18.0", "2026-08-01", Outcome.FAIL),
+        ("6.12.117-linuxkit", "2026-11-23", Outcome.PASS),
+        ("6.12.117-linuxkit", "2027-11-23", Outcome.UNDECIDED),
+        ("6.12.0-rc3", "2026-08-01", Outcome.UNDECIDED),
+        ("6.12", "2026-08-01", Outcome.UNDECIDED),
+        ("6.1.0-56-amd64", "2026-08-01", Outcome.UNDECIDED),
+        ("5.4.172-linuxkit", "2026-08-01", Outcome.NOT_APPLICABLE),
+        ("9.9.1", "2026-08-01", Outcome.NOT_APPLICABLE),
+        ("garbage", "2026-08-01", Outcome.UNDECIDED),
+    ],
+)
+def test_a_release_is_judged_by_its_age(version, date, expected):
+    rules.set_today(date)
+    assert outcomes(outdated_kernel, kernel(version)) == {expected}
+
+
+def test_an_old_release_is_told_of_with_what_came_since():
+    (finding,) = fires(outdated_kernel, kernel("6.6.71-linuxkit"))
+    assert finding.message == "Kernel '6.6.71-linuxkit' came out '568' days ago."
+    assert finding.evidence[0].startswith("76 releases of the series came after it, the last known is 6.6.152")
+    assert outcomes(outdated_kernel._replace(parameters={"days": 600}), kernel("6.6.71-linuxkit")) == {Outcome.PASS}
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "expected"),
+    [
+        ("linuxkit/kernel:6.6.71", "version-tag", Outcome.FAIL),
+        ("linuxkit/kernel:6.6.71-9005a97e2b2cba68b4374092167b079a2874f66b", "version-tag", Outcome.FAIL),
+        ("linuxkit/kernel:6.12.104", "version-tag", Outcome.PASS),
+        ("linuxkit/kernel:6.12.x", "version-tag", Outcome.UNDECIDED),
+        ("linuxkit/kernel:latest", "latest", Outcome.UNDECIDED),
+        ("linuxkit/kernel:4.14.53", "version-tag", Outcome.NOT_APPLICABLE),
+        ("redis:6.6.71", "version-tag", Outcome.NOT_APPLICABLE),
+    ],
+)
+def test_a_tag_is_judged_by_the_age_of_its_release(text, kind, expected):
+    role = "services" if text.startswith("redis") else "kernel"
+    assert outcomes(outdated_kernel_tag, image(text, kind, role=role)) == {expected}
+
+
+def test_a_tag_of_somebody_elses_is_less_sure():
+    (finding,) = fires(outdated_kernel_tag, image("example.org/kernel:6.6.71", "version-tag", role="kernel"))
+    assert finding.confidence is Confidence.MEDIUM
+
+
+@pytest.mark.parametrize(
+    ("version", "banner", "expected"),
+    [
+        ("6.12.59-linuxkit", "", Outcome.PASS),
+        ("6.12.59", "", Outcome.PASS),
+        ("6.1.0-56-amd64", "", Outcome.FAIL),
+        ("6.1.0-56-custom", "Linux version … #1 SMP Debian 6.1.192-2 (2026-11-16)", Outcome.FAIL),
+        ("5.15.0-105-generic", "", Outcome.FAIL),
+        ("5.14.0-70.13.1.el9_0.x86_64", "", Outcome.FAIL),
+        ("6.8.5-301.fc40.x86_64", "", Outcome.FAIL),
+        ("6.6.32-0-lts", "", Outcome.FAIL),
+        ("5.4.0-1103-azure", "", Outcome.FAIL),
+        ("4.19.325-cip113", "", Outcome.FAIL),
+        ("6.12.117-mine", "", Outcome.UNDECIDED),
+        ("", "", Outcome.UNDECIDED),
+    ],
+)
+def test_a_vendors_kernel_is_told_by_its_release_or_its_banner(version, banner, expected):
+    assert outcomes(vendor_kernel, kernel(version)._replace(banner=banner)) == {expected}
+
+
+def test_the_version_that_a_debian_release_hides_is_told():
+    subject = kernel("6.1.0-56-amd64")._replace(
+        banner="Linux version 6.1.0-56-amd64 #1 SMP Debian 6.1.192-2 (2026-11-16)"
+    )
+    (finding,) = end_of_life_kernel(subject)
+    assert "'6.1.0-56-amd64' (made of Debian 6.1.192-2)" in finding.message
+
+
+def test_the_table_of_releases_is_well_formed():
+    series = tables.load("kernel_series")
+    for name, days in tables.load("kernel_releases").items():
+        first = series["series"][name]["released"]
+        assert days == sorted(days), name
+        assert days[0] >= 0, name
+        assert days[-1] <= rules.days_between(first, series["as_of"]), name
+
+
 def test_the_series_table_is_well_formed():
     table = tables.load("kernel_series")
     for name, one in table["series"].items():
@@ -305,7 +398,9 @@ def test_today_comes_from_the_environment_then_the_clock(monkeypatch):
     assert rules.today() == "2028-01-01"
 
 
-@pytest.mark.parametrize(("name", "value"), [("LKSCAN_DATE", "soon"), ("SOURCE_DATE_EPOCH", "-1")])
+@pytest.mark.parametrize(
+    ("name", "value"), [("LKSCAN_DATE", "soon"), ("LKSCAN_DATE", "2026-02-30"), ("SOURCE_DATE_EPOCH", "-1")]
+)
 def test_a_senseless_date_is_refused(monkeypatch, name, value):
     rules.set_today(None)
     monkeypatch.setenv(name, value)
@@ -320,6 +415,6 @@ def test_a_senseless_override_is_refused():
 
 @given(st.text(), st.dictionaries(st.sampled_from(sorted({*HARDENED, *OFFERED, *WHOLE})), st.sampled_from("ynm")))
 def test_any_release_and_any_configuration_is_judged(version, options):
-    for rule in (*CONFIGURED, end_of_life_kernel):
+    for rule in (*CONFIGURED, end_of_life_kernel, outdated_kernel, vendor_kernel):
         for finding in rule(kernel(version, whole=False, **options)):
             assert finding.message
