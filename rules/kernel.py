@@ -46,19 +46,31 @@ def today() -> str:
 
 
 def days_between(first: str, last: str) -> int:
-    """How many days lie between two of the form YYYY-MM-DD. Raises ValueError for one that is in no calendar."""
-    from datetime import date
+    """How many days lie between two of the form YYYY-MM-DD."""
+    return _number(last) - _number(first)
 
-    return (date.fromisoformat(last) - date.fromisoformat(first)).days
+
+def _number(day: str) -> int:
+    """Days since the first of March of year 0, as the Gregorian calendar has them.
+
+    It is what the module datetime knows; to import that would take 1.7 ms, of the forty for a spec.
+    """
+    year, month = int(day[:4]), int(day[5:7])
+    year -= month < 3  # noqa: PLR2004 - a year that starts with March ends with its leap day
+    return 365 * year + year // 4 - year // 100 + year // 400 + (153 * ((month - 3) % 12) + 2) // 5 + int(day[8:]) - 1
+
+
+def _is_day(day: str) -> bool:
+    """Whether there is such a day: its month is not over by then."""
+    year, month = int(day[:4]), int(day[5:7])
+    following = f"{year + month // 12:04}-{month % 12 + 1:02}-01"
+    return _number(day) < _number(following)
 
 
 def _checked(text: str, what: str) -> str:
-    try:
-        if _DATE.fullmatch(text) and not days_between(text, text):
-            return text
-    except ValueError:  # there is no such day
-        pass
-    raise ValueError(f"{what} must be a day of the form YYYY-MM-DD, not '{text}'")
+    if not _DATE.fullmatch(text) or not _is_day(text):
+        raise ValueError(f"{what} must be a day of the form YYYY-MM-DD, not '{text}'")
+    return text
 
 
 def title(kernel: Kernel) -> str:

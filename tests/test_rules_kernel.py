@@ -1,5 +1,7 @@
 """Family K: configurations of many versions, and the end of series."""
 
+import datetime as dt
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -406,6 +408,24 @@ def test_a_senseless_date_is_refused(monkeypatch, name, value):
     monkeypatch.setenv(name, value)
     with pytest.raises(ValueError, match=name):
         rules.today()
+
+
+@given(st.dates(), st.dates())
+def test_days_are_counted_as_by_the_calendar(first, last):
+    assert rules.days_between(first.isoformat(), last.isoformat()) == (last - first).days
+
+
+@given(st.integers(1, 9998), st.integers(1, 12), st.integers(1, 31))
+def test_a_day_that_is_in_no_calendar_is_refused(year, month, day):
+    text = f"{year:04}-{month:02}-{day:02}"
+    try:
+        dt.date(year, month, day)
+    except ValueError:
+        with pytest.raises(ValueError, match="must be a day"):
+            rules.set_today(text)
+    else:
+        rules.set_today(text)
+        assert rules.today() == text
 
 
 def test_a_senseless_override_is_refused():
