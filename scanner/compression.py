@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -27,6 +28,9 @@ _MAGICS = (
     (_LEGACY_MAGIC, "lz4-legacy"),
     (b"\x89LZO\0\r\n\x1a\n", "lzo"),
 )
+
+MARK = b"|".join([*(re.escape(magic) for magic, _ in _MAGICS), rb"BZh", rb"[\x50-\x5f]\x2a\x4d\x18", rb"\x5d\0"])
+"""What all of them start with, as a pattern; not all that does is one."""
 
 
 class Decoder(Protocol):

@@ -6,6 +6,7 @@ said. LinuxKit's `kernel+erofs` uses neither these nor compression.
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
@@ -19,6 +20,8 @@ from .tree import NOTHING, Entry, Tree, text
 
 MAGIC = b"\xe2\xe1\xf5\xe0"
 _SUPERBLOCK = 1024
+MARK = b".{%d}" % _SUPERBLOCK + re.escape(MAGIC)
+"""What they start with, as a pattern."""
 _SUPER = struct.Struct("<4sIIBBHQQIIII16s16sIHHHBBIQ")
 _SLOT = 32
 """Bytes of an inode's place: node ids count them."""

@@ -7,6 +7,7 @@ metadata_csum are not verified.
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
@@ -19,6 +20,8 @@ from .tree import Entry, Tree, text
 
 _SUPERBLOCK = 1024
 _MAGIC = b"\x53\xef"
+MARK = b".{%d}" % (_SUPERBLOCK + 56) + re.escape(_MAGIC)
+"""What they start with, as a pattern."""
 _ROOT = 2
 
 _HAS_JOURNAL = 0x4

@@ -6,6 +6,7 @@ GPT as UEFI 2.10 chapter 5 has it. What a partition holds is told by its content
 
 from __future__ import annotations
 
+import re
 import struct
 import zlib
 from collections.abc import Iterator
@@ -24,6 +25,8 @@ _ENTRIES = 1024
 _ENTRY = range(128, 4097)
 """Bytes of an entry."""
 _TABLE, _MARK = 446, b"\x55\xaa"
+MARK = b"|".join([b".{510}" + re.escape(_MARK), *(b".{%d}" % size + _GPT for size in _SECTORS)])
+"""What they start with, as a pattern."""
 _EXTENDED = frozenset({0x05, 0x0F, 0x85})
 _PROTECTIVE = 0xEE
 _CHAIN = 128

@@ -11,10 +11,12 @@ from .source import Budget, Chunks, DamagedError, LimitError, Limits, Source
 
 PIECE = 1 << 18
 """Bytes asked of a source at once."""
+_FIRST = 1 << 16
+"""Bytes that are fetched first of a file: what it is, and the whole of most texts."""
+_MOST = 1 << 22
+"""Bytes that are fetched at once of a file of which much is wanted."""
 _SPARSE = 1 << 16
 """Bytes that are looked at together when zeros are left out."""
-HEAD = 1 << 12
-"""Bytes of a file that are fetched to see what it is."""
 
 
 class Stream:
@@ -55,7 +57,7 @@ class Stream:
         """The next `length` bytes. Raises DamagedError, naming `what`, if they are not all there."""
         data = self.peek(length)
         if len(data) < length:
-            raise self.failure or self._broken(what)
+            raise self.failure or self.broken(what)
         self._advance(length)
         return data
 
@@ -65,23 +67,27 @@ class Stream:
             step = min(length, len(self._held) - self._position)
             self._advance(step)
             length -= step
-            if length and not self._fill():
-                raise self.failure or self._broken(what)
+            if length and not self._fill(PIECE):
+                raise self.failure or self.broken(what)
 
     def take(self) -> bytes:
         """Whatever comes next, in the size in which it comes; empty at the end. Raises DamagedError."""
-        if self._position == len(self._held) and not self._fill():
-            if self.failure:
-                raise self.failure
+        data = self.some(PIECE)
+        if not data and self.failure:
+            raise self.failure
+        return data
+
+    def some(self, wanted: int) -> bytes:
+        """Consume what is at hand, up to `wanted` bytes; nothing at the end or at damage: `failure` tells which."""
+        if self._position == len(self._held) and not self._fill(wanted):
             return b""
-        data = self._held[self._position :] if self._position else self._held
+        data = self._held[self._position : self._position + wanted]
         self._advance(len(data))
         return data
 
     def pieces(self) -> Iterator[bytes]:
         """All that is left, bit by bit, up to where it ends or breaks off; `failure` tells which."""
-        while piece := self.peek(PIECE):
-            self._advance(len(piece))
+        while piece := self.some(PIECE):
             yield piece
 
     def unread(self, data: bytes) -> None:
@@ -99,7 +105,7 @@ class Stream:
 
     def window(self, length: int, what: str) -> Stream:
         """The next `length` bytes as a stream of its own; this one moves as that one is read."""
-        return Stream(self._pieces(length, what))
+        return _Window(self, length, what)
 
     def close(self) -> None:
         """Drop what is held; to look at it afterwards is a mistake and raises ValueError."""
@@ -107,50 +113,111 @@ class Stream:
         self._position = 0
         self._closed = True
 
-    def _pieces(self, length: int, what: str) -> Chunks:
-        step = HEAD
-        while length:
-            if not self.peek(1):
-                raise self.failure or self._broken(what)
-            piece = self.peek(min(length, step, len(self._held) - self._position))
-            self._advance(len(piece))
-            length -= len(piece)
-            step = PIECE
-            yield piece
-
     def _advance(self, length: int) -> None:
         self._position += length
         self.offset += length
 
-    def _broken(self, what: str) -> DamagedError:
+    def broken(self, what: str) -> DamagedError:
+        """That `what` ends too early, with the byte where it does."""
         return DamagedError(f"{what} breaks off at byte {self.offset + len(self._held) - self._position}")
 
-    def _next(self) -> bytes:
+    def _more(self, wanted: int) -> bytes:  # noqa: ARG002 - it comes in the size in which it comes
+        """The next piece, of `wanted` bytes where that can be chosen; empty at the end. Raises DamagedError."""
+        return next(self._chunks, b"")
+
+    def _next(self, wanted: int) -> bytes:
         if self._closed:
             raise ValueError("content was asked for after the next subject")
         if self.failure is None:
             try:
-                return next(self._chunks, b"")
+                return self._more(wanted)
             except DamagedError as error:
                 self.failure = error
         return b""
 
-    def _fill(self) -> bool:
+    def _fill(self, wanted: int) -> bool:
         """Replace what is used up by the next piece."""
-        self._held = self._next()
+        self._held = self._next(wanted)
         self._position = 0
         return bool(self._held)
 
     def _gather(self, length: int) -> None:
         """Hold at least `length` bytes, as far as they are there."""
         if self._position == len(self._held):
-            self._fill()
+            self._fill(length)
+        missing = length - (len(self._held) - self._position)
+        if missing <= 0 or not (piece := self._next(missing)):
+            return
         whole = BytesIO()  # it gives its own buffer away: joining pieces would need the room twice
-        missing = length - whole.write(self._held[self._position :])
-        while missing > 0 and (piece := self._next()):
+        whole.write(memoryview(self._held)[self._position :])
+        self._held, self._position = b"", 0
+        while piece:
             missing -= whole.write(piece)
+            piece = self._next(missing) if missing > 0 else b""
         self._held = whole.getvalue()
-        self._position = 0
+
+
+class _Window(Stream):
+    """A stretch of another stream, which moves as this one is read."""
+
+    __slots__ = ("_left", "_parent", "_what")
+
+    def __init__(self, parent: Stream, length: int, what: str) -> None:
+        super().__init__(iter(()))
+        self._parent = parent
+        self._left = length
+        self._what = what
+
+    def _more(self, wanted: int) -> bytes:
+        if not self._left:
+            return b""
+        piece = self._parent.some(min(self._left, max(wanted, _FIRST)))
+        if not piece:
+            raise self._parent.failure or self._parent.broken(self._what)
+        self._left -= len(piece)
+        return piece
+
+
+class _Over(Stream):
+    """The whole of a source, from which it is fetched as it is wanted."""
+
+    __slots__ = ("_at", "_budget", "_what", "_whole")
+
+    def __init__(self, source: Source, budget: Budget, what: str) -> None:
+        super().__init__(iter(()), source)
+        self._whole = source
+        self._budget = budget
+        self._what = what
+        self._at = 0
+
+    def _more(self, wanted: int) -> bytes:
+        missing = self._whole.size - self._at
+        if missing <= 0:
+            return b""
+        piece = self._whole.pread(self._at, min(missing, max(_FIRST, min(wanted, _MOST))))
+        if not piece:
+            raise DamagedError(f"{self._what} breaks off at byte {self._at}, {missing} bytes too early")
+        self._budget.spend(len(piece))
+        self._at += len(piece)
+        return piece
+
+    def _gather(self, length: int) -> None:
+        """What is held is fetched once more, with the rest: it costs less than to join the two."""
+        start = self._at - len(self._held) + self._position
+        wanted = min(length, self._whole.size - start)
+        if self._at < start + wanted <= start + _MOST and self.failure is None and not self._closed:
+            try:
+                data = self._whole.pread(start, wanted)
+                self._budget.spend(wanted - (self._at - start) if len(data) == wanted else 0)
+            except LimitError as error:
+                self.failure = error
+                return
+            except DamagedError:
+                data = b""  # bit by bit, it is found out where
+            if len(data) == wanted:
+                self._held, self._position, self._at = data, 0, start + wanted
+                return
+        super()._gather(length)
 
 
 class Part:
@@ -182,19 +249,7 @@ class Part:
 
 def over(source: Source, budget: Budget, what: str) -> Stream:
     """A stream over the whole of `source`, which stays at hand for random access; `what` names it in messages."""
-    return Stream(_preads(source, budget, what), source)
-
-
-def _preads(source: Source, budget: Budget, what: str) -> Iterator[bytes]:
-    offset, step = 0, HEAD
-    while offset < source.size:
-        piece = source.pread(offset, min(step, source.size - offset))
-        if not piece:
-            raise DamagedError(f"{what} breaks off at byte {offset}, {source.size - offset} bytes too early")
-        budget.spend(len(piece))
-        offset += len(piece)
-        step = PIECE
-        yield piece
+    return _Over(source, budget, what)
 
 
 class Sparse:

@@ -19,6 +19,8 @@ from .yamlpos import shown
 
 MAGIC = b"KDMV"
 DESCRIPTOR = b"# Disk DescriptorFile"
+MARK = MAGIC + b"|" + re.escape(DESCRIPTOR)
+"""What they start with, as a pattern."""
 _SECTOR = 512
 _DESCRIPTOR_LIMIT = 1 << 20
 """Bytes of a descriptor."""
