@@ -1,6 +1,7 @@
 """The report formats: which module makes which, and which suffix asks for it."""
 
 import os
+from collections.abc import Mapping
 from importlib import import_module
 
 from ..rules.funnel import Result
@@ -9,8 +10,23 @@ from ..scanner.startup import NamedTuple
 FORMATS = {"text": ".text", "json": ".jsonreport", "sarif": ".sarif"}
 """Format -> module, imported only when it is asked for; each has `render(result, options) -> str`."""
 
-SUFFIXES = {".txt": "text", ".json": "json", ".sarif": "sarif"}
-"""Suffix of a file's name -> format. `report.sarif.json` is SARIF too, as that standard recommends it."""
+COMPLIANCE = {
+    "text": ".compliance_text",
+    "json": ".compliance_json",
+    "markdown": ".compliance_markdown",
+    "oscal": ".oscal",
+}
+"""The same for the assessment by NIST SP 800-190."""
+
+_SUFFIXES = {
+    ".txt": "text",
+    ".json": "json",
+    ".sarif": "sarif",
+    ".sarif.json": "sarif",
+    ".md": "markdown",
+    ".oscal.json": "oscal",
+}
+"""End of a file's name -> format; of two that fit, the longer one counts."""
 
 
 class Options(NamedTuple):
@@ -27,19 +43,31 @@ class Options(NamedTuple):
 
 
 def render(
-    name: str, result: Result, *, color: bool = False, width: int = 0, version: str = "0.0.0", root: str = ""
+    name: str,
+    result: Result,
+    known: Mapping[str, str] = FORMATS,
+    *,
+    color: bool = False,
+    width: int = 0,
+    version: str = "0.0.0",
+    root: str = "",
 ) -> str:
     """The whole document, ending in a newline; the same result and options give the same text.
 
-    Raises KeyError for an unknown format.
+    Raises KeyError for a format that is none of those `known`.
     """
-    module = import_module(FORMATS[name], __package__)
+    module = import_module(known[name], __package__)
     text: str = module.render(result, Options(color, width, version, root))
     return text
 
 
-def of_suffix(path: str) -> str | None:
+def suffixes(known: Mapping[str, str] = FORMATS) -> list[str]:
+    """The suffixes that ask for one of the formats."""
+    return [suffix for suffix, name in _SUFFIXES.items() if name in known]
+
+
+def of_suffix(path: str, known: Mapping[str, str] = FORMATS) -> str | None:
     """The format that a file's name asks for, None when its suffix asks for none."""
-    if path.lower().endswith(".sarif.json"):
-        return "sarif"
-    return SUFFIXES.get(os.path.splitext(path)[1].lower())
+    name = os.path.basename(path).lower()
+    fitting = [suffix for suffix in suffixes(known) if name.endswith(suffix)]
+    return _SUFFIXES[max(fitting, key=len)] if fitting else None

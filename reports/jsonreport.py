@@ -53,16 +53,16 @@ def render(result: Result, options: Options) -> str:
         "version": VERSION,
         "tool": {"name": "lkscan", "version": options.version},
         "summary": _summary(result),
-        "findings": [_finding(one, result) for one in result.findings],
-        "others": [_finding(one, result) for one in result.others],
+        "findings": [told(one, result) for one in result.findings],
+        "others": [told(one, result) for one in result.others],
         "not_applicable": [
             {"rule": rule, "reason": encodable(reason), "subjects": number}
             for (rule, reason), number in result.not_applicable.items()
         ],
-        "suppressed": _silenced(result.suppressed, result),
-        "baselined": _silenced(result.baselined, result),
+        "suppressed": silenced(result.suppressed, result),
+        "baselined": silenced(result.baselined, result),
         "stale": [_entry(one) for one in _stale(result)],
-        "problems": [_problem(one) for one in result.problems],
+        "problems": [problem(one) for one in result.problems],
         "systems": [_system(one) for one in result.systems],
         "rules": _rules(result),
     }
@@ -84,8 +84,9 @@ def _summary(result: Result) -> dict[str, int]:
     }
 
 
-def _silenced(silenced: Iterable[Suppressed], result: Result) -> list[dict[str, Any]]:
-    return [{**_finding(one.finding, result), "reason": encodable(one.reason)} for one in silenced]
+def silenced(found: Iterable[Suppressed], result: Result) -> list[dict[str, Any]]:
+    """Findings that somebody silenced or accepted, with the reasons."""
+    return [{**told(one.finding, result), "reason": encodable(one.reason)} for one in found]
 
 
 def _stale(result: Result) -> tuple[Entry, ...]:
@@ -97,7 +98,8 @@ def _entry(entry: Entry) -> dict[str, Any]:
     return {**texts, "severity": str(entry.severity), "members": [encodable(one) for one in entry.members]}
 
 
-def _finding(finding: Finding, result: Result) -> dict[str, Any]:
+def told(finding: Finding, result: Result) -> dict[str, Any]:
+    """A finding, or an open verdict."""
     return {
         "rule": finding.rule.id,
         "name": finding.rule.name,
@@ -145,8 +147,9 @@ def _location(place: Place, note: str = "") -> dict[str, Any]:
     }
 
 
-def _problem(problem: Problem) -> dict[str, Any]:
-    return {"location": _location(problem.place), "message": encodable(problem.message), "kind": problem.kind}
+def problem(one: Problem) -> dict[str, Any]:
+    """What could not be read."""
+    return {"location": _location(one.place), "message": encodable(one.message), "kind": one.kind}
 
 
 def _system(system: System) -> dict[str, Any]:

@@ -5,6 +5,7 @@ COMMANDS = {
     "baseline": "record today's findings, so that only new ones count",
     "fix": "mend specs in place, comments and layout untouched",
     "pin": "give image references the digests of their tags, in place",
+    "compliance": "assess specs and images by the sections of NIST SP 800-190",
     "kernel": "judge a kernel's configuration, with its command line and settings",
     "inspect": "print the facts lkscan sees, without judgement",
     "extract": "write one file of an image to standard output",

@@ -10,13 +10,13 @@ from ..config.policies import Policy
 from ..desks import Staff, read
 from ..inputs import Boot, Input
 from ..ordering import add_judgement, add_limits, policies, staff
+from ..reporting import add_reporting, reports, tell
 from ..scanner.labels import LabelFinder
 from ..scanner.source import DamagedError
 from ..scanner.startup import Any
 from ..scanner.subjects import Kernel, KernelCommandLine, Place, Problem, Subject, Sysctl, System
 from ..scanning import accepted, scan_judged
 from ..terminal import INCOMPLETE, OK, USAGE, UsageError, warn
-from .scan import add_reporting, reports, tell
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

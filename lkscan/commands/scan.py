@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 
-from .. import __version__
-from ..config.policies import Policies, Policy
+from ..config.policies import Policies
 from ..inputs import gather
 from ..ordering import add_inputs, add_judgement, add_reading, policies, staff
-from ..reports import formats
-from ..rules.funnel import Result
+from ..reporting import add_reporting, reports, tell
 from ..scanning import accepted, scan_judged
-from ..terminal import FINDINGS, INCOMPLETE, OK, USAGE, UsageError, folder, paints, warn, width
+from ..terminal import OK, UsageError
 
 TYPE_CHECKING = False  # argparse is not imported for an order without options: start-up is a feature
 if TYPE_CHECKING:
     import argparse
-
-SEVERITIES = ("critical", "high", "medium", "low", "note", "never")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -36,23 +31,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_reporting(parser: argparse.ArgumentParser) -> None:
-    """The options that say what is told, where, and when it makes the run fail."""
-    add = parser.add_argument
-    add("-f", "--format", choices=tuple(formats.FORMATS), default="text", help="what to print (default: %(default)s)")
-    add(
-        "-o",
-        "--output",
-        metavar="FILE",
-        action="append",
-        default=[],
-        help=f"also write a report; the format follows from the suffix ({' '.join(formats.SUFFIXES)}); repeatable",
-    )
-    add("--fail-on", choices=SEVERITIES, help="least severity that makes the exit status 1 (default: medium)")
-    add("--baseline", metavar="FILE", help="count only what is not in this file; `lkscan baseline` records it")
-    add("--color", choices=("auto", "always", "never"), default="auto", help="colour (default: on a terminal)")
-
-
 def run(order: argparse.Namespace) -> int:
     """Scan, print and write the reports."""
     policy_of = policies(order)
@@ -66,59 +44,10 @@ def run(order: argparse.Namespace) -> int:
     return tell(result, order, targets, policy_of)
 
 
-def reports(order: argparse.Namespace) -> dict[str, str]:
-    """The files that reports are to be written to, and the format of each. Raises UsageError."""
-    return {path: _format_of(path) for path in order.output}
-
-
-def tell(
-    result: Result, order: argparse.Namespace, targets: Mapping[str, str], policy_of: Callable[[str], Policy]
-) -> int:
-    """Print the report, write those in `targets`, and give the exit status, behind `add_reporting`."""
-    warn(result.problems)
-    color = order.color == "always" or (order.color == "auto" and paints(sys.stdout))
-
-    def render(name: str, *, color: bool = False, width: int = 0) -> str:
-        return formats.render(name, result, color=color, width=width, version=__version__, root=folder())
-
-    print(render(order.format, color=color, width=width()), end="")
-    for path, name in targets.items():
-        _write(path, render(name))
-    return status(result, policy_of)
-
-
 def _show(policy_of: Policies, paths: Sequence[str]) -> int:
     from ..config.show import show
 
     if len({policy_of.governing(path) for path in paths}) > 1:
         raise UsageError("the paths are under several configurations; name one of them")
     print(show(policy_of, paths[0]), end="")
-    return OK
-
-
-def _format_of(path: str) -> str:
-    name = formats.of_suffix(path)
-    if name is None:
-        raise UsageError(f"{path}: no report format has this suffix; use {', '.join(formats.SUFFIXES)}")
-    return name
-
-
-def _write(path: str, text: str) -> None:
-    try:
-        with open(path, "w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
-            file.write(text)
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be written: {error.strerror}") from None
-
-
-def status(result: Result, policy_of: Callable[[str], Policy]) -> int:
-    """The exit status that a result makes."""
-    if any(problem.kind == "incomplete" for problem in result.problems):
-        return INCOMPLETE
-    if result.problems:
-        return USAGE
-    for finding in result.findings:
-        least = policy_of(finding.place.artifacts[0]).fail_on
-        if least is not None and finding.severity >= least:
-            return FINDINGS
     return OK

@@ -1,0 +1,89 @@
+"""What commands that judge tell: the options for it, the reports, and the exit status."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+
+from . import __version__
+from .config.policies import Policy
+from .reports import formats
+from .rules.funnel import Result
+from .terminal import FINDINGS, INCOMPLETE, OK, USAGE, UsageError, folder, paints, warn, width
+
+TYPE_CHECKING = False  # argparse is not imported for an order without options: start-up is a feature
+if TYPE_CHECKING:
+    import argparse
+
+SEVERITIES = ("critical", "high", "medium", "low", "note", "never")
+
+
+def add_reporting(parser: argparse.ArgumentParser, known: Mapping[str, str] = formats.FORMATS) -> None:
+    """The options that say what is told, where, and when it makes the run fail."""
+    add = parser.add_argument
+    add("-f", "--format", choices=tuple(known), default="text", help="what to print (default: %(default)s)")
+    add(
+        "-o",
+        "--output",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help=f"also write a report, in the format of the suffix ({' '.join(formats.suffixes(known))}); repeatable",
+    )
+    add("--fail-on", choices=SEVERITIES, help="least severity that makes the exit status 1 (default: medium)")
+    add("--baseline", metavar="FILE", help="count only what is not in this file; `lkscan baseline` records it")
+    add("--color", choices=("auto", "always", "never"), default="auto", help="colour (default: on a terminal)")
+
+
+def reports(order: argparse.Namespace, known: Mapping[str, str] = formats.FORMATS) -> dict[str, str]:
+    """The files that reports are to be written to, and the format of each. Raises UsageError."""
+    return {path: _format_of(path, known) for path in order.output}
+
+
+def tell(
+    result: Result,
+    order: argparse.Namespace,
+    targets: Mapping[str, str],
+    policy_of: Callable[[str], Policy],
+    known: Mapping[str, str] = formats.FORMATS,
+) -> int:
+    """Print the report, write those in `targets`, and give the exit status, behind `add_reporting`."""
+    warn(result.problems)
+    color = order.color == "always" or (order.color == "auto" and paints(sys.stdout))
+
+    def render(name: str, *, color: bool = False, width: int = 0) -> str:
+        return formats.render(name, result, known, color=color, width=width, version=__version__, root=folder())
+
+    sys.stdout.write(render(order.format, color=color, width=width()))
+    for path, name in targets.items():
+        _write(path, render(name))
+    return status(result, policy_of)
+
+
+def _format_of(path: str, known: Mapping[str, str]) -> str:
+    name = formats.of_suffix(path, known)
+    if name is None:
+        raise UsageError(f"{path}: no report format has this suffix; use {', '.join(formats.suffixes(known))}")
+    return name
+
+
+def _write(path: str, text: str) -> None:
+    from .writing import WriteError, write
+
+    try:
+        write(path, text.encode("utf-8", "backslashreplace"))
+    except WriteError as error:
+        raise UsageError(str(error)) from None
+
+
+def status(result: Result, policy_of: Callable[[str], Policy]) -> int:
+    """The exit status that a result makes."""
+    if any(problem.kind == "incomplete" for problem in result.problems):
+        return INCOMPLETE
+    if result.problems:
+        return USAGE
+    for finding in result.findings:
+        least = policy_of(finding.place.artifacts[0]).fail_on
+        if least is not None and finding.severity >= least:
+            return FINDINGS
+    return OK
