@@ -134,7 +134,7 @@ def _note(facts: Facts, subject: object, limit: int) -> None:
         case File() if facts.files is not None:
             facts.files.append(_file(subject, limit))
         case Binary() if facts.binaries is not None:
-            facts.binaries.append(_binary(subject))
+            facts.binaries += [_binary(subject, file) for file in subject.files]
         case System():
             facts.kind, facts.is_linuxkit, facts.format = subject.kind, subject.is_linuxkit, subject.format
             facts.layers, facts.is_whole = subject.layers, True
@@ -170,10 +170,17 @@ def _sum(file: File, limit: int) -> str | None:
     return total.hexdigest() if length == file.size else None
 
 
-def _binary(binary: Binary) -> dict[str, Any]:
-    from .scanner import elf
+def _binary(binary: Binary, file: File) -> dict[str, Any]:
+    from .scanner.hardening import facts
 
-    return {"path": binary.file.path, **elf.facts(binary), "evidence": dict(binary.evidence)}
+    return {
+        "path": file.path,
+        **facts(binary),
+        "made": binary.made,
+        "libc": binary.libc,
+        "search": list(binary.search),
+        "evidence": dict(binary.evidence),
+    }
 
 
 def as_json(found: Sequence[Facts]) -> str:

@@ -36,6 +36,22 @@ _FRAME_ESCAPE = late(
     rb"[\x48\x4c]\x8d(?:[\x45\x4d\x55\x5d\x65\x6d\x75\x7d][\x80-\xff]|[\x85\x8d\x95\x9d\xa5\xad\xb5\xbd]...\xff)",
     re.DOTALL,
 )
+_GROWTH = late(
+    rb"\x48\x81\xec(....)(\x48\x83\x0c\x24\x00|\x48\x83\x8c\x24\xf8\x0f\x00\x00\x00|\x48\xc7\x04\x24)?", re.DOTALL
+)
+"""SUB $n,%rsp, and what touches the page that it reaches: ORQ $0,(%rsp) or $0,0xff8(%rsp) by GCC, MOVQ by Clang."""
+_PAGE, _LARGEST_FRAME = 0x1000, 64 << 20
+_ARM64_PROBE = late(rb"\xff\x03\x02\xf9")
+"""STR xzr,[sp,#1024]: what GCC touches every 64 KiB."""
+_ARM64_GROWTH = late(
+    rb"\xff[\x03\x07\x0b\x0f\x13\x17\x1b\x1f\x23\x27\x2b\x2f\x33\x37\x3b\x3f\x43-\xff][\x40-\x7f]\xd1", re.DOTALL
+)
+"""SUB sp,sp,#n,lsl #12."""
+_ARM64_GUARD = 16
+"""Pages of 4 KiB in the guard that GCC expects below a stack of arm64: smaller frames are never probed."""
+_ENDBR64, _ENDBR32 = b"\xf3\x0f\x1e\xfa", b"\xf3\x0f\x1e\xfb"
+_BTI = (b"\x5f\x24\x03\xd5", b"\x3f\x23\x03\xd5")
+"""BTI c and PACIASP: where functions of arm64 begin that may be called through a pointer."""
 
 
 class Guards(NamedTuple):
@@ -71,6 +87,39 @@ def guards(elf: Elf) -> Guards:
         tests += len(opcodes) - loaded
         loads += loaded
     return Guards(tests, loads)
+
+
+class Frames(NamedTuple):
+    """Places that grow the stack by more than a page at once, and such that touch each page as they grow it."""
+
+    large: int
+    probed: int
+
+
+def frames(elf: Elf) -> Frames:
+    """How x86-64 or arm64 code makes room on the stack."""
+    large = probed = 0
+    for start, end in _code(elf):
+        if elf.machine == "arm64":
+            probed += sum(found.start() % 4 == start % 4 for found in _ARM64_PROBE.finditer(elf.data, start, end))
+            grown = (_arm64_pages(found) for found in _ARM64_GROWTH.finditer(elf.data, start, end))
+            large += sum(pages >= _ARM64_GUARD for pages in grown)
+            continue
+        for size, touch in _GROWTH.findall(elf.data, start, end):
+            length = int.from_bytes(size, "little")
+            probed += length == _PAGE and bool(touch)
+            large += _PAGE < length < _LARGEST_FRAME
+    return Frames(large, probed)
+
+
+def _arm64_pages(found: re.Match[bytes]) -> int:
+    return int.from_bytes(found[0], "little") >> 10 & 0xFFF if found.start() % 4 == 0 else 0
+
+
+def branch_targets(elf: Elf) -> int:
+    """How many instructions mark places that may be branched to: ENDBR on x86, BTI c or PACIASP on arm64."""
+    marks = _BTI if elf.machine == "arm64" else (_ENDBR32,) if elf.machine == "x86" else (_ENDBR64,)
+    return sum(elf.data.count(mark, start, end) for start, end in _code(elf) for mark in marks)
 
 
 def takes_addresses(elf: Elf) -> bool:

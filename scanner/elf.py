@@ -23,6 +23,7 @@ _X, _W = 1, 2
 _PN_XNUM = 0xFFFF
 _DF_TEXTREL, _DF_BIND_NOW, _DF_1_NOW, _DF_1_PIE = 0x4, 0x8, 0x1, 0x08000000
 _NEEDED, _PLTRELSZ, _PLTGOT, _STRTAB, _STRSZ, _SONAME, _DEBUG, _TEXTREL = 1, 2, 3, 5, 10, 14, 21, 22
+_RPATH, _RUNPATH = 15, 29
 _PLTREL, _RELA, _BIND_NOW, _FLAGS, _FLAGS_1 = 20, 7, 24, 30, 0x6FFFFFFB
 _ALLOC, _NOTE, _NOBITS = 0x2, 7, 8
 
@@ -145,6 +146,7 @@ class Elf:
         self.type, machine, _, self.entry, phoff, self._shoff = raw[:6]
         phentsize, phnum, shentsize, self._shnum, self._names = raw[8:]
         self.machine = _MACHINES.get((machine, self.bits), f"machine {machine}")
+        self._sections: list[Section] | None = None
         if self._shoff and shentsize != layout.section.size:
             self._shoff = 0  # the loader doesn't look either
         if phnum and phentsize != layout.segment.size:
@@ -164,6 +166,11 @@ class Elf:
 
     def sections(self) -> list[Section]:
         """The section headers; empty when the file has none. Raises DamagedError, LimitError."""
+        if self._sections is None:
+            self._sections = self._all_sections()
+        return self._sections
+
+    def _all_sections(self) -> list[Section]:
         if not self._shoff:
             return []
         count = self._shnum or self._first_section().size
@@ -174,15 +181,36 @@ class Elf:
 
     def section_named(self, name: bytes) -> bytes | None:
         """The content of the first section of that name, None when there is none. Raises DamagedError."""
-        sections = self.sections()
-        index = sections[0].link if sections and self._names == _PN_XNUM else self._names
-        if not 0 < index < len(sections):
-            return None
-        names = self.bytes_at(sections[index].offset, sections[index].size, "the names of the sections")
-        for section in sections:
+        sections, names = self.sections(), self.section_names
+        for section in sections if name in names else ():
             if section.type != _NOBITS and names.startswith(name + b"\0", section.name):
                 return self.bytes_at(section.offset, section.size, f"section {name.decode()}")
         return None
+
+    @cached_property
+    def section_names(self) -> bytes:
+        """The names of the sections, each with a NUL behind it; empty when there are none. Raises DamagedError."""
+        sections = self.sections()
+        index = sections[0].link if sections and self._names == _PN_XNUM else self._names
+        if not 0 < index < len(sections):
+            return b""
+        return self.bytes_at(sections[index].offset, sections[index].size, "the names of the sections")
+
+    def loader_sections(self) -> list[Section]:
+        """The same of a program: without them where they are damaged, as the loader never looks."""
+        try:
+            return self.sections()
+        except DamagedError:
+            self._sections = []
+            return []
+
+    @cached_property
+    def tags(self) -> dict[int, int]:
+        """The first value of each tag of the dynamic section. Raises DamagedError, LimitError."""
+        tags: dict[int, int] = {}
+        for tag, value in self.dynamic():
+            tags.setdefault(tag, value)
+        return tags
 
     def dynamic(self) -> Iterator[tuple[int, int]]:
         """The entries (tag, value) of the dynamic section up to its end. Raises DamagedError, LimitError."""
@@ -230,14 +258,16 @@ def _section(raw: tuple[int, ...]) -> Section:
 
 
 def read(file: File, data: bytes) -> Binary | None:
-    """The hardening facts of `data`, the content of `file`.
+    """What the headers in `data`, the content of `file`, tell of its hardening.
 
     None when it is not ELF, or ELF but neither program, library nor object (a core dump). Raises DamagedError when it
     breaks off or contradicts itself, LimitError when a table is absurdly long.
     """
-    if not data.startswith(MAGIC):
-        return None
-    elf = Elf(data, file.size)
+    return binary(file, Elf(data, file.size)) if data[:4] == MAGIC else None
+
+
+def binary(file: File, elf: Elf) -> Binary | None:
+    """The same of a file that is parsed already. Raises DamagedError, LimitError."""
     if _is_debug(elf):
         return _bare(file, elf, "debug", "allocated sections are NOBITS")
     if elf.type == _REL:
@@ -249,48 +279,28 @@ def read(file: File, data: bytes) -> Binary | None:
 
 def damaged(file: File, why: str) -> Binary:
     """What is left to say of an ELF file that breaks off or contradicts itself."""
-    evidence = dict.fromkeys(("relro", "nx", "pie", "canary", "fortify", "cet"), why)
+    evidence = dict.fromkeys(("relro", "nx", "pie"), why)
     return Binary(file, "", 0, "damaged", "", (), "undecided", "undecided", (), textrel=False, evidence=evidence)
 
 
 def facts(binary: Binary) -> dict[str, str]:
-    """The properties decided so far, as `lkscan inspect --binaries` names them.
+    """What the headers tell, as `lkscan inspect --binaries` names it.
 
-    `relro` none, partial, full, static, na; `nx` yes, no, na; `pie` no, pie, static-pie, dso, na; `canary`, `fortify`,
-    `cet` yes, no, na, partial; or undecided.
+    `relro` none, partial, full, static, na; `nx` yes, no, na; `pie` no, pie, static-pie, dso, na; or undecided.
     """
     pie = {"exec": "no", "static": "no", "object": "na", "debug": "na", "damaged": "undecided"}
-    return {
-        "relro": binary.relro,
-        "nx": binary.nx,
-        "pie": pie.get(binary.kind, binary.kind),
-        "canary": binary.canary,
-        "fortify": binary.fortify,
-        "cet": binary.cet,
-    }
+    return {"relro": binary.relro, "nx": binary.nx, "pie": pie.get(binary.kind, binary.kind)}
 
 
 def _is_debug(elf: Elf) -> bool:
     """Whether only symbols are left: nothing that would be loaded, notes aside, has any content."""
-    try:
-        sections = elf.sections()
-    except DamagedError:
-        return False
-    loaded = [one.type for one in sections if one.flags & _ALLOC and one.size and one.type != _NOTE]
+    loaded = [one.type for one in elf.loader_sections() if one.flags & _ALLOC and one.size and one.type != _NOTE]
     return bool(loaded) and all(one == _NOBITS for one in loaded)
 
 
 def _bare(file: File, elf: Elf, kind: Literal["object", "debug"], why: str) -> Binary:
     evidence = {"relro": why, "nx": why, "pie": why}
     return Binary(file, elf.machine, elf.bits, kind, "", (), "na", "na", (), textrel=False, evidence=evidence)
-
-
-def dynamic_tags(elf: Elf) -> dict[int, int]:
-    """The first value of each tag of the dynamic section. Raises DamagedError, LimitError."""
-    tags: dict[int, int] = {}
-    for tag, value in elf.dynamic():
-        tags.setdefault(tag, value)
-    return tags
 
 
 class _Facts:
@@ -301,13 +311,9 @@ class _Facts:
         self._loads = [one for one in elf.segments if one.type == _LOAD]
         self._check()
         self._interpreter = self._find_interpreter()
-        self._tags: dict[int, int] = {}
-        self._needed_at: list[int] = []
-        for tag, value in elf.dynamic():
-            self._tags.setdefault(tag, value)
-            if tag == _NEEDED:
-                self._needed_at.append(value)
-        self._needed = tuple(self._dynamic_string(one) for one in self._needed_at)
+        self._tags = elf.tags
+        needed = [value for tag, value in elf.dynamic() if tag == _NEEDED]
+        self._needed = tuple(self._dynamic_string(one) for one in needed)
         self._soname = self._dynamic_string(self._tags[_SONAME]) if _SONAME in self._tags else ""
 
     def binary(self, file: File) -> Binary:
@@ -315,7 +321,7 @@ class _Facts:
         kind, pie = self._kind()
         relro, relro_evidence = self._relro(kind)
         nx, nx_evidence = self._nx(kind)
-        rwx = tuple(_name(one) for one in self._loads if one.flags & _W and one.flags & _X)
+        rwx = tuple(title(one) for one in self._loads if one.flags & _W and one.flags & _X)
         textrel = self._textrel()
         evidence = {
             "pie": pie,
@@ -337,6 +343,8 @@ class _Facts:
             rwx,
             textrel=bool(textrel),
             evidence=evidence,
+            soname=self._soname,
+            search=self._search(),
         )
 
     def _check(self) -> None:
@@ -345,7 +353,7 @@ class _Facts:
         for one in self._loads:
             if one.offset + one.filesize > self._elf.size:
                 raise DamagedError(
-                    f"segment {_name(one)} ends at byte {one.offset + one.filesize}, the file at {self._elf.size}"
+                    f"segment {title(one)} ends at byte {one.offset + one.filesize}, the file at {self._elf.size}"
                 )
 
     def _find_interpreter(self) -> str:
@@ -360,6 +368,12 @@ class _Facts:
         if index >= self._tags.get(_STRSZ, 0):
             raise DamagedError(f"a name at byte {index} of the dynamic strings, beyond their end")
         return self._elf.string(self._strings_at + index, self._tags[_STRSZ] - index, "a dynamic string")
+
+    def _search(self) -> tuple[str, ...]:
+        """RUNPATH, or else RPATH, in parts; RPATH is ignored where both are."""
+        tag = next((one for one in (_RUNPATH, _RPATH) if one in self._tags), None)
+        text = self._dynamic_string(self._tags[tag]) if tag else ""
+        return tuple(text.split(":")) if text else ()  # a loader takes an empty one for none
 
     def _kind(self) -> tuple[Literal["exec", "pie", "static-pie", "static", "dso"], str]:
         if self._elf.type == _EXEC:
@@ -434,6 +448,6 @@ class _Facts:
         return "FLAGS TEXTREL" if self._tags.get(_FLAGS, 0) & _DF_TEXTREL else ""
 
 
-def _name(segment: Segment) -> str:
+def title(segment: Segment) -> str:
     """`LOAD 0x002dd0 0x3dd0 RWE`: offset, address and permissions, as readelf -lW shows them."""
     return f"LOAD {segment.offset:#08x} {segment.address:#x} {segment.permissions}"

@@ -2,29 +2,53 @@
 
 Five answers, each with its evidence: yes, no, `na` (nothing to protect, or the language does it its own way), `partial`
 and `undecided`. What is cheap is asked first; code is read only where that leaves a question open.
+
+The properties are `canary` (stacks are checked), `fortify` (glibc's functions are), `cet` (marked for both parts of it),
+`bind_now` (all functions are bound at the start), `stack_clash` (large frames are probed page by page), `cfi` (Clang's), `safestack`, `sanitizer` (a debugging runtime is
+linked in), `ibt` and `shstk` (x86), `bti` and `pac` (arm64), `separate_code` (headers and data lie in no executable
+segment), `stripped` and `packed`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from functools import cached_property
 
-from . import codebytes
-from .elf import Elf, dynamic_tags
-from .imports import undefined
-from .source import DamagedError
-from .startup import Literal, NamedTuple
-from .subjects import Answer, Binary
+from . import codebytes, elf
+from .elf import Elf, Section
+from .fortify import levels
+from .imports import strings, undefined
+from .notes import features
+from .source import DamagedError, LimitError
+from .startup import NamedTuple
+from .subjects import Answer, Binary, File
+from .toolchain import Toolchain
 
-_NOTE, _PROPERTY = 4, 0x6474E553
-_GNU_PROPERTY = (b"GNU\0", 5)
-_NOTES = 7
-"""Type of a section with notes."""
-_NOTE_BYTES = 1 << 16
-_X86_FEATURES = 0xC0000002
+PROPERTIES = (
+    "canary",
+    "fortify",
+    "cet",
+    "bind_now",
+    "stack_clash",
+    "cfi",
+    "safestack",
+    "sanitizer",
+    "ibt",
+    "shstk",
+    "bti",
+    "pac",
+    "separate_code",
+    "stripped",
+    "packed",
+)
+"""Those of `Binary.answers`."""
+_COMPILED = ("canary", "fortify", "cet", "stack_clash", "sanitizer")
+"""What a packer hides."""
+
+_LOAD, _X = 1, 1
+_X86_FEATURES, _ARM64_FEATURES = 0xC0000002, 0xC0000000
 _X86 = frozenset({"x86_64", "x86", "x32"})
-_SCAN = 64 << 20
-"""Bytes that are searched for marks of languages and libraries."""
+_SYMTAB = 2
+_PLTRELSZ, _FLAGS, _FLAGS_1, _BIND_NOW = 2, 30, 0x6FFFFFFB, 24
 _GUARDS = frozenset({"__stack_chk_fail", "__stack_chk_guard", "__stack_chk_fail_local", "__stack_smash_handler"})
 _FORMATTED_NAMES = "printf fprintf vprintf vfprintf dprintf vdprintf asprintf vasprintf syslog vsyslog"
 _FORMATTED = frozenset(_FORMATTED_NAMES.split())
@@ -41,198 +65,391 @@ _CHECKED = frozenset(f"__{name}_chk" for name in _FORMATTED | _SIZED)
 """What it replaces them with."""
 _LEAST_COVERAGE, _LEAST_FUNCTIONS = 0.02, 100
 """Of 646 files that use canaries, one has less than 2 % of its functions guarded, and the median is 23 %."""
-_MUSL = (b"MUSL_LOCPATH", b"No error information\0")
-_GLIBC = (b"GLIBC_TUNABLES", b"Fatal glibc error")
-"""What statically linked programs of each have in them: a variable that they heed, a message that is their own."""
-_GO = b"\xff Go buildinf:"
-_CGO = b"CGO_ENABLED=1"
+_LEAST_TARGETS = 0.3
+"""Functions that start with a branch target, of all, in what was compiled for it: 80 % are usual, 2 % without."""
+_STARTING_NAMES = (
+    "execve execv execvp execvpe execl execlp execle execveat fexecve posix_spawn posix_spawnp system popen"
+)
+_CALLS = {
+    "exec": frozenset(_STARTING_NAMES.split()),
+    "dlopen": frozenset({"dlopen", "dlmopen"}),
+    "listen": frozenset({"listen", "accept", "accept4"}),
+}
+_SANITIZERS = {
+    b"__asan_init": "AddressSanitizer",
+    b"__hwasan_init": "HWAddressSanitizer",
+    b"__msan_init": "MemorySanitizer",
+    b"__tsan_init": "ThreadSanitizer",
+    b"__ubsan_handle_": "UndefinedBehaviorSanitizer",
+}
+_MINIMAL = b"_minimal"
+"""The end of the names of the runtime of -fsanitize-minimal-runtime, which is made for production."""
+_RUNTIMES = ("libasan.", "libhwasan.", "libtsan.", "libubsan.", "liblsan.", "libclang_rt.")
+_UPX, _UPX_HEAD, _UPX_TAIL = b"UPX!", 1024, 128
+_SAFESTACK = (b"__safestack_init\0", b"__safestack_unsafe_stack_ptr\0")
+_CFI = (b"__cfi_check\0", b".cfi\0", b".cfi_jt\0")
+_SYMBOL_NAMES = 16 << 20
 
 
-class Traits(NamedTuple):
-    """What was found; `evidence` maps a trait to the fact that decides it, in the words of readelf or objdump."""
+class _Found(NamedTuple):
+    """An answer and the fact that decides it, in the words of readelf or objdump."""
 
-    canary: Answer
-    fortify: Answer
-    cet: Answer
-    evidence: Mapping[str, str]
+    answer: Answer
+    why: str
 
 
 class Inspector:
-    """Answers for one program or library; each question is asked once."""
+    """Answers for one program or library; a question about a damaged part of it raises DamagedError."""
 
-    def __init__(self, elf: Elf, binary: Binary) -> None:
-        """`binary` is the same file, as far as its headers tell. Raises DamagedError."""
-        self._elf = elf
-        self._tags = dynamic_tags(elf)
-        self._libraries = (binary.interpreter, *binary.needed)
+    def __init__(self, parsed: Elf, binary: Binary, *, code: bool) -> None:
+        """`binary` is the same file, as far as its headers tell; `code` says whether its code may be read."""
+        self._elf = parsed
+        self._reads_code = code
+        self._binary = binary
         self._is_static = binary.kind in {"static", "static-pie"}
+        self.toolchain = Toolchain(parsed, binary)
 
-    def traits(self) -> Traits:
-        """All of them."""
-        canary, fortify, cet = self._canary(), self._fortify(), self._cet()
-        evidence = {"canary": canary[1], "fortify": fortify[1], "cet": cet[1]}
-        return Traits(canary[0], fortify[0], cet[0], evidence)
+    def complete(self) -> Binary:
+        """The binary with all answers."""
+        found = {name: self._ask(name) for name in PROPERTIES}
+        if found["packed"].answer == "yes":
+            why = f"{found['packed'].why}: what it unpacks to is not read"
+            found.update(dict.fromkeys(_COMPILED, _Found("undecided", why)))
+        return self._binary._replace(
+            answers={name: one.answer for name, one in found.items()},
+            evidence={**self._binary.evidence, **{name: one.why for name, one in found.items()}},
+            made=self.toolchain.made,
+            libc=self.toolchain.libc,
+            calls=self._calls(),
+        )
 
-    # --- what it is made of
+    def _ask(self, name: str) -> _Found:
+        try:
+            found: _Found = getattr(self, name)()
+        except DamagedError as error:
+            return _Found("undecided", str(error))
+        return found
+
+    def _calls(self) -> tuple[str, ...]:
+        try:
+            return tuple(kind for kind, names in _CALLS.items() if not names.isdisjoint(self.imports))
+        except DamagedError:
+            return ()
+
+    @property
+    def _code(self) -> Elf:
+        """The file, for what its code tells. Raises LimitError where that is not asked for."""
+        if not self._reads_code:
+            raise LimitError("its code was not read")
+        return self._elf
 
     @cached_property
-    def imports(self) -> frozenset[str]:
-        """The names of its undefined symbols."""
-        return undefined(self._elf, self._tags)
+    def imports(self) -> dict[str, int]:
+        """Its undefined symbols and their numbers."""
+        return undefined(self._elf)
 
     @cached_property
-    def is_go(self) -> bool:
-        """Whether Go's linker made it."""
-        return self._has(_GO)
+    def _named(self) -> list[str]:
+        return sorted(_GUARDS & self.imports.keys())
 
     @cached_property
-    def uses_cgo(self) -> bool:
-        """Whether there is C in a Go program."""
-        return self.is_go and self._has(_CGO)
+    def _names(self) -> bytes:
+        """The names of all its symbols, each behind a NUL: the dynamic ones, and the others unless it is stripped."""
+        tables, sections = [strings(self._elf)], self._elf.loader_sections()
+        for one in self._symbol_tables:
+            if one.link < len(sections):
+                names = sections[one.link]
+                tables.append(self._elf.data[names.offset : names.offset + min(names.size, _SYMBOL_NAMES)])
+        return b"\0".join(tables)
 
     @cached_property
-    def libc(self) -> str:
-        """`musl`, `glibc`, or "" when it uses neither or that is not known."""
-        if any(self._libraries):
-            text = " ".join(self._libraries)
-            return "musl" if "musl" in text else "glibc" if "libc.so.6" in text or "ld-linux" in text else ""
-        return "musl" if any(map(self._has, _MUSL)) else "glibc" if any(map(self._has, _GLIBC)) else ""
-
-    def _has(self, mark: bytes) -> bool:
-        return self._elf.data.find(mark, 0, _SCAN) >= 0
+    def _symbol_tables(self) -> list[Section]:
+        return [one for one in self._elf.loader_sections() if one.type == _SYMTAB]
 
     # --- stack canaries
 
-    def _canary(self) -> tuple[Answer, str]:
-        named = sorted(self.imports & _GUARDS)
-        if self.is_go and not named:
-            return self._go("Go grows and checks its stacks itself")
-        if named:
-            return self._covered(named[0])
-        if self._elf.machine == "x86_64":
+    def canary(self) -> _Found:
+        """Whether functions with buffers check a canary on their stacks."""
+        if self.toolchain.is_go and not self._named:
+            if self.toolchain.uses_cgo:
+                return _Found("undecided", "Go with C: whose code it is cannot be told")
+            return _Found("na", "Go grows and checks its stacks itself")
+        if self._named:
+            return self._covered(self._named[0])
+        machine = self._elf.machine
+        if machine == "x86_64":
             return self._by_code()
-        if self._elf.machine == "arm64" and not self._is_static:
+        if machine == "arm64" and not self._is_static:
             how = "ADD Xn, SP for a variable"
-            taken = codebytes.takes_addresses(self._elf)
-            return ("no", f"no UND __stack_chk_fail, {how}") if taken else ("na", f"no {how}")
-        return "undecided", f"no UND __stack_chk_fail, and code of {self._elf.machine} is not read for it"
+            return self._lacking(f"no UND __stack_chk_fail, {how}", f"no {how}")
+        return _Found("undecided", f"no UND __stack_chk_fail, and code of {machine} is not read for it")
 
-    def _covered(self, name: str) -> tuple[Answer, str]:
+    def _covered(self, name: str) -> _Found:
         """A file that can call the handler: it may still be one small part of it that does."""
         functions = codebytes.functions(self._elf)
-        if self._elf.machine != "x86_64" or functions < _LEAST_FUNCTIONS:
-            return "yes", f"UND {name}"
-        guarded = codebytes.guards(self._elf).functions
+        if self._elf.machine != "x86_64" or functions < _LEAST_FUNCTIONS or not self._reads_code:
+            return _Found("yes", f"UND {name}")
+        guarded = self._guarded
         why = f"UND {name}, {guarded} of {functions} functions guarded"
-        return ("partial", why) if guarded < functions * _LEAST_COVERAGE else ("yes", why)
+        return _Found("partial" if guarded < functions * _LEAST_COVERAGE else "yes", why)
 
-    def _by_code(self) -> tuple[Answer, str]:
+    @cached_property
+    def _guarded(self) -> int:
+        return codebytes.guards(self._code).functions
+
+    def _by_code(self) -> _Found:
         """Without an import: statically linked, or with a handler of its own, or without canaries."""
-        guarded = codebytes.guards(self._elf).functions
-        if guarded and self._is_static:
-            return "undecided", f"statically linked, {guarded} functions test %fs:0x28: whose they are is not told"
-        if guarded:
-            return "yes", f"{guarded} functions test %fs:0x28"
-        if codebytes.takes_addresses(self._elf):
-            return "no", "no instruction tests %fs:0x28, and LEA n(%rsp) takes addresses of local variables"
-        return "na", "no LEA n(%rsp): no function takes the address of a local variable"
+        if self._guarded and self._is_static:
+            return self._recorded(f"statically linked, {self._guarded} functions test %fs:0x28")
+        if self._guarded:
+            return _Found("yes", f"{self._guarded} functions test %fs:0x28")
+        return self._lacking(
+            "no instruction tests %fs:0x28, and LEA n(%rsp) takes addresses of local variables",
+            "no LEA n(%rsp): no function takes the address of a local variable",
+        )
 
-    def _go(self, why: str) -> tuple[Answer, str]:
-        return ("undecided", "Go with C: whose code it is cannot be told") if self.uses_cgo else ("na", why)
+    def _lacking(self, why: str, nothing: str) -> _Found:
+        if not codebytes.takes_addresses(self._code):
+            return _Found("na", nothing)
+        return _Found("na", "Rust checks bounds itself") if self.toolchain.is_rust else _Found("no", why)
+
+    def _recorded(self, why: str) -> _Found:
+        """Whose code it is that checks: the C library's and the program's own look alike, but compilers may tell."""
+        units = self.toolchain.records
+        records = [one for one in units if "-fstack-protector" in one or "-fno-stack-protector" in one]
+        guarded = [one for one in records if "-fno-stack-protector" not in one]
+        if not records or len(records) < len(units):
+            return _Found("undecided", f"{why}: whose they are is not told")
+        told = f"{why}; -fstack-protector recorded for {len(guarded)} of {len(records)} units"
+        return _Found("yes" if len(guarded) == len(records) else "partial" if guarded else "no", told)
 
     # --- FORTIFY
 
-    def _fortify(self) -> tuple[Answer, str]:
-        if self.is_go and not self.uses_cgo:
-            return "na", "Go checks bounds itself"
-        if self.libc == "musl":
-            return "na", "musl has no checked functions"
+    def fortify(self) -> _Found:
+        """Whether functions of glibc are called in their checked form."""
+        if self.toolchain.is_go and not self.toolchain.uses_cgo:
+            return _Found("na", "Go checks bounds itself")
+        if self.toolchain.libc == "musl":
+            return _Found("na", "musl has no checked functions")
         if self._is_static:
-            return "undecided", "statically linked: the checked functions have no names left"
-        checked = sorted(self.imports & _CHECKED)
+            return _Found("undecided", "statically linked: the checked functions have no names left")
+        checked = sorted(_CHECKED & self.imports.keys())
         return self._checked(checked) if checked else self._unchecked()
 
-    def _checked(self, names: list[str]) -> tuple[Answer, str]:
+    def _checked(self, names: list[str]) -> _Found:
         """With imports of checked functions: all of it, unless a function that is always replaced was not."""
         more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-        if plain := sorted(self.imports & _FORMATTED):
-            return "partial", f"UND {names[0]}{more}, but also UND {plain[0]}"
-        return "yes", f"UND {names[0]}{more}"
+        if plain := sorted(_FORMATTED & self.imports.keys()):
+            return _Found("partial", f"UND {names[0]}{more}, but also UND {plain[0]}")
+        level = ", ".join(map(str, sorted(levels(self._elf, self.imports)))) if self._reads_code else ""
+        return _Found("yes", f"UND {names[0]}{more}" + (f", calls of level {level}" if level else ""))
 
-    def _unchecked(self) -> tuple[Answer, str]:
-        if plain := sorted(self.imports & _FORMATTED):
-            return "no", f"UND {plain[0]}, which FORTIFY always replaces, and no UND __*_chk"
-        if sized := sorted(self.imports & _SIZED):
-            return "undecided", f"UND {sized[0]}, which FORTIFY replaces where it must, and no UND __*_chk"
-        return "na", "no import of a function that FORTIFY replaces"
+    def _unchecked(self) -> _Found:
+        if plain := sorted(_FORMATTED & self.imports.keys()):
+            return _Found("no", f"UND {plain[0]}, which FORTIFY always replaces, and no UND __*_chk")
+        if sized := sorted(_SIZED & self.imports.keys()):
+            return _Found("undecided", f"UND {sized[0]}, which FORTIFY replaces where it must, and no UND __*_chk")
+        return _Found("na", "no import of a function that FORTIFY replaces")
+
+    # --- binding, layout
+
+    def bind_now(self) -> _Found:
+        """Whether every function is bound before the program starts."""
+        tags = self._elf.tags
+        if not tags or not tags.get(_PLTRELSZ):
+            return _Found("na", "no JMPREL: nothing is bound lazily")
+        if tags.get(_FLAGS_1, 0) & 0x1:
+            return _Found("yes", "FLAGS_1 NOW")
+        if tags.get(_FLAGS, 0) & 0x8:
+            return _Found("yes", "FLAGS BIND_NOW")
+        return _Found("yes", "BIND_NOW") if _BIND_NOW in tags else _Found("no", "no BIND_NOW")
+
+    def separate_code(self) -> _Found:
+        """Whether the executable segments hold code only: the first bytes of a file are headers."""
+        mixed = [one for one in self._elf.segments if one.type == _LOAD and one.flags & _X and not one.offset]
+        return (
+            _Found("no", f"{elf.title(mixed[0])} holds the headers") if mixed else _Found("yes", "no LOAD 0x000000 R E")
+        )
+
+    def stripped(self) -> _Found:
+        """Whether the symbols that only debuggers need are gone."""
+        if not self._elf.loader_sections():
+            return _Found("yes", "no sections")
+        if not self._symbol_tables:
+            return _Found("yes", "no .symtab")
+        debug = b".debug_info\0" in self._elf.section_names
+        return _Found("no", ".symtab and .debug_info" if debug else ".symtab")
+
+    def packed(self) -> _Found:
+        """Whether it is packed by UPX: it unpacks itself as it starts, into memory that it makes executable."""
+        data = self._elf.data
+        places = () if self._elf.tags else ((0, _UPX_HEAD), (max(0, len(data) - _UPX_TAIL), len(data)))
+        for start, end in places:
+            if (at := data.find(_UPX, start, end)) >= 0:
+                return _Found("yes", f"UPX! at byte {at}")
+        return _Found("no", "no mark of UPX")
+
+    # --- what is linked in
+
+    def sanitizer(self) -> _Found:
+        """Whether a runtime for finding bugs is in it, or asked for."""
+        if self._binary.soname.startswith(_RUNTIMES):
+            return _Found("na", f"SONAME {self._binary.soname} is such a runtime")
+        for name, title in _SANITIZERS.items():
+            at = self._names.find(b"\0" + name)
+            symbol = self._names[at + 1 : self._names.find(b"\0", at + 1)] if at >= 0 else b""
+            if symbol and not symbol.endswith(_MINIMAL):
+                return _Found("yes", f"symbol {symbol.decode('utf-8', 'replace')} of {title}")
+        return _Found("no", "no symbol of a sanitizer's runtime")
+
+    def cfi(self) -> _Found:
+        """Whether Clang checks what is called through pointers."""
+        mark = next((one for one in _CFI if one in self._names), None)
+        if mark:
+            return _Found(
+                "yes", f"symbol {mark[:-1].decode()}" if mark.startswith(b"_") else f"symbols *{mark[:-1].decode()}"
+            )
+        return self._without_symbols("CFI")
+
+    def safestack(self) -> _Found:
+        """Whether buffers lie on a stack of their own."""
+        mark = next((one for one in _SAFESTACK if one in self._names), None)
+        return _Found("yes", f"symbol {mark[:-1].decode()}") if mark else self._without_symbols("SafeStack")
+
+    def _without_symbols(self, what: str) -> _Found:
+        if self.toolchain.made.startswith(("Go", "GCC")) and "Clang" not in self.toolchain.made:
+            return _Found("no", f"made by {self.toolchain.made}")
+        if not self._symbol_tables:
+            return _Found("undecided", f"no symbol of {what}, but .symtab was stripped")
+        return _Found("no", f"no symbol of {what}")
+
+    # --- frames
+
+    def stack_clash(self) -> _Found:
+        """Whether large frames touch every page, so that a stack cannot grow past the guard page below it."""
+        if self.toolchain.is_go:
+            return _Found("na", "Go grows and checks its stacks itself")
+        if self._elf.machine not in {"x86_64", "arm64"}:
+            return _Found("undecided", f"code of {self._elf.machine} is not read for it")
+        return self._framed(*codebytes.frames(self._code))
+
+    def _framed(self, large: int, probed: int) -> _Found:
+        """By the number of large frames and of probes."""
+        room = "SUB sp,sp,#n,lsl #12 of 64 KiB and more" if self._elf.machine == "arm64" else "SUB $n,%rsp above 0x1000"
+        if not large:
+            if probed:
+                return _Found("yes", f"{probed} probes of a page, no {room}")
+            return _Found("na", f"no {room}: no frame reaches beyond a guard page")
+        if self._is_static:
+            return _Found(
+                "undecided", f"statically linked, {large} {room}, {probed} probes: whose they are is not told"
+            )
+        if self.toolchain.is_rust and probed:
+            return _Found("yes", f"{probed} probes of a page")
+        return _Found("partial" if probed else "no", f"{large} {room}, {probed} probes of a page")
 
     # --- control flow
 
-    def _cet(self) -> tuple[Answer, str]:
+    @cached_property
+    def _x86_bits(self) -> int:
+        return features(self._elf, _X86_FEATURES) if self._elf.machine in _X86 else 0
+
+    @cached_property
+    def _arm64_bits(self) -> int:
+        return features(self._elf, _ARM64_FEATURES) if self._elf.machine == "arm64" else 0
+
+    def cet(self) -> _Found:
+        """Whether the whole file is marked for both parts of Intel's CET."""
         if self._elf.machine not in _X86:
-            return "na", f"{self._elf.machine} has none"
-        bits = features(self._elf, _X86_FEATURES)
-        names = [name for bit, name in ((1, "IBT"), (2, "SHSTK")) if bits & bit]
+            return _Found("na", f"{self._elf.machine} has none")
+        names = [name for bit, name in ((1, "IBT"), (2, "SHSTK")) if self._x86_bits & bit]
         if len(names) == 2:  # noqa: PLR2004 - both
-            return "yes", "GNU_PROPERTY x86 feature: IBT, SHSTK"
-        return ("partial", f"GNU_PROPERTY x86 feature: {names[0]} only") if names else ("no", "no GNU_PROPERTY for it")
+            return _Found("yes", "GNU_PROPERTY x86 feature: IBT, SHSTK")
+        if names:
+            return _Found("partial", f"GNU_PROPERTY x86 feature: {names[0]} only")
+        return _Found("no", "no GNU_PROPERTY for it")
+
+    def ibt(self) -> _Found:
+        """Whether indirect branches may go to marked places only (x86); partial: compiled so, and lost at the link."""
+        if self._elf.machine not in _X86:
+            return _Found("na", f"{self._elf.machine} has none")
+        return self._marked(bool(self._x86_bits & 1), "x86 feature: IBT", "ENDBR")
+
+    def shstk(self) -> _Found:
+        """Whether a shadow stack may be used (x86)."""
+        if self._elf.machine not in _X86:
+            return _Found("na", f"{self._elf.machine} has none")
+        if self._x86_bits & 2:
+            return _Found("yes", "GNU_PROPERTY x86 feature: SHSTK")
+        return _Found("no", "no GNU_PROPERTY for it")
+
+    def bti(self) -> _Found:
+        """The same as IBT on arm64."""
+        if self._elf.machine != "arm64":
+            return _Found("na", f"{self._elf.machine} has none")
+        return self._marked(bool(self._arm64_bits & 1), "AArch64 feature: BTI", "BTI c or PACIASP")
+
+    def pac(self) -> _Found:
+        """Whether return addresses are signed (arm64)."""
+        if self._elf.machine != "arm64":
+            return _Found("na", f"{self._elf.machine} has none")
+        if self._arm64_bits & 2:
+            return _Found("yes", "GNU_PROPERTY AArch64 feature: PAC")
+        return _Found("no", "no GNU_PROPERTY for it")
+
+    def _marked(self, is_marked: bool, what: str, mark: str) -> _Found:  # noqa: FBT001 - one of two
+        if is_marked:
+            return _Found("yes", f"GNU_PROPERTY {what}")
+        functions = codebytes.functions(self._elf)
+        is_asked = functions and self._reads_code and not self.toolchain.is_go
+        targets = codebytes.branch_targets(self._elf) if is_asked else 0
+        if targets > functions * _LEAST_TARGETS and targets > 1:
+            return _Found("partial", f"{targets} {mark} in {functions} functions, but no GNU_PROPERTY {what}")
+        return _Found("no", "no GNU_PROPERTY for it")
 
 
-def features(elf: Elf, kind: int) -> int:
-    """The bits of a property of its note NT_GNU_PROPERTY_TYPE_0 (a feature that all parts of it have); 0 for none.
+def examine(file: File, data: bytes, *, code: bool = True) -> Binary | None:
+    """All that `data`, the content of `file`, tells; None where `elf.read` gives that.
 
-    The kernel looks at the segment GNU_PROPERTY; files of older linkers have a note alone, objects a section.
+    Without `code`, only headers, symbols and notes are looked at, and what they leave open is undecided.
+
+    Raises DamagedError, LimitError where its headers are damaged; where only the rest is, what that leaves open is
+    undecided, and why.
     """
-    places = [(one.offset, one.filesize) for one in elf.segments if one.type == _PROPERTY]
-    places += [(one.offset, one.filesize) for one in elf.segments if one.type == _NOTE]
-    if not elf.segments:
-        places = [(one.offset, one.size) for one in elf.sections() if one.type == _NOTES]
-    notes = (note for offset, length in places for note in _notes(elf, offset, length))
-    found = (_property(elf, content, kind) for name, number, content in notes if (name, number) == _GNU_PROPERTY)
-    return next(filter(None, found), 0)
-
-
-def _notes(elf: Elf, offset: int, length: int) -> Iterator[tuple[bytes, int, bytes]]:
-    """Name, type and content of each note; those with properties are aligned to words of the class."""
-    data, at = elf.bytes_at(offset, min(length, _NOTE_BYTES), "the notes"), 0
-    while at + 12 <= len(data):
-        size, content, kind = elf.numbers(offset + at, 3, "a note")
-        begin = at + 12 + (size + 3 & ~3)
-        name = data[at + 12 : at + 12 + size]
-        step = elf.bits // 8 if (name, kind) == _GNU_PROPERTY else 4
-        at = begin + -(-content // step) * step
-        yield name, kind, data[begin : begin + content]
-
-
-def _property(elf: Elf, data: bytes, kind: int) -> int:
-    """The bits of one property of a note, 0 where it has none."""
-    order: Literal["little", "big"] = "little" if elf.order == "<" else "big"
-    at, step = 0, elf.bits // 8
-    while at + 8 <= len(data):
-        number, length = (int.from_bytes(data[at + i : at + i + 4], order) for i in (0, 4))
-        if number == kind:
-            return int.from_bytes(data[at + 8 : at + 8 + min(length, 4)], order)
-        at += 8 + -(-length // step) * step
-    return 0
-
-
-def complete(binary: Binary, data: bytes) -> Binary:
-    """The same with what its compiler did, `data` being the whole file; undecided, and why, where that is damaged."""
-    if binary.kind in {"debug", "damaged"}:
+    if data[:4] != elf.MAGIC:
+        return None
+    parsed = Elf(data, file.size)
+    binary = elf.binary(file, parsed)
+    if binary is None or binary.kind == "debug":
         return binary
-    try:
-        elf = Elf(data, binary.file.size)
-        found = _of_object(elf) if binary.kind == "object" else Inspector(elf, binary).traits()
-    except DamagedError as error:
-        found = Traits("undecided", "undecided", "undecided", dict.fromkeys(("canary", "fortify", "cet"), str(error)))
-    evidence = {**binary.evidence, **found.evidence}
-    return binary._replace(canary=found.canary, fortify=found.fortify, cet=found.cet, evidence=evidence)
+    return _of_object(parsed, binary) if binary.kind == "object" else Inspector(parsed, binary, code=code).complete()
 
 
-def _of_object(elf: Elf) -> Traits:
+def undecided(binary: Binary, why: str) -> Binary:
+    """The binary with the answers left open for one reason: it was not read whole."""
+    return binary._replace(
+        answers=dict.fromkeys(PROPERTIES, "undecided"), evidence={**binary.evidence, **dict.fromkeys(PROPERTIES, why)}
+    )
+
+
+def facts(binary: Binary) -> dict[str, str]:
+    """The properties decided, as `lkscan inspect --binaries` names them.
+
+    `relro`, `nx` and `pie` as `elf.facts` has them; all others yes, no, na, partial or undecided.
+    """
+    bare = "na" if binary.kind == "debug" else "undecided"
+    return {**elf.facts(binary), **{name: binary.answers.get(name, bare) for name in PROPERTIES}}
+
+
+def _of_object(parsed: Elf, binary: Binary) -> Binary:
     """A relocatable object: most of it is decided when it is linked."""
     why = "REL: decided when it is linked"
-    bits = features(elf, _X86_FEATURES) if elf.machine in _X86 else 0
+    try:
+        bits = features(parsed, _X86_FEATURES) if parsed.machine in _X86 else 0
+    except DamagedError:
+        bits = 0
     cet: Answer = "yes" if bits & 3 == 3 else "no"  # noqa: PLR2004 - both
     note = "GNU_PROPERTY x86 feature: IBT, SHSTK" if cet == "yes" else "no GNU_PROPERTY for it"
-    return Traits("na", "na", cet, {"canary": why, "fortify": why, "cet": note})
+    evidence = {**binary.evidence, **dict.fromkeys(PROPERTIES, why), "cet": note}
+    answers: dict[str, Answer] = dict.fromkeys(PROPERTIES, "na")
+    return binary._replace(answers={**answers, "cet": cet}, evidence=evidence)

@@ -12,11 +12,13 @@ from dataclasses import dataclass, field
 from . import bootconf, built, cmdline, elf, hardening, kconfig, kernel, layout, module, sysctl
 from .compression import expand, identify
 from .peel import Peeler, inside, recognise
+from .programs import Programs
 from .source import DamagedError, FileSource, LimitError, Limits, Watch
 from .startup import NamedTuple
 from .stream import Stream, over
 from .subjects import (
     SECTIONS,
+    Binary,
     Container,
     File,
     Kernel,
@@ -190,6 +192,7 @@ class _Reader:
         self._built: dict[tuple[str, ...], _Built] = {}
         self._bare: list[Kernel] = []
         self._configs: list[_Config] = []
+        self._programs = Programs(lambda place: hash((*place[0], place[1])) in self._seen)
 
     def subjects(self) -> Iterator[Subject | Problem]:
         """All subjects; problems wait until something was found, as without anything they mean another thing."""
@@ -224,6 +227,7 @@ class _Reader:
         yield from self._unpaired()
         yield from self._join_configs()
         yield from self._heeded()
+        yield from self._programs.joined(self._found.containers.values())
         if not (self._found.kernels and self._found.command_lines):
             yield from self._peeler.deferred
 
@@ -294,6 +298,7 @@ class _Reader:
             self._found.files += 1
         if file.location:
             self._found.is_linuxkit = True
+        self._programs.meet(file)
         yield file
         if file.kind == "file" and file.size:
             reader = self._by_place(file.path) or self._by_content(file)
@@ -353,18 +358,22 @@ class _Reader:
             return
         if found:
             self._found.binaries += 1
-            told = dict.fromkeys(("canary", "fortify", "cet"), why)
-            yield found._replace(evidence={**found.evidence, **told})
+            yield from self._held(hardening.undecided(found, why), None)
 
     def _binary(self, file: File, data: bytes) -> Iterator[Subject | Problem]:
         try:
-            found = elf.read(file, data)
+            found = hardening.examine(file, data)
         except DamagedError as error:
             yield Problem(file.place, f"{error}; it is not examined")
             found = elf.damaged(file, str(error))
         if found:
             self._found.binaries += found.kind != "damaged"
-            yield hardening.complete(found, data)
+            yield from self._held(found, data)
+
+    def _held(self, binary: Binary, data: bytes | None) -> Iterator[Binary]:
+        """Programs wait for what the rest of the image tells of them."""
+        if not self._programs.hold(binary, data):
+            yield binary
 
     def _vmlinux(self, file: File, data: bytes) -> Iterator[Subject | Problem]:
         yield from self._kernel(file, data) if kernel.has_banner(data) else self._binary(file, data)

@@ -5,41 +5,50 @@ from __future__ import annotations
 from collections.abc import Mapping
 from struct import Struct
 
-from .elf import Elf, Section
-from .source import DamagedError, LimitError
+from .elf import Elf
+from .source import LimitError
 
 _HASH, _SYMTAB, _STRTAB, _STRSZ, _GNU_HASH = 4, 6, 5, 10, 0x6FFFFEF5
 _SYMBOLS = 1 << 20
 """Symbols that are looked at: the largest programs have some 200,000, of which a few hundred are undefined."""
 _NAMES = 16 << 20
 """Bytes of the names of symbols."""
-_NAME = 4096
+_NAME = 1024
+"""Bytes of a name that is looked at; longer ones, of C++, are none that anything is asked about."""
+_UNDEFINED = 100_000
 _DYNSYM = 11
 """Type of the section that holds the symbols."""
-_SYMBOL = {(64, "<"): Struct("<IBBH16x"), (64, ">"): Struct(">IBBH16x")}
-_SYMBOL |= {(32, "<"): Struct("<I8xBBH"), (32, ">"): Struct(">I8xBBH")}
+_SYMBOL = {(64, "<"): Struct("<I2xH16x"), (64, ">"): Struct(">I2xH16x")}
+_SYMBOL |= {(32, "<"): Struct("<I10xH"), (32, ">"): Struct(">I10xH")}
+"""Where its name stands, and its section: 0 when it is undefined."""
 
 
-def undefined(elf: Elf, tags: Mapping[int, int]) -> frozenset[str]:
-    """The names of the undefined symbols of an object whose dynamic section has these tags.
-
-    Raises DamagedError, LimitError.
-    """
+def undefined(elf: Elf) -> dict[str, int]:
+    """The undefined symbols of an object: name and place in its table. Raises DamagedError, LimitError."""
+    tags = elf.tags
     if _SYMTAB not in tags or _STRTAB not in tags:
-        return frozenset()
-    shape = _SYMBOL[elf.bits, elf.order]
-    names_at, length = elf.offset_of(tags[_STRTAB]), tags.get(_STRSZ, 0)
+        return {}
+    shape, names = _SYMBOL[elf.bits, elf.order], strings(elf)
+    find, count = names.find, _count(elf, tags, shape.size)
+    table = elf.bytes_at(elf.offset_of(tags[_SYMTAB]), count * shape.size, "the table of symbols")
+    wanted = [(at, number) for number, (at, section) in enumerate(shape.iter_unpack(table)) if at and not section]
+    if len(wanted) > _UNDEFINED:
+        raise LimitError(f"{len(wanted)} undefined symbols, more than {_UNDEFINED}")
+    return {
+        names[at : end if (end := find(b"\0", at, at + _NAME)) >= 0 else at].decode("utf-8", "replace"): number
+        for at, number in wanted
+    }
+
+
+def strings(elf: Elf) -> bytes:
+    """The names of all its dynamic symbols, defined or not, each with a NUL behind it. Raises DamagedError."""
+    tags = elf.tags
+    if _STRTAB not in tags:
+        return b""
+    length = tags.get(_STRSZ, 0)
     if length > _NAMES:
         raise LimitError(f"{length} bytes of names of symbols, more than {_NAMES}")
-    names = elf.bytes_at(names_at, length, "the names of the symbols")
-    count = _count(elf, tags, shape.size)
-    table = elf.bytes_at(elf.offset_of(tags[_SYMTAB]), count * shape.size, "the table of symbols")
-    return frozenset(_name(names, name) for name, _, _, section in shape.iter_unpack(table) if name and not section)
-
-
-def _name(names: bytes, at: int) -> str:
-    end = names.find(b"\0", at, at + _NAME)
-    return names[at : end if end >= 0 else at].decode("utf-8", "replace")
+    return elf.bytes_at(elf.offset_of(tags[_STRTAB]), length, "the names of the symbols")
 
 
 def _count(elf: Elf, tags: Mapping[int, int], size: int) -> int:
@@ -57,16 +66,9 @@ def _count(elf: Elf, tags: Mapping[int, int], size: int) -> int:
     if not count and _HASH in tags:
         count = elf.numbers(elf.offset_of(tags[_HASH]), 2, "the hash table")[1]
     if not count:
-        count = next((one.size // size for one in _sections(elf) if one.type == _DYNSYM), 0)
+        count = next((one.size // size for one in elf.loader_sections() if one.type == _DYNSYM), 0)
     if not count:
         count = max(0, tags[_STRTAB] - tags[_SYMTAB]) // size
     if count > _SYMBOLS:
         raise LimitError(f"{count} symbols, more than {_SYMBOLS}")
     return count
-
-
-def _sections(elf: Elf) -> list[Section]:
-    try:
-        return elf.sections()
-    except DamagedError:
-        return []

@@ -389,14 +389,47 @@ class File(NamedTuple):
         return parts[4] if is_in_tree else self.path
 
 
+class Directory(NamedTuple):
+    """A folder that the loader looks into for libraries, as RPATH or RUNPATH has it, and what it is in the image.
+
+    `state`: `fine`, `writable` (by others than root, `path` being the folder that is), `missing`, `relative` (to where
+    the program is started: the working folder), `temporary` (below /tmp and its like, where anybody writes),
+    `foreign` (left from a build: below /home, /build), `unknown` (no tree is known, or a name that only the loader
+    fills in).
+    """
+
+    written: str
+    path: str
+    state: Literal["fine", "writable", "missing", "relative", "temporary", "foreign", "unknown"]
+
+
+class Use(NamedTuple):
+    """What a container makes of a program or library in its tree, whose `path` is that of the file.
+
+    `role`: `process` (it starts it), `library` (what it starts needs it), `idle` (what it starts is another program,
+    which can start nothing), `unknown`. `listens`: what it starts can accept connections.
+    """
+
+    path: str
+    container: Container
+    role: Literal["process", "library", "idle", "unknown"]
+    listens: bool = False
+
+
 class Binary(NamedTuple):
     """An ELF file and what its program headers and dynamic section prove about its hardening.
 
     `kind`: `exec` (not PIE), `pie`, `static-pie`, `static` (not PIE), `dso`, `object`, `debug` (symbols only),
     `damaged` (it breaks off or contradicts itself, so nothing is decided). `relro`: none, partial, full, static (no
-    lazy binding to protect), na or undecided. `rwx` names the segments that are both writable and executable. `canary`,
-    `fortify` and `cet` tell how it was compiled (see hardening.py). `evidence` maps a property (`relro`, `nx`, `pie`,
-    `rwx`, `textrel`, `canary`, `fortify`, `cet`) to the fact that decides it, in readelf's words.
+    lazy binding to protect), na or undecided. `rwx` names the segments that are both writable and executable. `answers`
+    tell how it was compiled and linked, by the properties that hardening.py lists, `canary`, `fortify`, `cet` among them.
+    `evidence` maps a property (`relro`, `nx`, `pie`, `rwx`, `textrel`, each of `answers`)
+    to the fact that decides it, in readelf's words. `made` is what made it (`Go 1.19.8 with C`, `Rust`, `GCC 12.2.0`),
+    `libc` whose C library it uses (`glibc`, `musl`), both "" where that is not told. `calls`: `exec`, `dlopen`,
+    `listen`, where it imports functions of that kind. `search` is RPATH or RUNPATH in parts.
+
+    What the whole image tells is added in the end, when the content is at hand no more: `copies` are other files of the
+    same content, `directories` what `search` leads to, and `uses` what containers that have it make of it.
     """
 
     file: File
@@ -410,14 +443,29 @@ class Binary(NamedTuple):
     rwx: tuple[str, ...]
     textrel: bool
     evidence: Mapping[str, str]
-    canary: Answer = "undecided"
-    fortify: Answer = "undecided"
-    cet: Answer = "undecided"
+    soname: str = ""
+    search: tuple[str, ...] = ()
+    answers: Mapping[str, Answer] = {}
+    made: str = ""
+    libc: str = ""
+    calls: tuple[str, ...] = ()
+    copies: tuple[File, ...] = ()
+    directories: tuple[Directory, ...] = ()
+    uses: tuple[Use, ...] = ()
 
     @property
     def place(self) -> Place:
         """The file's."""
         return self.file.place
+
+    def answer(self, name: str) -> Answer:
+        """The answer for a property; `undecided` where nobody asked."""
+        return self.answers.get(name, "undecided")
+
+    @property
+    def files(self) -> tuple[File, ...]:
+        """All files of this content, the first one first."""
+        return (self.file, *self.copies)
 
 
 class KernelModule(NamedTuple):

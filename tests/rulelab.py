@@ -144,10 +144,19 @@ def file(
     return File(path, kind, mode, uid, gid, length, where, target, xattrs or {}, source, location, read)
 
 
+ANSWERS = {
+    **dict.fromkeys(("canary", "fortify", "cet", "bind_now", "stack_clash", "separate_code", "stripped"), "yes"),
+    **dict.fromkeys(("cfi", "safestack", "sanitizer", "packed"), "no"),
+    **dict.fromkeys(("ibt", "shstk"), "yes"),
+    **dict.fromkeys(("bti", "pac"), "na"),
+}
+"""Those on an ELF executable for x86-64 that lacks nothing."""
+
+
 def binary(path: str = "bin/app", *, mode: int = 0o755, **facts) -> Binary:
     """An ELF executable that lacks nothing; `facts` are the fields of Binary to set otherwise."""
     hardened = {
-        "machine": "x86-64",
+        "machine": "x86_64",
         "bits": 64,
         "kind": "pie",
         "interpreter": "/lib/ld-musl-x86_64.so.1",
@@ -157,9 +166,7 @@ def binary(path: str = "bin/app", *, mode: int = 0o755, **facts) -> Binary:
         "rwx": (),
         "textrel": False,
         "evidence": {},
-        "canary": "yes",
-        "fortify": "yes",
-        "cet": "yes",
+        "answers": {**ANSWERS, **facts.pop("answers", {})},
     }
     return Binary(file(path, b"\x7fELF", mode=mode), **{**hardened, **facts})
 

@@ -10,7 +10,7 @@ from lkscan.rules.catalogue import RULES
 from lkscan.rules.engine import Outcome
 from lkscan.rules.ignores import Ignore
 from lkscan.scanner.effective import CAPABILITIES
-from lkscan.scanner.subjects import Kernel, KernelCommandLine, Origin, Sysctl, System, Violation, Volume
+from lkscan.scanner.subjects import Directory, Kernel, KernelCommandLine, Origin, Sysctl, System, Violation, Volume
 
 CONFIGURED = {"LKI004": {"registries": ("quay.io",)}}
 """Rules that say nothing without parameters, and some to make them speak."""
@@ -109,6 +109,14 @@ def propagating(made):
 
 def tmpfs(destination, *options):
     return {"destination": destination, "type": "tmpfs", "source": "tmpfs", "options": list(options)}
+
+
+def answering(**answers):
+    return binary(answers=answers)
+
+
+def searching(path, state):
+    return binary(search=(path,), directories=(Directory(path, path, state),))
 
 
 GUARDS = ("nosuid", "nodev", "noexec", "size=64m")
@@ -394,8 +402,14 @@ CASES = {
     "LKB003": (binary(textrel=True), binary(), binary(kind="object")),
     "LKB004": (binary(relro="none"), binary(), binary(relro="na", kind="object")),
     "LKB005": (binary(kind="exec"), binary(), binary(kind="object")),
-    "LKB006": (binary(canary="no"), binary(), binary(canary="na")),
-    "LKB007": (binary(fortify="no"), binary(), binary(fortify="na")),
+    "LKB006": (binary(answers={"canary": "no"}), binary(), binary(answers={"canary": "na"})),
+    "LKB007": (binary(answers={"fortify": "no"}), binary(), binary(answers={"fortify": "na"})),
+    "LKB008": (answering(stack_clash="no"), answering(stack_clash="yes"), answering(stack_clash="na")),
+    "LKB009": (answering(sanitizer="yes"), answering(sanitizer="no"), answering(sanitizer="na")),
+    "LKB010": (searching("/tmp", "temporary"), searching("/usr/lib", "fine"), binary()),
+    "LKB011": (answering(packed="yes"), answering(packed="no"), binary(kind="object")),
+    "LKB012": (answering(ibt="partial"), answering(ibt="yes"), answering(ibt="no")),
+    "LKB013": (answering(separate_code="no"), answering(separate_code="yes"), binary(kind="object")),
     "LKK001": (kernel(STACKPROTECTOR="n", HAVE_STACKPROTECTOR="y"), kernel(**HARD), kernel("2.4.20")),
     "LKK002": (kernel(), kernel(**HARD), kernel("4.4.1")),
     "LKK003": (kernel(STRICT_KERNEL_RWX="n", ARCH_OPTIONAL_KERNEL_RWX="y"), kernel(**HARD), kernel("3.2.1")),
