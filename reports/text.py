@@ -187,9 +187,10 @@ def _details(finding: Finding, told: AbstractSet[str]) -> Iterator[str]:
 
 
 def _position(place: Place, beside: Place) -> str:
-    """`12:7`, or a path of keys, in the same artifact; else the whole place."""
+    """`12:7`, or a path of keys, in the same artifact; the path in the same tree; else the whole place."""
     if place.artifacts != beside.artifacts:
-        return str(place)
+        is_near = len(place.artifacts) > 1 and place.artifacts[:-1] == beside.artifacts[:-1]
+        return str(place._replace(artifacts=place.artifacts[-1:]) if is_near else place)
     return f"{place.span.line}:{place.span.column}" if place.span else place.pointer or str(place)
 
 

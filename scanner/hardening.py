@@ -3,10 +3,10 @@
 Five answers, each with its evidence: yes, no, `na` (nothing to protect, or the language does it its own way), `partial`
 and `undecided`. What is cheap is asked first; code is read only where that leaves a question open.
 
-The properties are `canary` (stacks are checked), `fortify` (glibc's functions are), `cet` (marked for both parts of it),
-`bind_now` (all functions are bound at the start), `stack_clash` (large frames are probed page by page), `cfi` (Clang's), `safestack`, `sanitizer` (a debugging runtime is
-linked in), `ibt` and `shstk` (x86), `bti` and `pac` (arm64), `separate_code` (headers and data lie in no executable
-segment), `stripped` and `packed`.
+The properties are `canary` (stacks are checked), `fortify` (calls of glibc are), `cet` (marked for both parts of it),
+`bind_now` (all functions are bound at the start), `stack_clash` (frames are probed page by page), `cfi` (Clang's),
+`safestack`, `sanitizer` (a debugging runtime is linked in), `ibt` and `shstk` (x86), `bti` and `pac` (arm64),
+`separate_code` (headers and data lie in no executable segment), `stripped` and `packed`.
 """
 
 from __future__ import annotations

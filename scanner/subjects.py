@@ -421,12 +421,12 @@ class Binary(NamedTuple):
 
     `kind`: `exec` (not PIE), `pie`, `static-pie`, `static` (not PIE), `dso`, `object`, `debug` (symbols only),
     `damaged` (it breaks off or contradicts itself, so nothing is decided). `relro`: none, partial, full, static (no
-    lazy binding to protect), na or undecided. `rwx` names the segments that are both writable and executable. `answers`
-    tell how it was compiled and linked, by the properties that hardening.py lists, `canary`, `fortify`, `cet` among them.
-    `evidence` maps a property (`relro`, `nx`, `pie`, `rwx`, `textrel`, each of `answers`)
-    to the fact that decides it, in readelf's words. `made` is what made it (`Go 1.19.8 with C`, `Rust`, `GCC 12.2.0`),
-    `libc` whose C library it uses (`glibc`, `musl`), both "" where that is not told. `calls`: `exec`, `dlopen`,
-    `listen`, where it imports functions of that kind. `search` is RPATH or RUNPATH in parts.
+    lazy binding to protect), na or undecided. `rwx` names the segments that are both writable and executable.
+    `evidence` maps a property (`relro`, `nx`, `pie`, `rwx`, `textrel`, each of `answers`) to the fact that decides it,
+    in readelf's words; `answers` tell how it was compiled and linked, by the properties that hardening.py lists. `made`
+    is what made it (`Go 1.19.8 with C`, `Rust`, `GCC 12.2.0`), `libc` whose C library it uses (`glibc`, `musl`), both
+    "" where that is not told. `calls`: `exec`, `dlopen`, `listen`, where it imports functions of that kind. `search` is
+    RPATH or RUNPATH in parts.
 
     What the whole image tells is added in the end, when the content is at hand no more: `copies` are other files of the
     same content, `directories` what `search` leads to, and `uses` what containers that have it make of it.
