@@ -115,7 +115,7 @@ class Funnel:
         elif isinstance(subject, Spec):
             self._document(subject)
         elif isinstance(subject, System):
-            self._systems.append(subject)
+            self._systems.append(subject._replace(roots=()))  # reports tell nothing of them, and they are large
         elif isinstance(subject, File) and subject.replaces:
             self._void[subject.place.artifacts] = len(self._inputs[-1])
 

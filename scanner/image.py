@@ -13,6 +13,7 @@ from . import bootconf, built, cmdline, elf, hardening, kconfig, kernel, layout,
 from .compression import expand, identify
 from .peel import Peeler, inside, recognise
 from .programs import Programs
+from .rootfs import Roots
 from .source import DamagedError, FileSource, LimitError, Limits, Watch
 from .startup import NamedTuple
 from .stream import Stream, over
@@ -185,6 +186,7 @@ class _Reader:
         self._limits = limits
         self._peeler = Peeler(limits)
         self._found = _Found()
+        self._roots = Roots()
         self._kept = 0
         self._kept_containers = 0
         self._numbers: Counter[tuple[str, ...]] = Counter()
@@ -299,6 +301,7 @@ class _Reader:
         if file.location:
             self._found.is_linuxkit = True
         self._programs.meet(file)
+        self._roots.see(file)
         yield file
         if file.kind == "file" and file.size:
             reader = self._by_place(file.path) or self._by_content(file)
@@ -556,6 +559,7 @@ class _Reader:
             found.binaries,
             found.modules,
             layers=tuple(self._peeler.layers),
+            roots=tuple(self._roots.found()),
         )
 
 

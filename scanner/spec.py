@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import posixpath
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import islice
 
@@ -30,6 +30,7 @@ from .subjects import (
     Origin,
     Place,
     Problem,
+    Rootfs,
     Subject,
     Sysctl,
     System,
@@ -46,6 +47,8 @@ _FIRST_ID = 100
 _LONGEST_PATH = 512
 _DEEPEST_PATH = 32
 """Characters and folders of a path whose folders are listed: all prefixes of a hostile one would fill the memory."""
+_CONFIGURATION = 64 << 10
+"""Bytes of a configuration that are judged."""
 _VOLUME_NAME = late(r"[a-z0-9_-]*")
 
 
@@ -115,7 +118,17 @@ def _system(sources: Sequence[Source], subjects: Sequence[Subject], volumes: Seq
         files=sum(isinstance(one, File) for one in subjects),
         images=tuple(one for one in subjects if isinstance(one, ImageReference)),
         volumes=tuple(volumes),
+        roots=_roots(Place((sources[0].path,)), subjects),
     )
+
+
+def _roots(place: Place, subjects: Iterable[Subject]) -> tuple[Rootfs, ...]:
+    """What is written for sshd, as a root file system of its own: it may be bound to its place in any container."""
+    found = [one for one in subjects if isinstance(one, File) and "sshd_config" in one.path and one.kind == "file"]
+    if not found:
+        return ()
+    texts = {file.path: None if file.read is None else file.read(_CONFIGURATION) for file in found}
+    return (Rootfs(place, "", len(found), frozenset(), texts, places={file.path: file.place for file in found}),)
 
 
 class _Joined:

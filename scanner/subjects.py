@@ -579,12 +579,71 @@ class PeeledLayer(NamedTuple):
     entries: int = 0
 
 
+class Owners(NamedTuple):
+    """How many files of a root file system belong to a user or group, and the first of them."""
+
+    number: int
+    files: int
+    paths: tuple[str, ...]
+
+
+class Link(NamedTuple):
+    """A symbolic link that leads nowhere, or out of its root file system.
+
+    `missing` is the path below the root directory that is not there, as far as it was followed, "" where it leads to
+    something; `climbs`: its target has more steps up than there are directories above it.
+    """
+
+    path: str
+    target: str
+    missing: str
+    climbs: bool
+
+
+class Rootfs(NamedTuple):
+    """One root file system of an image as a whole: the image's own (or a layer's), or that of a container.
+
+    Paths are below its root directory. `container` is `services/web`, "" for the image's own. `tops` are the names in
+    the root directory. `texts` are the first 64 KiB of the files that rules read together (accounts, sshd, `.conf`),
+    None where a spec does not tell them, which has no more than such files, with their `places`. `programs` maps what
+    can be run to what it is: `program`, the first line of a script (`#!/bin/sh`), or a link (`-> busybox`). `links`
+    are those that lead nowhere or out. `users` and `groups` own its files. `is_whole`: all of
+    it was kept; what is left out exceeds what real systems have.
+    """
+
+    place: Place
+    container: str
+    files: int
+    tops: frozenset[str]
+    texts: Mapping[str, bytes | None]
+    programs: Mapping[str, str] = {}
+    links: tuple[Link, ...] = ()
+    users: tuple[Owners, ...] = ()
+    groups: tuple[Owners, ...] = ()
+    is_whole: bool = True
+    places: Mapping[str, Place] = {}
+
+    @property
+    def title(self) -> str:
+        """`services/web`, or `the root filesystem`."""
+        return self.container or "the root filesystem"
+
+    def path(self, inner: str) -> str:
+        """A path below its root directory, as File has it."""
+        return f"{self.place.artifacts[-1]}/{inner}" if self.container else inner
+
+    def at(self, inner: str) -> Place:
+        """The place of a file in it."""
+        outer = self.place.artifacts[:-1] if self.container else self.place.artifacts
+        return self.places.get(inner) or Place((*outer, self.path(inner)))
+
+
 class System(NamedTuple):
     """The whole of one input: what rules that need all of it look at; always the last subject of an input.
 
     `kind`: `spec`, `package` or `image`; `is_linuxkit` whether an image bears LinuxKit's marks. `format` names the
     layers that were peeled (`ISO 9660 (Rock Ridge) > gzip > cpio`). `files`, `binaries`: how many were seen. `images`
-    and `volumes` are a spec's, `layers` an image's.
+    and `volumes` are a spec's, `layers` an image's; of `roots` a spec has what it writes for sshd.
     """
 
     place: Place
@@ -601,6 +660,7 @@ class System(NamedTuple):
     images: tuple[ImageReference, ...] = ()
     volumes: tuple[Volume, ...] = ()
     layers: tuple[PeeledLayer, ...] = ()
+    roots: tuple[Rootfs, ...] = ()
 
 
 Subject = (

@@ -10,6 +10,7 @@ from lkscan.scanner.subjects import (
     Label,
     Origin,
     Place,
+    Rootfs,
     Span,
     Spec,
     Subject,
@@ -151,6 +152,13 @@ ANSWERS = {
     **dict.fromkeys(("bti", "pac"), "na"),
 }
 """Those on an ELF executable for x86-64 that lacks nothing."""
+
+
+def rootfs(container: str = "", **facts) -> Rootfs:
+    """A root file system of an image; `facts` are the fields of Rootfs to set."""
+    outer = ("image.iso", f"containers/{container}/rootfs") if container else ("image.iso",)
+    plain = {"files": 1, "tops": frozenset({"bin", "etc"}), "texts": {}}
+    return Rootfs(Place(outer), container, **{**plain, **facts})
 
 
 def binary(path: str = "bin/app", *, mode: int = 0o755, **facts) -> Binary:

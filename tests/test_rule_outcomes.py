@@ -1,7 +1,7 @@
 """Every rule can fail, can pass, and knows when its question does not arise, or says why it always does."""
 
 import pytest
-from rulelab import SPEC, binary, container, fires, image, outcomes, place, spec
+from rulelab import SPEC, binary, container, fires, image, outcomes, place, rootfs, spec
 from rulelab import file as entry
 from test_microcode import intel_update
 from test_rules_secrets import pem
@@ -26,6 +26,12 @@ def kernel(version="6.12.59-linuxkit", **options):
 def booted(**options):
     """A system whose kernel has a complete configuration with these options."""
     return System(SPEC, "image", False, "cpio", kernels=(kernel(**options),))  # noqa: FBT003 - of LinuxKit
+
+
+def rooted(*, container="", containers=(), **facts):
+    """An image with one root file system."""
+    found = System(SPEC, "image", True, "cpio", tuple(containers))  # noqa: FBT003 - of LinuxKit
+    return found._replace(roots=(rootfs(container, **facts),))
 
 
 def refused(kind):
@@ -338,9 +344,9 @@ CASES = {
         entry("etc/motd", b"::respawn:/bin/sh"),
     ),
     "LKA006": (
-        entry("etc/ssh/sshd_config", b"PermitRootLogin yes"),
-        entry("etc/ssh/sshd_config", b"PermitRootLogin no"),
-        entry("etc/ssh/ssh_config", b"PasswordAuthentication yes"),
+        rooted(texts={"etc/ssh/sshd_config": b"PermitRootLogin yes"}),
+        rooted(texts={"etc/ssh/sshd_config": b"PermitRootLogin no"}),
+        rooted(texts={"etc/ssh/ssh_config": b"PasswordAuthentication yes"}),
     ),
     "LKA007": (
         entry("etc/shadow", b"root:$1$lkscanpg$H3CHh.3.pfWjYSFlntn3z0:1::::::\n"),

@@ -1,0 +1,204 @@
+"""Root file systems as a whole: what single files do not tell, gathered while they pass by."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from .subjects import File, Link, Owners, Place, Rootfs
+
+_TEXTS = re.compile(r"etc/(?:passwd|group|shadow|gshadow|subuid|subgid|ssh/(?!ssh_host_|moduli).+)|.+\.conf")
+"""Files that rules read together; what sshd includes may be called anything that ends in `.conf`."""
+_TEXT, _IN_ALL = 64 << 10, 16 << 20
+"""Bytes of one of them that are kept, and of all."""
+_FOLDERS = re.compile(r"(?:usr/|usr/local/)?s?bin/[^/]+|opt/(?:[^/]+/)?bin/[^/]+")
+_PROGRAMS = 20_000
+"""Programs and scripts of one root file system that are kept."""
+_LINKS = 500_000
+"""Symbolic links of one root file system that are followed in the end."""
+_LOST = 1_000
+"""Of them, those that lead nowhere or out that are told."""
+_HOPS = 40
+"""Symbolic links on one way: as many as Linux follows."""
+_STEPS = 1_000_000
+"""Steps on the ways of all links of one root file system."""
+_IDS = 10_000
+"""Users, and groups, of one root file system that are told apart."""
+_SHOWN = 3
+"""Paths of an owner that are told."""
+
+
+@dataclass(slots=True)
+class _Root:
+    """What was seen of one root file system."""
+
+    place: Place
+    container: str
+    files: int = 0
+    tops: set[str] = field(default_factory=set)
+    texts: dict[str, bytes] = field(default_factory=dict)
+    programs: dict[str, str] = field(default_factory=dict)
+    links: dict[str, str] = field(default_factory=dict)
+    paths: set[int] = field(default_factory=set)
+    users: dict[int, list[str]] = field(default_factory=dict)
+    groups: dict[int, list[str]] = field(default_factory=dict)
+    owned: dict[tuple[str, int], int] = field(default_factory=dict)
+    steps: int = _STEPS
+    is_whole: bool = True
+
+
+class Roots:
+    """Takes the files of an image one after the other and tells of their root file systems in the end."""
+
+    def __init__(self) -> None:
+        self._roots: dict[tuple[str, ...], _Root] = {}
+        self._last: tuple[tuple[str, ...], str, _Root] | None = None
+        self._kept = 0
+
+    def see(self, file: File) -> None:
+        """Take note of a file while its content can be read."""
+        outer, inner = file.place.artifacts[:-1], file.inner
+        if not outer:
+            return  # a file that was named, and no tree
+        prefix = file.path[: len(file.path) - len(inner)]
+        if self._last is None or self._last[1] != prefix or self._last[0] != outer:
+            key = (*outer, prefix)
+            if key not in self._roots:
+                place = Place((*outer, prefix.rstrip("/")) if prefix else outer)
+                self._roots[key] = _Root(place, file.container if prefix else "")
+            self._last = (outer, prefix, self._roots[key])
+        root = self._last[2]
+        root.files += 1
+        self._known(root, inner)
+        _count(root, root.users, "user", file.uid, inner)
+        _count(root, root.groups, "group", file.gid, inner)
+        if file.kind == "symlink":
+            if len(root.links) < _LINKS:
+                root.links[inner] = file.target
+            root.is_whole &= len(root.links) < _LINKS
+        elif file.kind in {"file", "hardlink"}:
+            root.links.pop(inner, None)
+            self._text(root, file, inner)
+        self._program(root, file, inner)
+
+    @staticmethod
+    def _known(root: _Root, path: str) -> None:
+        """The path and all above it exist, whether or not the format has an entry for each."""
+        while path not in {"", "."} and (number := hash(path)) not in root.paths:
+            root.paths.add(number)
+            above = path.rpartition("/")[0]
+            if not above:
+                root.tops.add(path)
+            path = above
+
+    def _text(self, root: _Root, file: File, path: str) -> None:
+        if file.read is not None and _TEXTS.fullmatch(path) and self._kept < _IN_ALL:
+            root.texts[path] = file.read(_TEXT)
+            self._kept += len(root.texts[path])
+
+    @staticmethod
+    def _program(root: _Root, file: File, path: str) -> None:
+        """Programs where shells look for them, and scripts wherever they are."""
+        in_folder = _FOLDERS.fullmatch(path) is not None
+        if file.kind == "symlink":
+            what = f"-> {file.target}" if in_folder else ""
+        elif file.kind in {"file", "hardlink"} and file.mode & 0o111:
+            head = file.read(256) if file.read else b""
+            first = head.partition(b"\n")[0].decode("utf-8", "replace").strip() if head.startswith(b"#!") else ""
+            what = first or ("program" if in_folder else "")
+        else:
+            return
+        if what and len(root.programs) < _PROGRAMS:
+            root.programs[path] = what
+        root.is_whole &= len(root.programs) < _PROGRAMS
+
+    def found(self) -> Iterator[Rootfs]:
+        """All of them, in the order in which they began."""
+        for root in self._roots.values():
+            yield Rootfs(
+                root.place,
+                root.container,
+                root.files,
+                frozenset(root.tops),
+                root.texts,
+                root.programs,
+                tuple(_lost(root)),
+                _owners(root, root.users, "user"),
+                _owners(root, root.groups, "group"),
+                root.is_whole,
+            )
+
+
+def _count(root: _Root, first: dict[int, list[str]], kind: str, number: int, path: str) -> None:
+    """One more file of an owner."""
+    if number not in first:
+        if len(first) >= _IDS:
+            root.is_whole = False
+            return
+        first[number] = []
+    if len(first[number]) < _SHOWN:
+        first[number].append(path)
+    root.owned[kind, number] = root.owned.get((kind, number), 0) + 1
+
+
+def _owners(root: _Root, first: dict[int, list[str]], kind: str) -> tuple[Owners, ...]:
+    return tuple(Owners(number, root.owned[kind, number], tuple(paths)) for number, paths in sorted(first.items()))
+
+
+def _lost(root: _Root) -> Iterator[Link]:
+    """The links that lead nowhere, or above the root directory, in order."""
+    count = 0
+    for path, target in sorted(root.links.items()):
+        climbs = _climbs(path, target)
+        missing = _missing(root, path)
+        if climbs or missing:
+            count += 1
+            if count > _LOST:
+                root.is_whole = False
+                return
+            yield Link(path, target, missing, climbs)
+
+
+def _climbs(path: str, target: str) -> bool:
+    """Whether a relative target has more steps up than there are directories above the link."""
+    if target.startswith("/"):
+        return False
+    depth = path.count("/")
+    for part in target.split("/"):
+        if part == "..":
+            depth -= 1
+            if depth < 0:
+                return True
+        elif part not in {"", "."}:
+            depth += 1
+    return False
+
+
+def _missing(root: _Root, path: str) -> str:
+    """The first path on the link's way that is not there; "" where it leads somewhere, or round in a circle."""
+    waiting = [part for part in path.split("/") if part][::-1]
+    at, hops = "", 0
+    while waiting:
+        root.steps -= 1
+        if root.steps < 0:
+            root.is_whole = False
+            return ""
+        part = waiting.pop()
+        if part == ".":
+            continue
+        if part == "..":
+            at = posixpath.dirname(at)
+            continue
+        at = f"{at}/{part}" if at else part
+        target = root.links.get(at)
+        if target is not None:
+            hops += 1
+            if hops > _HOPS:
+                return at
+            waiting += [one for one in target.split("/") if one][::-1]
+            at = "" if target.startswith("/") else posixpath.dirname(at)
+        elif hash(at) not in root.paths:
+            return "/".join((at, *waiting[::-1]))
+    return ""
