@@ -124,6 +124,10 @@ class Funnel:
         if self._void:
             self._inputs[-1] = [one for i, one in enumerate(self._inputs[-1]) if not self._is_void(i, one)]
             self._void.clear()
+        if self._systems and self._systems[-1].kind == "image":
+            from .gathering import gathered
+
+            self._inputs[-1] = gathered(self._inputs[-1])
         self._inputs.append([])
 
     def _is_void(self, index: int, finding: Finding) -> bool:

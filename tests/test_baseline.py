@@ -304,7 +304,7 @@ def test_a_rebuilt_image_of_another_name_and_order_is_known(capsys) -> None:
     assert new(report) == []
     assert len(report["baselined"]) == len(entries())
     build("two.tar", ("b", "a", "c"))
-    assert {subject for _, subject in new(scan(capsys, "two.tar"))} == {"containers/onboot/002-c/rootfs/bin/su"}
+    assert {subject for _, subject in new(scan(capsys, "two.tar"))} == {"containers/*/bin/su"}
 
 
 def test_the_file_is_the_same_whatever_the_order_and_has_a_line_for_each_fact(capsys) -> None:
