@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 
 from .config.policies import Policy
 from .digests import Digests
 from .inputs import Input
-from .rules.engine import Engine
+from .rules.engine import Engine, Outcome
 from .rules.funnel import Funnel, Result
 from .scanner import spec
 from .scanner.labels import LabelFinder
@@ -43,10 +44,13 @@ class Desk:
         self._engine = Engine(policy.rules)
         self._digests = Digests(policy.labels)
         self._funnel = Funnel(policy.rules, policy.options, policy.known, policy.entries)
+        self._promised = tuple(one for one in policy.options.select if ":" in one)
+        self._tallies: dict[tuple[str, ...], Counter[tuple[str, Outcome]]] = {}
 
     def take(self, one: Input, watch: Watch | None = None, reach: Callable[[Subject], None] | None = None) -> None:
         """Read and judge an input; `watch` is told how many bytes are read, `reach` of each subject, first."""
         funnel, engine, entries = self._funnel, self._engine, self.policy.entries
+        before = Counter(engine.tally) if self._promised else None
         if entries:
             for path in one.paths:
                 entries.meet(path)
@@ -59,13 +63,16 @@ class Desk:
                 for finding in engine.judge(subject):
                     funnel.add(finding)
         funnel.close()
+        if before is not None:
+            self._tallies[one.paths] = engine.tally - before
 
     def result(self) -> Result:
         """What came of all of them."""
         policy, engine = self.policy, self._engine
         for problem in (*policy.problems, *policy.labels.unread, *self._digests.problems, *engine.broken):
             self._funnel.meet(problem)
-        return self._funnel.result(engine.tally, engine.not_applicable)
+        result = self._funnel.result(engine.tally, engine.not_applicable)
+        return result._replace(promised=self._promised, tallies=self._tallies) if self._promised else result
 
 
 def read(

@@ -127,10 +127,11 @@ def add_judgement(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add(
         "--profile",
-        choices=("regular", "pedantic", "auditor"),
-        help="how much to show: what everyone should mend (the default), hardening worth having, or everything",
+        choices=("regular", "pedantic", "auditor", "linuxkit"),
+        help="how much to show: what everyone should mend (the default), hardening worth having, or everything; "
+        "`linuxkit` tells whether each of LinuxKit's promises is kept",
     )
-    add("--select", metavar="RULES", help="only these rules: ids or names, comma-separated, * allowed")
+    add("--select", metavar="RULES", help="only these rules: ids, names or promise:NAME, comma-separated, * allowed")
     add("--ignore", metavar="RULES", help="all rules but these")
     add("--no-ignores", action="store_true", help="show what comments in specs and the configuration silence, too")
     add("--require-reason", action="store_true", help="heed only those that give a reason")
@@ -152,11 +153,15 @@ def add_configuration(parser: argparse.ArgumentParser) -> None:
 def policies(order: argparse.Namespace) -> Policies:
     """How each path is to be judged, behind `add_judgement` and `add_inputs`. Raises UsageError."""
     from .config.policies import Overrides, Policies
-    from .rules.engine import Profile
 
     _set_date(order.date)
+    profile = None
+    if order.profile:
+        from .config.settings import profile as named
+
+        profile = named(order.profile)
     overrides = Overrides(
-        Profile[order.profile.upper()] if order.profile else None,
+        profile,
         _listed(order.select),
         _listed(order.ignore),
         getattr(order, "fail_on", None),

@@ -30,6 +30,22 @@ def page(rule: Rule) -> str:
     return "\n".join([*lines, "", body(rule) or rule.remedy]) + "\n"
 
 
+def promise_pages(pattern: str, rules: Iterable[Rule]) -> str:
+    """What LinuxKit promises, and the rules that tell of it, for each promise that a pattern names; "" for none."""
+    from ..rules.promises import chosen
+
+    blocks = []
+    for promise in chosen((pattern,)):
+        title = f"promise:{promise.name}"
+        told = [f"  {one.id}  {one.name}" for one in sorted(rules, key=rank) if promise.covers(one)]
+        options = [
+            f"  Of {pattern} only what it says of {option} counts." for pattern, option in promise.rules if option
+        ]
+        profile = f"  Broken by findings up to the profile {promise.profile}."
+        blocks.append("\n".join([title, "=" * len(title), "", promise.says, "", *told, *options, profile]) + "\n")
+    return "\n".join(blocks)
+
+
 def _columns(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
     widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
     for row in (heads, *rows):

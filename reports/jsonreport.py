@@ -19,6 +19,9 @@ with `version`. All text is escaped to ASCII; bytes of a name that are no UTF-8 
   `{location, version, arch, format, config_source}`, a container `{title, location, image, label, error, exposure}`.
   An exposure is `{score, at_least, word, items}` (score null: unknown), an item `{label, weight, bad}` (bad null:
   unknown).
+- `promises`: LinuxKit's promises, where they were asked for, input by input: `{path, name, says, state, rules, reason,
+  findings}`. The state is `kept`, `broken` or `not decidable`, and `reason` a sentence for the last. `rules` are the
+  ids of those by which, `findings` the fingerprints of what breaks it.
 - `rules`: the rules that were run: `{id: {name, severity, summary, outcomes}}`, outcomes by name to the number of
   subjects.
 
@@ -64,6 +67,7 @@ def render(result: Result, options: Options) -> str:
         "stale": [_entry(one) for one in _stale(result)],
         "problems": [problem(one) for one in result.problems],
         "systems": [_system(one) for one in result.systems],
+        "promises": promises(result),
         "rules": _rules(result),
     }
     return json.dumps(document, indent=2) + "\n"
@@ -195,6 +199,26 @@ def _exposure(container: Container) -> dict[str, Any]:
         "word": one.word,
         "items": [{"label": item.label, "weight": item.weight, "bad": item.bad} for item in one.items],
     }
+
+
+def promises(result: Result) -> list[dict[str, Any]]:
+    """LinuxKit's promises, where they were asked for."""
+    if not result.tallies:
+        return []
+    from .promises import words
+
+    return [
+        {
+            "path": encodable(word.path),
+            "name": word.promise.name,
+            "says": word.promise.says,
+            "state": word.state,
+            "rules": list(word.rules),
+            "reason": encodable(word.reason),
+            "findings": list(dict.fromkeys(one.fingerprint for one in word.findings)),
+        }
+        for word in words(result)
+    ]
 
 
 def _rules(result: Result) -> dict[str, Any]:

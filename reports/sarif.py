@@ -20,6 +20,7 @@ from ..rules.funnel import Result
 from ..scanner.subjects import Problem
 from .formats import Options
 from .grouping import telling, within
+from .jsonreport import promises
 from .linehash import line_hashes
 from .mending import replacements
 from .printable import encodable, printable
@@ -61,6 +62,7 @@ def _document(result: Result, options: Options, limit: int) -> str:
         original_uri_base_ids={ROOT: om.ArtifactLocation(description=om.Message(text="Where lkscan was run."))},
         invocations=[_invocation(result, len(result.findings) - len(kept), places)],
         results=list(_results(kept, rules, result, places)),
+        properties={"promises": promises(result)} if result.tallies else None,
     )
     log = plain(om.SarifLog(schema_uri=SCHEMA, version="2.1.0", runs=[run]))
     first = {name: log.pop(name) for name in ("$schema", "version")}  # what tells a reader that this is SARIF
@@ -188,6 +190,10 @@ def _invocation(result: Result, cut: int, places: Places) -> om.Invocation:
     if told:
         text = f"Findings that are left out: {', '.join(told)}. The JSON report has them, with the reasons."
         notes.append(_notification(text, "note"))
+    for word in promises(result):
+        by = f" ({' '.join(word['rules'])})" if word["rules"] else ""
+        text = f"{word['path']}: LinuxKit's promise {word['name']} is {word['state']}{by}. {word['reason']}".rstrip()
+        notes.append(_notification(printable(text), "note"))
     if left:
         notes.append(_notification(f"Verdicts that are open: {', '.join(left)}. The JSON report has them.", "note"))
     return om.Invocation(execution_successful=not result.problems, tool_execution_notifications=notes or None)

@@ -51,6 +51,11 @@ _LONG = 241
 _ENDLESS = late(rf"\S{{{_LONG},}}")
 """A word that only somebody who means harm writes; a reference with its registry, tag and digest is shorter."""
 
+_STATES = {"broken": Severity.HIGH, "not decidable": Severity.NOTE, "kept": Severity.LOW}
+"""What can become of a promise, what asks for action first, and the severities whose colours they have."""
+_STATE = 15
+"""Columns of that."""
+
 _BAR = 10
 _WORDS = {
     "UNSAFE": Severity.CRITICAL,
@@ -67,7 +72,8 @@ def render(result: Result, options: Options) -> str:
     style = Style(color=options.color, width=options.width)
     read = inputs(result)
     blocks = [list(_input(one, style)) for one in read if one.groups or len(read) == 1 or not _is_linuxkit(one)]
-    blocks += [list(part(result, style)) for part in (_remedies, _suppressed, _baselined, _open, _problems, _summary)]
+    parts = (_remedies, _suppressed, _baselined, _open, _problems, _promises, _summary)
+    blocks += [list(part(result, style)) for part in parts]
     return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
 
 
@@ -309,6 +315,24 @@ def _problems(result: Result, style: Style) -> Iterator[str]:
     for problem in problems:
         head = f"{_fit(str(problem.place))}: {_fit(problem.message)}"
         yield from style.hanging(f"  {style.severity(Severity.HIGH, '!')} ", head, 4)
+
+
+def _promises(result: Result, style: Style) -> Iterator[str]:
+    """Whether LinuxKit's promises are kept, input by input, those that are broken first."""
+    if not result.tallies:
+        return
+    from .promises import words
+
+    for path, told in groupby(words(result), key=lambda word: word.path):
+        of = f" by {_fit(path)}" if len(result.tallies) > 1 else ""
+        told_by = style.dim(f"what its docs/security.md says, and what is kept of it{of}")
+        yield f"{style.bold('Promises of LinuxKit')}  {told_by}"
+        for word in sorted(told, key=lambda word: tuple(_STATES).index(word.state)):
+            state, name = style.severity(_STATES[word.state], word.state), style.bold(word.promise.name)
+            pad = " " * (_STATE - len(word.state))
+            yield from style.hanging(f"  {state}{pad}", f"{name}: {word.promise.says}", _STATE + 2)
+            why = " ".join(filter(None, (word.reason, " ".join(word.rules))))
+            yield from map(style.dim, style.hanging(" " * (_STATE + 2), _fit(why), _STATE + 2))
 
 
 def _summary(result: Result, style: Style) -> Iterator[str]:

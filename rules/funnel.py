@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Options(NamedTuple):
-    """What the user wants to see. `select` and `ignore` hold rule ids or names, `*` and `?` allowed (`LKB*`).
+    """What the user wants to see. `select` and `ignore` hold rule ids, names or promises, `*` and `?` allowed (`LKB*`).
 
     `heed`: whether directives in the files silence findings at all; `require_reason`: whether only those with a reason.
     """
@@ -42,7 +42,8 @@ class Result(NamedTuple):
     rule id and reason; `tally`, which maps (rule id, outcome) to a number of subjects, has those besides that a rule is
     not about at all. `hidden` counts the fails that a lower profile leaves out, `quiet` are those of them that nobody
     silenced. `texts` maps the name of a spec to its text, for snippets. `baselined` are the fails that a baseline
-    accepts, and `baseline` says what came of its entries.
+    accepts, and `baseline` says what came of its entries. `promised` are the patterns that asked for promises;
+    `tallies` has, where there are any, the tally of each input by its paths.
     """
 
     findings: tuple[Finding, ...] = ()
@@ -58,6 +59,8 @@ class Result(NamedTuple):
     quiet: tuple[Finding, ...] = ()
     baselined: tuple[Suppressed, ...] = ()
     baseline: "Comparison | None" = None
+    promised: tuple[str, ...] = ()
+    tallies: Mapping[tuple[str, ...], Mapping[tuple[str, Outcome], int]] = {}
 
     def count(self, severity: Severity) -> int:
         """How many findings to show have this severity."""
@@ -162,7 +165,7 @@ class Funnel:
         for one in self._hygiene(directives, counts):
             silenced[self._homes[one.place.artifacts]].append((one, None))
         for finding, excuse in (pair for batch in silenced for pair in sorted(batch, key=lambda pair: _order(pair[0]))):
-            asked = finding.profile <= self._options.profile or names(finding.rule, self._options.select)
+            asked = finding.profile <= self._options.profile or self._is_selected(finding)
             if finding.outcome is not Outcome.FAIL:
                 others += [finding] if asked or finding.outcome is not Outcome.UNDECIDED else []
             elif not asked:
@@ -185,6 +188,17 @@ class Funnel:
             rules=self._rules,
             quiet=tuple(quiet),
         )
+
+    def _is_selected(self, finding: Finding) -> bool:
+        """Whether it was asked for whatever its profile: by its rule's name, or by a promise that it breaks."""
+        plain = [one for one in self._options.select if ":" not in one]
+        if names(finding.rule, plain):
+            return True
+        if len(plain) == len(self._options.select):
+            return False
+        from .promises import chosen
+
+        return any(promise.concerns(finding) for promise in chosen(self._options.select))
 
     def _reasons(self, directives: Directives) -> Callable[[Finding], str | None]:
         """What asks for a finding's excuse: the comments first, then the configuration."""

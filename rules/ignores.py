@@ -118,5 +118,16 @@ class Directives:
 
 
 def names(rule: Rule, patterns: Iterable[str]) -> bool:
-    """Whether one of the patterns names this rule, by id or by name."""
-    return any(fnmatchcase(rule.id, pattern.upper()) or fnmatchcase(rule.name, pattern.lower()) for pattern in patterns)
+    """Whether one of the patterns names this rule: by id, by name, or by a promise that it has a word on."""
+    return any(
+        fnmatchcase(rule.id, pattern.upper()) or fnmatchcase(rule.name, pattern.lower()) or _promised(rule, pattern)
+        for pattern in patterns
+    )
+
+
+def _promised(rule: Rule, pattern: str) -> bool:
+    if ":" not in pattern:
+        return False
+    from .promises import includes
+
+    return includes(pattern, rule.id, rule.name)

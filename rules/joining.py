@@ -43,6 +43,13 @@ def join(parts: Sequence[Result], order: Iterable[str], problems: Sequence[Probl
         texts={name: text for part in parts for name, text in part.texts.items()} if alike else {},
         rules=tuple({rule.id: rule for part in parts for rule in part.rules}.values()),
         quiet=ordered((one for part in parts for one in part.quiet), lambda one: one.place),
+        promised=tuple(dict.fromkeys(one for part in parts for one in part.promised)),
+        tallies=dict(
+            sorted(
+                (pair for part in parts for pair in part.tallies.items()),
+                key=lambda pair: place.get(pair[0][0], len(place)),
+            )
+        ),
     )
 
 

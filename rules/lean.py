@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from ..scanner.subjects import SECTIONS, Change, Container, ImageReference, System
 from .engine import Confidence, Fix, Location, Profile, Severity, Verdict, fail, rule
 from .origins import open_question
+from .tables import load
 
 _DEBUG = frozenset({"dbg", "debug", "kasan", "kcov"})
 _LINUXKIT = "docker.io/linuxkit/"
@@ -118,4 +119,30 @@ def unused_volume(system: System) -> Iterator[Verdict]:
             yield fail(f"volumes/{volume.name}", volume.place, volume.name, confidence=confidence, fix=fix)
 
 
-RULES = (debug_kernel, test_image, duplicate_container, unused_volume)
+def _words(container: Container) -> set[str]:
+    """What a container is called: its name, the last part of its image's, and the programs that it is to run."""
+    image = container.image.name.rpartition("/")[2] if container.image else ""
+    return {container.name, image, *(word.rpartition("/")[2] for word in container.command)}
+
+
+@rule(
+    "LKL006",
+    "self-updating-system",
+    Severity.LOW,
+    "Container '{0}' is there to update the system, or other containers, while they run ('{1}').",
+    remedy="Leave updates to what provisions the machines: replace the image as a whole.",
+    nist=("3.5.1", "3.5.5"),
+    profile=Profile.PEDANTIC,
+    confidence=Confidence.MEDIUM,
+)
+def self_updating_system(container: Container) -> Iterator[Verdict]:
+    """A container exists to update the system, which LinuxKit leaves to whatever provisions it.
+
+    By the name of the container, of its image or of a program in its command.
+    """
+    table = load("updaters")
+    if name := min(_words(container) & table.keys(), default=""):
+        yield fail(container.title, container.place, container.name, name, evidence=(f"{name} {table[name]['what']}",))
+
+
+RULES = (debug_kernel, test_image, duplicate_container, unused_volume, self_updating_system)

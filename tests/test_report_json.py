@@ -32,6 +32,7 @@ def test_the_version_and_the_keys_are_a_contract() -> None:
         "stale",
         "problems",
         "systems",
+        "promises",
         "rules",
     ]
     assert list(load(Result())) == list(document)

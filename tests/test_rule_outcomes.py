@@ -322,6 +322,7 @@ CASES = {
     ),
     "LKV001": (package(network=True), package(network=False), spec()),
     "LKV002": (package(tag="1"), package(tag="{{.Hash}}-a"), spec()),
+    "LKL006": (container(name="watchtower"), container(), None),
     "LKA001": (
         container(image=image("linuxkit/getty:1", "version-tag"), env=["INSECURE=true"]),
         container(image=image("linuxkit/getty:1", "version-tag")),
@@ -465,6 +466,7 @@ ALWAYS = {
     "LKM002": "every container may have binds",
     "LKM007": "every container may have mounts",
     "LKM010": "every container may have mounts",
+    "LKL006": "every container may be there to update others",
     "LKX004": "every command line may hold a secret",
     "LKK005": "every kernel is of a series, or that is not known: undecided",
     "LKK020": "every kernel is somebody's, or that is not known: undecided",

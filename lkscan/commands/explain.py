@@ -1,4 +1,4 @@
-"""`lkscan explain`: say what a rule checks, and why."""
+"""`lkscan explain`: say what a rule checks, and why, or what a promise of LinuxKit is judged by."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..terminal import OK, USAGE, UsageError, warn
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """What the command takes."""
-    parser.add_argument("rule", metavar="RULE", nargs="+", help="id or name")
+    parser.add_argument("rule", metavar="RULE", nargs="+", help="id or name, or promise:NAME")
     add_configuration(parser)
 
 
@@ -21,6 +21,9 @@ def run(order: argparse.Namespace) -> int:
     known, problems = rules(order)
     warn(problems)
     for text in order.rule:
+        if text.lower().startswith("promise:") and (pages := explain.promise_pages(text, known)):
+            print(pages, end="")
+            continue
         rule = find(text, known)
         if rule is None:
             from ..config.settings import stranger

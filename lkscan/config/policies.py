@@ -11,7 +11,7 @@ from ..rules.engine import Profile, Rule, Severity
 from ..rules.funnel import Options, choose, unknown
 from ..scanner.labels import LabelError, LabelFinder
 from ..scanner.source import Limits
-from ..scanner.startup import Any, NamedTuple
+from ..scanner.startup import Any, Literal, NamedTuple
 from ..scanner.subjects import Problem
 from ..terminal import UsageError, complain, folder
 from .files import ConfigurationError, Finder, is_within, repository
@@ -24,10 +24,15 @@ if TYPE_CHECKING:
 _STDIN = "-"
 
 
+LINUXKIT = "linuxkit"
+"""The profile that asks whether LinuxKit's promises are kept: all of them selected, unless something else is."""
+PROMISES = ("promise:*",)
+
+
 class Overrides(NamedTuple):
     """What the command line asks for; None where it leaves the word to the configuration."""
 
-    profile: Profile | None = None
+    profile: Profile | Literal["linuxkit"] | None = None
     select: tuple[str, ...] | None = None
     ignore: tuple[str, ...] | None = None
     fail_on: str | None = None
@@ -157,9 +162,12 @@ class Policies:
             raise UsageError(stranger(text, known))
         ignore = (*((file and file.ignore) or ()), *(text for one in special for text in one.ignore))
         layers = (order, *reversed(special), *([file] if file else []), DEFAULTS)
+        profile, select = _first(layers, "profile"), _first(layers, "select")
+        if profile == LINUXKIT:
+            profile, select = Profile.REGULAR, select or PROMISES
         options = Options(
-            _first(layers, "profile"),
-            _first(layers, "select"),
+            profile,
+            select,
             ignore if order.ignore is None else order.ignore,
             heed=order.heed,
             require_reason=_first(layers, "require_reason"),

@@ -11,12 +11,12 @@ from ..rules.entries import Entry
 from ..rules.funnel import unknown
 from ..rules.ignores import Ignore
 from ..scanner.schema import suggest
-from ..scanner.startup import Any, NamedTuple
+from ..scanner.startup import Any, Literal, NamedTuple
 from ..scanner.subjects import Place, Problem, Span
 from .tables import Table
 
 SEVERITIES = tuple(str(one) for one in sorted(Severity, reverse=True))
-PROFILES = tuple(map(str, Profile))
+PROFILES = (*map(str, Profile), "linuxkit")
 NEVER = "never"
 """`fail-on` that no finding reaches."""
 
@@ -27,7 +27,7 @@ class PerPath(NamedTuple):
     """What holds for some paths only; None where it says nothing. `severities` are by rule id."""
 
     path: str
-    profile: Profile | None
+    profile: Profile | Literal["linuxkit"] | None
     select: tuple[str, ...] | None
     ignore: tuple[str, ...]
     severities: Mapping[str, Severity]
@@ -45,7 +45,7 @@ class Settings(NamedTuple):
     tree: Mapping[str, Any]
     rules: tuple[Rule, ...]
     problems: tuple[Problem, ...] = ()
-    profile: Profile | None = None
+    profile: Profile | Literal["linuxkit"] | None = None
     select: tuple[str, ...] | None = None
     ignore: tuple[str, ...] | None = None
     fail_on: str | None = None
@@ -124,9 +124,14 @@ def _per_path(table: Table, rules: tuple[Rule, ...]) -> PerPath:
     return found
 
 
-def _profile(table: Table) -> Profile | None:
+def _profile(table: Table) -> Profile | Literal["linuxkit"] | None:
     word = table.choice("profile", PROFILES)
-    return Profile[word.upper()] if word else None
+    return profile(word) if word else None
+
+
+def profile(word: str) -> Profile | Literal["linuxkit"]:
+    """The profile of this name."""
+    return "linuxkit" if word == "linuxkit" else Profile[word.upper()]
 
 
 def _patterns(table: Table, key: str, rules: tuple[Rule, ...]) -> tuple[str, ...] | None:

@@ -1,0 +1,105 @@
+"""Whether LinuxKit's promises are kept: the answers that every report tells."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from fnmatch import fnmatchcase
+
+from ..rules.engine import Finding, Outcome, Rule
+from ..rules.funnel import Result
+from ..rules.promises import Promise, chosen
+from ..scanner.startup import Literal, NamedTuple
+from ..scanner.subjects import System
+
+_UNBUILT = "A spec does not tell; scan the image that is built."
+_BUILT = "An image does not tell; scan the spec that it was built from."
+_NEEDS: Mapping[str, tuple[Callable[[System], bool], str]] = {
+    "kernel": (lambda one: bool(one.kernels), "No kernel was found in it."),
+    "release": (
+        lambda one: bool(one.kernels) or any(image.role == "kernel" for image in one.images),
+        "No kernel was found in it.",
+    ),
+    "command line": (lambda one: any(line.text.strip() for line in one.command_lines), "No command line is in it."),
+    "containers": (lambda one: bool(one.containers), "No containers are in it."),
+    "files": (lambda one: bool(one.files), "No files are in it."),
+    "binaries": (lambda one: bool(one.binaries), "No programs are in it."),
+    "images": (lambda one: bool(one.images), "No images are in it."),
+    "spec": (lambda one: one.kind != "image", _BUILT),
+}
+"""What a promise may need: how to know that it is there, and what to say where it is not."""
+_OF_IMAGES = frozenset({"kernel", "files", "binaries"})
+"""What only a built image has; and a spec alone:"""
+_OF_SPECS = frozenset({"images", "spec"})
+
+
+class Word(NamedTuple):
+    """Whether an input, told by its first path, keeps a promise.
+
+    `rules` are the ids of the rules by which, `findings` those that break it (accepted ones included), `reason` is a
+    sentence for what cannot be decided, "" else.
+    """
+
+    path: str
+    promise: Promise
+    state: Literal["kept", "broken", "not decidable"]
+    rules: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    reason: str = ""
+
+
+def words(result: Result) -> Iterator[Word]:
+    """What came of each promise that was asked for, input by input."""
+    for paths, tally in result.tallies.items():
+        system = next((one for one in result.systems if one.place.artifacts[0] in paths), None)
+        if system is not None:
+            for promise in chosen(result.promised):
+                yield _word(promise, paths, tally, system, result)
+
+
+def _word(
+    promise: Promise, paths: tuple[str, ...], tally: Mapping[tuple[str, Outcome], int], system: System, result: Result
+) -> Word:
+    """The answer for one promise and input: broken by any finding; kept where nothing is open."""
+    accepted = (one.finding for one in (*result.suppressed, *result.baselined))
+    about = [
+        one
+        for one in (*result.findings, *accepted, *result.others)
+        if one.place.artifacts[0] in paths and promise.concerns(one)
+    ]
+    bad = tuple(one for one in about if one.outcome is Outcome.FAIL)
+    if bad:
+        return Word(paths[0], promise, "broken", _ids(bad), bad)
+    reason = _lacking(promise, system, result.rules)
+    if not reason and about:
+        more = len({one.message for one in about}) - 1
+        reason = about[0].message + (f" ({more} more reasons)" if more > 1 else " (1 more reason)" if more else "")
+    if not reason and any(one.place.artifacts[0] in paths for one in result.problems):
+        reason = "It was not read whole."
+    if reason:
+        return Word(paths[0], promise, "not decidable", _ids(about), reason=reason)
+    run = {rule for rule, _ in tally}
+    return Word(
+        paths[0],
+        promise,
+        "kept",
+        tuple(sorted(one.id for one in result.rules if one.id in run and promise.covers(one))),
+    )
+
+
+def _lacking(promise: Promise, system: System, rules: Iterable[Rule]) -> str:
+    """Why the silence of the rules would say nothing, in a sentence; "" where it says that the promise is kept."""
+    known = tuple(rules)
+    for pattern, _ in promise.rules:
+        if not any(fnmatchcase(rule.id, pattern) or fnmatchcase(rule.name, pattern) for rule in known):
+            return f"{pattern} is switched off."
+    for need in promise.needs:
+        is_there, otherwise = _NEEDS[need]
+        if need in _OF_IMAGES and system.kind != "image":
+            return _UNBUILT
+        if not is_there(system):
+            return _BUILT if need in _OF_SPECS and system.kind == "image" else otherwise
+    return ""
+
+
+def _ids(findings: Iterable[Finding]) -> tuple[str, ...]:
+    return tuple(sorted({one.rule.id for one in findings}))
