@@ -9,6 +9,7 @@ from . import __version__
 from .config.policies import Policy
 from .reports import formats
 from .rules.funnel import Result
+from .scanner.startup import Any
 from .terminal import FINDINGS, INCOMPLETE, OK, USAGE, UsageError, folder, paints, warn, width
 
 TYPE_CHECKING = False  # argparse is not imported for an order without options: start-up is a feature
@@ -30,6 +31,13 @@ def add_reporting(parser: argparse.ArgumentParser, known: Mapping[str, str] = fo
         default=[],
         help=f"also write a report, in the format of the suffix ({' '.join(formats.suffixes(known))}); repeatable",
     )
+    if "sarif" in known:
+        add("--sarif-all", action="store_true", help="SARIF: also tell what passed, was open or not applicable")
+        add(
+            "--sarif-suppressed",
+            action="store_true",
+            help="SARIF: also tell what is silenced or in the baseline, as such",
+        )
     add("--fail-on", choices=SEVERITIES, help="least severity that makes the exit status 1 (default: medium)")
     add("--baseline", metavar="FILE", help="count only what is not in this file; `lkscan baseline` records it")
     add("--color", choices=("auto", "always", "never"), default="auto", help="colour (default: on a terminal)")
@@ -52,7 +60,13 @@ def tell(
     color = order.color == "always" or (order.color == "auto" and paints(sys.stdout))
 
     def render(name: str, *, color: bool = False, width: int = 0) -> str:
-        return formats.render(name, result, known, color=color, width=width, version=__version__, root=folder())
+        options: dict[str, Any] = {"color": color, "width": width, "version": __version__, "root": folder()}
+        if name == "sarif":
+            from .checkout import checkout
+
+            options["checkout"] = checkout(folder())
+            options |= {"everything": order.sarif_all, "silenced": order.sarif_suppressed}
+        return formats.render(name, result, known, **options)
 
     sys.stdout.write(render(order.format, color=color, width=width()))
     for path, name in targets.items():

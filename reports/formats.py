@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from importlib import import_module
 
 from ..rules.funnel import Result
-from ..scanner.startup import NamedTuple
+from ..scanner.startup import Any, NamedTuple
 
 FORMATS = {"text": ".text", "json": ".jsonreport", "sarif": ".sarif"}
 """Format -> module, imported only when it is asked for; each has `render(result, options) -> str`."""
@@ -33,31 +33,35 @@ class Options(NamedTuple):
     """How to render; a format ignores what it has no use for.
 
     `width` is in columns, 0 for lines of any length. `version` is lkscan's. `root` is the folder that relative paths
-    in a report start from, "" when absolute paths are to stay as they are.
+    in a report start from, "" when absolute paths are to stay as they are. `checkout` is the working tree it is in.
+    `everything`: all outcomes are told, not only fails; `silenced`: those findings, too, that somebody silenced.
     """
 
     color: bool = False
     width: int = 0
     version: str = "0.0.0"
     root: str = ""
+    checkout: "Checkout | None" = None
+    everything: bool = False
+    silenced: bool = False
 
 
-def render(
-    name: str,
-    result: Result,
-    known: Mapping[str, str] = FORMATS,
-    *,
-    color: bool = False,
-    width: int = 0,
-    version: str = "0.0.0",
-    root: str = "",
-) -> str:
+class Checkout(NamedTuple):
+    """A git working tree: its folder, its remote's address, the commit that is checked out, and the branch or ""."""
+
+    root: str
+    repository: str
+    revision: str
+    branch: str
+
+
+def render(name: str, result: Result, known: Mapping[str, str] = FORMATS, **options: Any) -> str:  # noqa: ANN401 - as in Options
     """The whole document, ending in a newline; the same result and options give the same text.
 
     Raises KeyError for a format that is none of those `known`.
     """
     module = import_module(known[name], __package__)
-    text: str = module.render(result, Options(color, width, version, root))
+    text: str = module.render(result, Options(**options))
     return text
 
 

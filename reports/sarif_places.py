@@ -28,6 +28,7 @@ _SNIPPET = 2000
 _ODD_BREAKS = re.compile("[\x85\u2028\u2029]")
 """Line breaks to YAML, but to no editor: lines cannot be told apart reliably."""
 
+_NOT_QUOTED = "Not quoted here: a secret may stand in this file."
 _START = Span(1, 1, 1, 2)
 """Stands for a place that has no lines: an image, a file in it."""
 
@@ -35,9 +36,15 @@ _START = Span(1, 1, 1, 2)
 class Places:
     """Makes locations; knows the texts of the specs that may be quoted."""
 
-    def __init__(self, result: Result, root: str = "") -> None:
-        """`root` is the absolute path that the report's paths are relative to, "" when it is not known."""
+    def __init__(self, result: Result, root: str = "", top: str = "") -> None:
+        """`root` is the absolute path that the result's paths are relative to, "" when it is not known.
+
+        `top` is the folder that the report's paths are to be relative to, `root` or one above it.
+        """
         self._root = root
+        self._below = posixpath.relpath(root, top) if top and root != top else ""
+        self._formats = {one.place.artifacts[0]: one.format for one in result.systems if one.kind == "image"}
+        self._artifacts: dict[tuple[str, ...], int] = {}
         self._lines: Mapping[str, list[str]] = {
             name: re.split("\r\n|\r|\n", text)
             for name, text in _free_of_secrets(result).items()
@@ -55,12 +62,39 @@ class Places:
         """
         place = self.primary(finding).place
         region = _bare(_span(place)) if finding.rule.subject is Spec else self._region(place)
-        physical = om.PhysicalLocation(
-            artifact_location=self.artifact(place.artifacts[0]),
-            region=region,
-            context_region=self._context(place) if region.snippet else None,
-        )
+        context = self._context(place) if region.snippet else None
+        if region.snippet is None:
+            region.snippet = _rendered(_NOT_QUOTED if _in_text(place) else "; ".join(finding.evidence) or str(place))
+            context = _around(region)
+        location = self.artifact(place.artifacts[0])
+        if len(place.artifacts) > 1:
+            location.index = self._index(place.artifacts[:1])
+        physical = om.PhysicalLocation(artifact_location=location, region=region, context_region=context)
         return om.Location(physical_location=physical, logical_locations=[_logical(place, finding.subject)])
+
+    def inner(self, place: Place) -> om.Location | None:
+        """The file inside an image that a place is in, as an artifact of its own; None for what is not inside one."""
+        if len(place.artifacts) == 1:
+            return None
+        location = om.ArtifactLocation(uri=_nested(place.artifacts), index=self._index(place.artifacts))
+        region = _bare(place.span) if place.span else None
+        return om.Location(physical_location=om.PhysicalLocation(artifact_location=location, region=region))
+
+    def artifacts(self) -> list[om.Artifact] | None:
+        """Images and what lies in them, as far as locations were made of it, each with a pointer to what it is in."""
+        return [self._artifact(chain) for chain in self._artifacts] or None
+
+    def _artifact(self, chain: tuple[str, ...]) -> om.Artifact:
+        if len(chain) == 1:
+            contents = _rendered(printable(self._formats.get(chain[0]) or "image"))
+            return om.Artifact(location=self.artifact(chain[0]), contents=contents, roles=["analysisTarget"])
+        location = om.ArtifactLocation(uri=_nested(chain))
+        return om.Artifact(location=location, parent_index=self._artifacts[chain[:-1]])
+
+    def _index(self, chain: tuple[str, ...]) -> int:
+        for length in range(1, len(chain) + 1):
+            self._artifacts.setdefault(chain[:length], len(self._artifacts))
+        return self._artifacts[chain]
 
     def related(self, number: int, location: Location) -> om.Location:
         """Another location that plays a part, by a number that messages link to."""
@@ -75,6 +109,8 @@ class Places:
         short = posixpath.normpath(path)
         if self._root and short.startswith(f"{self._root.rstrip('/')}/"):
             short = posixpath.relpath(short, self._root)
+        if self._below and not short.startswith("/"):
+            short = posixpath.normpath(posixpath.join(self._below, short))
         stripped = re.sub(r"^(?:/+|\.\./)+", "", short)
         uri = quote(stripped.encode("utf-8", "surrogateescape"))
         if stripped == short:
@@ -147,6 +183,23 @@ def _bare(span: Span) -> om.Region:
     end = span.end_column if (span.end_line, span.end_column) > (span.line, span.column) else span.column + 1
     return om.Region(
         start_line=span.line, start_column=span.column, end_line=max(span.end_line, span.line), end_column=end
+    )
+
+
+def _nested(chain: tuple[str, ...]) -> str:
+    """The URI of what lies in something else, relative to that."""
+    return quote(chain[-1].lstrip("/").encode("utf-8", "surrogateescape"))
+
+
+def _rendered(text: str) -> om.ArtifactContent:
+    """Stands for content that is not quoted: what it is, or what is to be seen there."""
+    return om.ArtifactContent(rendered=om.MultiformatMessageString(text=printable(text)[:_SNIPPET]))
+
+
+def _around(region: om.Region) -> om.Region:
+    """Up to the start of the next line: the lines of a region whose text is not told."""
+    return om.Region(
+        start_line=region.start_line, start_column=1, end_line=region.end_line + 1, end_column=1, snippet=region.snippet
     )
 
 

@@ -8,7 +8,7 @@ import attr
 
 from ..scanner.startup import Any
 
-_ALWAYS = frozenset({"level", "kind"})
+_ALWAYS = frozenset({"level", "kind", "rules", "results"})
 """Written even when they equal their default: without them a consumer takes the rule's default instead."""
 
 

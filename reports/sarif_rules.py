@@ -41,14 +41,14 @@ _TEXT = 1024
 """GitHub's limits: tags a rule, characters of a description."""
 
 
-def tool(rules: Sequence[Rule], numbers: Sequence[str], version: str) -> om.Tool:
-    """The driver with these rules; their `nist` sections are all among `numbers`."""
+def tool(rules: Sequence[Rule], numbers: Sequence[str], version: str, *, brief: bool = False) -> om.Tool:
+    """The driver with these rules; their `nist` sections are all among `numbers`. `brief` leaves out their pages."""
     driver = om.ToolComponent(
         name="lkscan",
         version=version,
         semantic_version=version,
         information_uri=HOME,
-        rules=[_rule(one, numbers) for one in rules],
+        rules=[_rule(one, numbers, brief=brief) for one in rules],
         supported_taxonomies=[_reference()] if numbers else None,
     )
     return om.Tool(driver=driver)
@@ -81,16 +81,16 @@ def _taxon(number: str) -> om.ReportingDescriptor:
     )
 
 
-def _rule(rule: Rule, numbers: Sequence[str]) -> om.ReportingDescriptor:
-    page = body(rule)
+def _rule(rule: Rule, numbers: Sequence[str], *, brief: bool) -> om.ReportingDescriptor:
+    page = "" if brief else body(rule)
     text = "\n".join((rule.summary, rule.remedy, *(f"{name}: {value}" for name, value in facts(rule))))
     return om.ReportingDescriptor(
         id=rule.id,
         name="".join(part.capitalize() for part in rule.name.split("-")),
         short_description=_text(rule.summary),
         full_description=_text(f"{rule.summary} {rule.remedy}"),
-        help=om.MultiformatMessageString(text=text, markdown=_markdown(rule, page or rule.remedy)),
-        help_uri=f"{HOME}/blob/HEAD/rules/pages/{rule.name}.md" if page and not rule.owner else None,
+        help=om.MultiformatMessageString(text=text, markdown=None if brief else _markdown(rule, page or rule.remedy)),
+        help_uri=f"{HOME}/blob/HEAD/{'docs/configuration' if rule.owner else f'rules/pages/{rule.name}'}.md",
         message_strings={name: om.MultiformatMessageString(text=text) for name, text in sorted(rule.messages.items())},
         default_configuration=om.ReportingConfiguration(level=LEVELS[rule.severity]),
         relationships=[_relationship(number, numbers) for number in rule.nist] or None,

@@ -49,6 +49,13 @@ def only(one: engine.Finding, text: str = TEXT) -> dict:
     return found
 
 
+def quoted(text: str) -> list[str]:
+    """What a report quotes of its files."""
+    places = [place["physicalLocation"] for one in json.loads(text)["runs"][0]["results"] for place in one["locations"]]
+    regions = [place.get(name, {}) for place in places for name in ("region", "contextRegion")]
+    return [region["snippet"]["text"] for region in regions if "text" in region.get("snippet", {})]
+
+
 def physical(result: dict) -> dict:
     return result["locations"][0]["physicalLocation"]
 
@@ -122,7 +129,7 @@ def test_the_driver_describes_each_rule_that_fired_and_no_other() -> None:
     }
     assert rule["help"]["text"].startswith("A container holds what it takes to become root on the host.\n")
     assert "3.4.3 Insecure container runtime configurations (answered by 4.4.3)" in rule["help"]["markdown"]
-    assert "helpUri" not in rule  # a rule of a test has no page
+    assert rule["helpUri"].endswith("/rules/pages/test-host-root.md")
 
 
 def test_every_rule_of_the_catalogue_keeps_the_limits() -> None:
@@ -234,7 +241,13 @@ def test_a_name_can_neither_make_a_link_nor_a_placeholder() -> None:
 def test_an_image_finding_names_the_place_inside() -> None:
     result = load(image_result(1))["results"][0]
     assert physical(result)["artifactLocation"]["uri"] == "out/linux%20kit.iso"
-    assert physical(result)["region"] == {"startLine": 1, "startColumn": 1, "endLine": 1, "endColumn": 2}
+    assert physical(result)["region"] == {
+        "startLine": 1,
+        "startColumn": 1,
+        "endLine": 1,
+        "endColumn": 2,
+        "snippet": {"rendered": {"text": "out/linux kit.iso / boot/initrd.img / srv/0"}},
+    }
     assert " In boot/initrd.img / srv/0." in result["message"]["text"]
     assert result["locations"][0]["logicalLocations"][0]["fullyQualifiedName"] == "boot/initrd.img / srv/0"
 
@@ -258,9 +271,9 @@ def test_an_image_finding_with_a_line_of_the_spec_is_shown_there() -> None:
 
 
 def test_no_line_is_quoted_unless_every_rule_about_secrets_has_looked() -> None:
-    assert '"snippet"' not in formats.render("sarif", spec_result()._replace(rules=RULES))
+    assert not quoted(formats.render("sarif", spec_result()._replace(rules=RULES)))
     unsure = finding(secret, engine.undecided("a", at(1, 1, 2), "Its content is not known."))
-    assert '"snippet"' in formats.render("sarif", spec_result()._replace(others=(unsure,)))
+    assert quoted(formats.render("sarif", spec_result()._replace(others=(unsure,))))
 
 
 def test_no_line_of_a_spec_with_a_secret_is_quoted_wherever_the_secret_was_reported() -> None:
@@ -271,8 +284,8 @@ def test_no_line_of_a_spec_with_a_secret_is_quoted_wherever_the_secret_was_repor
     ):
         text = formats.render("sarif", result)
         assert "hunter2" not in text
-        assert '"snippet"' not in text
-    assert '"snippet"' in formats.render("sarif", spec_result())
+        assert not quoted(text)
+    assert quoted(formats.render("sarif", spec_result()))
 
 
 @pytest.mark.parametrize(
@@ -284,12 +297,14 @@ def test_no_line_is_quoted_where_a_place_that_no_rule_searches_may_hold_a_secret
     text = formats.render(
         "sarif", spec_result()._replace(texts={"linuxkit.yml": TEXT.replace("    binds:", f"{line}\n    binds:")})
     )
-    assert '"snippet"' not in text
+    assert not quoted(text)
 
 
 def test_what_linuxkit_refuses_is_not_quoted() -> None:
     refused = finding(schema_violation, engine.fail("spec", at(11, 5, 13), "unknown key"))
-    assert "snippet" not in physical(only(refused))["region"]
+    told = physical(only(refused))
+    assert told["region"]["snippet"] == told["contextRegion"]["snippet"]
+    assert told["region"]["snippet"] == {"rendered": {"text": "Not quoted here: a secret may stand in this file."}}
 
 
 @pytest.mark.parametrize(
@@ -479,3 +494,78 @@ def test_line_hashes_agree_with_the_definition(text: str) -> None:
 
 def test_the_fixture_rules_are_well_formed() -> None:
     assert len({rule.id for rule in RULES}) == len(RULES)
+
+
+# --- the working tree
+
+CHECKOUT = formats.Checkout("/work/repo", "https://example.org/o/r", "0" * 40, "main")
+
+
+def test_in_a_working_tree_paths_start_at_its_root_and_the_revision_is_told() -> None:
+    text = formats.render("sarif", spec_result(), root="/work/repo/os", checkout=CHECKOUT)
+    run = json.loads(text)["runs"][0]
+    assert physical(run["results"][0])["artifactLocation"] == {"uri": "os/linuxkit.yml", "uriBaseId": "SRCROOT"}
+    assert run["automationDetails"]["id"] == "lkscan/os/linuxkit.yml/"
+    (provenance,) = run["versionControlProvenance"]
+    assert provenance == {
+        "branch": "main",
+        "mappedTo": {"uriBaseId": "SRCROOT"},
+        "repositoryUri": "https://example.org/o/r",
+        "revisionId": "0" * 40,
+    }
+
+
+# --- files in images, and what is told on request
+
+
+def test_a_file_in_an_image_is_an_artifact_that_knows_what_it_is_in() -> None:
+    run = load(image_result(1))
+    chains = []
+    for one in run["artifacts"]:
+        above = chains[one["parentIndex"]] if "parentIndex" in one else []
+        chains.append([*above, one["location"]["uri"]])
+    assert chains[:3] == [
+        ["out/linux%20kit.iso"],
+        ["out/linux%20kit.iso", "boot/initrd.img"],
+        ["out/linux%20kit.iso", "boot/initrd.img", "srv/0"],
+    ]
+    result = run["results"][0]
+    assert physical(result)["artifactLocation"]["index"] == 0
+    inner = result["relatedLocations"][-1]["physicalLocation"]["artifactLocation"]
+    assert chains[inner["index"]][-1] == inner["uri"] == "srv/0"
+
+
+def test_what_is_silenced_is_told_as_such_on_request_and_then_every_result_says_so() -> None:
+    result = spec_result()._replace(baselined=(Suppressed(WEB, ""),))
+    run = json.loads(formats.render("sarif", result, silenced=True))["runs"][0]
+    assert [one["suppressions"] for one in run["results"]] == [
+        [],
+        [],
+        [{"kind": "inSource", "status": "accepted", "justification": "we know"}],
+        [{"kind": "external", "status": "accepted", "justification": "No reason is given."}],
+    ]
+    notes = run["invocations"][0]["toolExecutionNotifications"]
+    assert not any("left out" in one["message"]["text"] for one in notes)
+    assert "suppressions" not in formats.render("sarif", result)
+
+
+def test_every_outcome_is_told_on_request() -> None:
+    run = json.loads(formats.render("sarif", spec_result(), everything=True))["runs"][0]
+    kinds = [(one["kind"], one["level"]) for one in run["results"]]
+    assert kinds == [
+        ("fail", "error"),
+        ("fail", "warning"),
+        ("open", "none"),
+        ("pass", "none"),
+        ("notApplicable", "none"),
+    ]
+    rules = run["tool"]["driver"]["rules"]
+    assert all(rules[one["ruleIndex"]]["id"] == one["ruleId"] for one in run["results"])
+    assert {one["kind"] for one in load(spec_result())["results"]} == {"fail"}
+
+
+def test_where_nothing_was_found_the_rules_that_ran_are_named_without_their_pages() -> None:
+    run = load(Result(rules=RULES))
+    assert run["results"] == []
+    assert [rule["id"] for rule in run["tool"]["driver"]["rules"]] == sorted(rule.id for rule in RULES)
+    assert all("markdown" not in rule["help"] for rule in run["tool"]["driver"]["rules"])
