@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from . import bootconf, built, cmdline, elf, hardening, kconfig, kernel, layout, module, sysctl
+from . import bootconf, built, cmdline, elf, hardening, kconfig, kernel, layout, module, pe, sysctl
 from .compression import expand, identify
 from .peel import Peeler, inside, recognise
 from .programs import Programs
@@ -24,6 +24,7 @@ from .subjects import (
     File,
     Kernel,
     KernelCommandLine,
+    KernelModule,
     Place,
     Problem,
     Subject,
@@ -33,6 +34,8 @@ from .subjects import (
 
 _Read = Callable[[File, bytes], Iterator[Subject | Problem]]
 
+_MODULES = 1 << 15
+"""Modules that are told of in the end: a distribution's kernel has some 5,000."""
 _PROBLEMS = 100
 """Problems of one input that are listed one by one."""
 _KEPT = 64 << 20
@@ -168,6 +171,7 @@ class _Found:
     files: int = 0
     binaries: int = 0
     modules: int = 0
+    kernel_modules: list[KernelModule] = field(default_factory=list)
     is_linuxkit: bool = False
     containers: dict[tuple[str, ...], Container] = field(default_factory=dict)
     kernels: list[Kernel] = field(default_factory=list)
@@ -276,8 +280,10 @@ class _Reader:
         elif kconfig.sniff(head) or kconfig.sniff(inner):
             yield from self._facts(file, self._configuration)
         elif found and found[0].is_read:
+            if pe.sniff(head):
+                yield from self._facts(file, self._efi)
             yield from self._peeled(self._peeler.peel(stream, place))
-        elif head.startswith(elf.MAGIC):
+        elif head.startswith(elf.MAGIC) or (pe.sniff(head) and pe.is_efi(stream.peek(_LARGE))):
             yield from self._file(file)
         elif bootconf.kind(file.path):
             yield from self._facts(file, self._command_lines)
@@ -328,7 +334,7 @@ class _Reader:
         head = file.read(kernel.HEAD if named or file.size >= _LARGE else _HEAD)
         if head.startswith(elf.MAGIC):
             return self._vmlinux if named else self._binary
-        return self._kernel if kernel.sniff(head) else None
+        return self._kernel if kernel.sniff(head) else self._efi if pe.sniff(head) else None
 
     def _facts(self, file: File, reader: _Read) -> Iterator[Subject | Problem]:
         """What `reader` makes of a file's whole content."""
@@ -390,10 +396,22 @@ class _Reader:
     def _module(self, file: File, data: bytes) -> Iterator[Subject]:
         found = module.read(file, data, self._peeler.budget)
         self._found.modules += 1
+        if len(self._found.kernel_modules) < _MODULES:
+            self._found.kernel_modules.append(module.outline(found))
         if match := _CONFIG_MODULE.fullmatch(file.path):
             text, _ = kernel.configuration(module.expanded(data, self._peeler.budget))
             self._beside(file, text or b"", {match["release"], found.info.get("vermagic", "").partition(" ")[0]})
         yield found
+
+    def _efi(self, file: File, data: bytes) -> Iterator[Subject]:
+        found = pe.read(file, data)
+        if found and found.certificates:
+            from .authenticode import check
+
+            signature, signers = check(data)
+            found = found._replace(signature=signature, signers=signers)
+        if found:
+            yield found
 
     def _kernel(self, file: File, data: bytes) -> Iterator[Subject | Problem]:
         """A kernel without its configuration waits for one that may come later."""
@@ -405,6 +423,8 @@ class _Reader:
                 raise
             yield Problem(file.place, f"{error}; it is not examined")
             found = outline
+        if pe.sniff(data):
+            yield from self._efi(file, data)
         built_in, found = found.initramfs, found._replace(initramfs=b"")
         self._keep(len(found.config_text))
         if len(file.place.artifacts) == 1:
@@ -560,6 +580,7 @@ class _Reader:
             found.modules,
             layers=tuple(self._peeler.layers),
             roots=tuple(self._roots.found()),
+            kernel_modules=tuple(found.kernel_modules),
         )
 
 

@@ -27,6 +27,15 @@ def read(file: File, data: bytes, budget: Budget | None = None) -> KernelModule:
     return KernelModule(file, info.get("name") or _stem(file.path), info, _is_signed(data))
 
 
+_OUTLINE = ("license", "vermagic", "retpoline", "intree", "name")
+
+
+def outline(found: KernelModule) -> KernelModule:
+    """The same with what all modules together are judged by, and nothing of the file's content."""
+    info = {key: found.info[key] for key in _OUTLINE if key in found.info}
+    return found._replace(file=found.file._replace(read=None, pieces=None), info=info)
+
+
 def expanded(data: bytes, budget: Budget | None) -> bytes:
     """A module's file, or another that may be compressed, unpacked. Raises DamagedError, LimitError."""
     from .compression import expand, identify

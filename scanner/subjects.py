@@ -482,6 +482,34 @@ class KernelModule(NamedTuple):
         return self.file.place
 
 
+class EfiProgram(NamedTuple):
+    """A program that the firmware starts: a boot loader, a driver, a kernel or a unified kernel image.
+
+    `subsystem`: `application`, `boot driver`, `runtime driver` or `ROM`. `alignment` is that of its sections in memory,
+    in bytes. `writable_code` names the sections that are both writable and executable, `misaligned` those that start
+    within a page. `nx` is whether it claims to need no writable code (NX_COMPAT). `sbat` are its components with their
+    generations (`shim,4`), None where it has no such section. `certificates` counts what is attached; `signature` is
+    what became of them: `matches` these bytes, `broken` (none does), `unread`, `none`; `signers` are the names on them.
+    """
+
+    file: File
+    machine: str
+    subsystem: str
+    alignment: int
+    writable_code: tuple[str, ...]
+    misaligned: tuple[str, ...]
+    nx: bool
+    sbat: tuple[str, ...] | None
+    certificates: int
+    signature: Literal["matches", "broken", "unread", "none"] = "none"
+    signers: tuple[str, ...] = ()
+
+    @property
+    def place(self) -> Place:
+        """The file's."""
+        return self.file.place
+
+
 class Kernel(NamedTuple):
     """A kernel image.
 
@@ -643,7 +671,8 @@ class System(NamedTuple):
 
     `kind`: `spec`, `package` or `image`; `is_linuxkit` whether an image bears LinuxKit's marks. `format` names the
     layers that were peeled (`ISO 9660 (Rock Ridge) > gzip > cpio`). `files`, `binaries`: how many were seen. `images`
-    and `volumes` are a spec's, `layers` an image's; of `roots` a spec has what it writes for sshd.
+    and `volumes` are a spec's, `layers` an image's; of `roots` a spec has what it writes for sshd. `kernel_modules` are
+    modules without their aliases and the like, some 30,000 at most.
     """
 
     place: Place
@@ -661,8 +690,19 @@ class System(NamedTuple):
     volumes: tuple[Volume, ...] = ()
     layers: tuple[PeeledLayer, ...] = ()
     roots: tuple[Rootfs, ...] = ()
+    kernel_modules: tuple[KernelModule, ...] = ()
 
 
 Subject = (
-    Spec | ImageReference | Container | File | Binary | KernelModule | Kernel | KernelCommandLine | Sysctl | System
+    Spec
+    | ImageReference
+    | Container
+    | File
+    | Binary
+    | KernelModule
+    | EfiProgram
+    | Kernel
+    | KernelCommandLine
+    | Sysctl
+    | System
 )

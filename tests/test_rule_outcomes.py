@@ -3,7 +3,10 @@
 import pytest
 from rulelab import SPEC, binary, container, fires, image, outcomes, place, rootfs, spec
 from rulelab import file as entry
+from test_efi import FINE
 from test_microcode import intel_update
+from test_rules_modules import module
+from test_rules_modules import system as modules
 from test_rules_secrets import pem
 
 from lkscan.rules.catalogue import RULES
@@ -417,6 +420,14 @@ CASES = {
     "LKB011": (answering(packed="yes"), answering(packed="no"), binary(kind="object")),
     "LKB012": (answering(ibt="partial"), answering(ibt="yes"), answering(ibt="no")),
     "LKB013": (answering(separate_code="no"), answering(separate_code="yes"), binary(kind="object")),
+    "LKB014": (modules(module(signed=False)), modules(module()), system()),
+    "LKB015": (modules(module(vermagic="6.6.13 SMP ")), modules(module()), system()),
+    "LKB016": (modules(module(), module("b", retpoline="")), modules(module()), system()),
+    "LKB017": (modules(module(intree="")), modules(module()), system()),
+    "LKB018": (FINE._replace(nx=False), FINE, None),
+    "LKB019": (FINE._replace(sbat=None), FINE, FINE._replace(certificates=0)),
+    "LKB020": (FINE._replace(signature="broken"), FINE, FINE._replace(certificates=0)),
+    "LKB021": (FINE._replace(certificates=0), FINE, FINE._replace(file=entry(".linux", b""))),
     "LKK001": (kernel(STACKPROTECTOR="n", HAVE_STACKPROTECTOR="y"), kernel(**HARD), kernel("2.4.20")),
     "LKK002": (kernel(), kernel(**HARD), kernel("4.4.1")),
     "LKK003": (kernel(STRICT_KERNEL_RWX="n", ARCH_OPTIONAL_KERNEL_RWX="y"), kernel(**HARD), kernel("3.2.1")),
@@ -468,6 +479,7 @@ ALWAYS = {
     "LKM010": "every container may have mounts",
     "LKL006": "every container may be there to update others",
     "LKX004": "every command line may hold a secret",
+    "LKB018": "every program of the firmware has sections",
     "LKK005": "every kernel is of a series, or that is not known: undecided",
     "LKK020": "every kernel is somebody's, or that is not known: undecided",
 }
