@@ -49,7 +49,7 @@ def world_writable_file(file: File) -> Iterator[Verdict]:
         return
     if file.kind not in {"file", "hardlink", "dir"}:
         yield not_applicable(file.path, file.place, f"It is a {file.kind}: its mode guards no content of the image.")
-    elif mount := _hidden_by(file):
+    elif mount := hidden_by(file):
         yield not_applicable(file.path, file.place, _hidden(mount))
     elif file.kind != "dir" or not file.mode & 0o1000:
         variant = "directory" if file.kind == "dir" else "program" if _is_run(file) else "default"
@@ -115,7 +115,7 @@ def set_id_file(file: File) -> Iterator[Verdict]:
     setgid = bool(file.mode & 0o2000 and file.mode & 0o010)
     if not (setuid or setgid):
         return
-    if mount := _hidden_by(file):
+    if mount := hidden_by(file):
         yield not_applicable(file.path, file.place, _hidden(mount))
         return
     variant, identity = ("default", file.uid) if setuid else ("group", file.gid)
@@ -153,7 +153,7 @@ def readable_secret_file(file: File) -> Iterator[Verdict]:
     row = next((row for shape, row in _secret_paths() if shape.fullmatch(path)), None)
     if row is None or path.endswith(".pub"):
         yield not_applicable(file.path, file.place, "Its path is not one of those that are known to hold secrets.")
-    elif mount := _hidden_by(file):
+    elif mount := hidden_by(file):
         yield not_applicable(file.path, file.place, _hidden(mount))
     elif file.mode & 0o004:
         holds = file.read is not None and b"PRIVATE KEY" in file.read(_KEY_HEAD)
@@ -200,7 +200,7 @@ def group_writable_file(file: File) -> Iterator[Verdict]:
         return
     if file.parts is None and not (file.kind != "dir" and (_is_run(file) or _tree(file)[1].startswith("etc/"))):
         return
-    if mount := _hidden_by(file):
+    if mount := hidden_by(file):
         yield not_applicable(file.path, file.place, _hidden(mount))
     else:
         fix = _without(file, 0o020)
@@ -212,6 +212,11 @@ _PROGRAMS = late(
     re.DOTALL,
 )
 """What root runs, and the programs and libraries that this draws on."""
+_SETTINGS = late(
+    r"etc/(?:passwd|group|g?shadow|sudoers(?:\.d/.+)?|ssh/sshd_config(?:\.d/.+)?|ld\.so\.(?:conf|preload)"
+    r"|containerd/.+|docker/.+|crontabs/.+|inittab|fstab)"
+)
+"""What decides who root is, and what root's programs do."""
 
 
 def _is_of_another(file: File) -> bool:
@@ -228,12 +233,15 @@ def _is_of_another(file: File) -> bool:
     about=_is_of_another,
 )
 def program_of_another_user(file: File) -> Iterator[Verdict]:
-    """A program, library or start script belongs to a user other than root, who can give it any mode and content.
+    """What root runs or relies on belongs to a user other than root, who can give it any mode and content.
+
+    Programs, libraries, start scripts, and the settings that say who may log in and what is started.
 
     In a container's own tree the severity is low, in the pedantic profile: its programs may all run as that user.
     """
     tree, path = _tree(file)
-    if not _PROGRAMS.fullmatch(path) or not (file.kind == "dir" or _is_run(file) or _is_library(path)):
+    is_run = _PROGRAMS.fullmatch(path) and (file.kind == "dir" or _is_run(file) or _is_library(path))
+    if not is_run and not _SETTINGS.fullmatch(path):
         yield not_applicable(file.path, file.place, "It is no program that root runs.")
         return
     evidence = [f"mode {_octal(file)}, owner {file.uid}:{file.gid}"]
@@ -309,7 +317,7 @@ def _tree(file: File) -> tuple[str, str]:
     return (match["tree"], match["path"]) if match else ("", file.path)
 
 
-def _hidden_by(file: File) -> str:
+def hidden_by(file: File) -> str:
     """The mount that hides the file as soon as the system, or its container, runs; "" when none does."""
     tree, path = _tree(file)
     top = path.partition("/")[0]

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 
 from ..scanner.startup import Any, late
 from ..scanner.subjects import Container, File
@@ -165,4 +166,75 @@ def _texts(value: Any) -> list[str]:  # noqa: ANN401 - what a file holds
     return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []
 
 
-RULES = (runtime_listens_on_network, runtime_configured_for_network)
+_DEBUG = late(
+    r"(?:containers/[^/]+/[^/]+/(?:rootfs|lower)/)?etc/(?:docker/daemon\.json|containerd/(?:runtime-)?config\.toml)"
+)
+_LOUD = ("debug", "trace")
+
+
+def _may_debug(file: File) -> bool:
+    is_named = file.path.endswith(("daemon.json", "config.toml"))
+    return is_named and file.kind in {"file", "hardlink"} and _DEBUG.fullmatch(file.path) is not None
+
+
+@rule(
+    "LKA014",
+    "runtime-debugging",
+    Severity.LOW,
+    {
+        "default": "'{0}' has the runtime write down all that it does: '{1}'.",
+        "metrics": "'{0}' has the runtime tell its figures to whoever asks, at '{1}'.",
+    },
+    remedy="Leave the level at 'info', and metrics off or at an address of the machine's own.",
+    nist=("3.4.2", "3.5.1"),
+    about=_may_debug,
+)
+def runtime_debugging(file: File) -> Iterator[Verdict]:
+    """A configuration of docker or containerd is one for debugging.
+
+    At the levels debug and trace, configurations of containers, with their environment, end in the log. LinuxKit's init
+    reads `runtime-config.toml`, whose `cliopts` are handed to containerd.
+    """
+    if file.read is None:
+        yield unread(file)
+        return
+    text = file.read(_LIMIT).decode("utf-8", "replace")
+    try:
+        found = list(_debugging(text, file.path.rpartition("/")[2]))
+    except (ValueError, RecursionError):
+        yield undecided(file.path, file.place, f"'{file.path}' cannot be parsed; the runtime would not start with it.")
+        return
+    for variant, what in found:
+        yield fail(file.path, file.place, file.path, what, variant=variant, key=what)
+
+
+def _debugging(text: str, name: str) -> Iterator[tuple[str, str]]:
+    """The variant of the message and the setting. Raises ValueError."""
+    if name == "daemon.json":
+        import json
+
+        settings = json.loads(text or "{}")
+        if not isinstance(settings, dict):
+            raise ValueError("no object")
+        level, address = settings.get("log-level"), settings.get("metrics-addr")
+        if settings.get("debug") is True:
+            yield "default", "debug: true"
+    else:
+        import tomli
+
+        settings = tomli.loads(text)
+        debug, metrics = (settings.get(table) for table in ("debug", "metrics"))
+        level = debug.get("level") if isinstance(debug, Mapping) else None
+        address = metrics.get("address") if isinstance(metrics, Mapping) else None
+        options = settings.get("cliopts")
+        words = options.replace("=", " ").split() if isinstance(options, str) else []
+        for option, value in pairwise(words):
+            if option in {"--log-level", "-l"} and value in _LOUD:
+                yield "default", f"{option} {value}"
+    if level in _LOUD:
+        yield "default", f"level: {level}"
+    if isinstance(address, str) and address and not _OWN.match(f"tcp://{address}"):
+        yield "metrics", address
+
+
+RULES = (runtime_listens_on_network, runtime_configured_for_network, runtime_debugging)

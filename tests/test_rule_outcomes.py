@@ -1,5 +1,8 @@
 """Every rule can fail, can pass, and knows when its question does not arise, or says why it always does."""
 
+import json
+import struct
+
 import pytest
 from rulelab import SPEC, binary, container, fires, image, outcomes, place, rootfs, spec
 from rulelab import file as entry
@@ -13,7 +16,19 @@ from lkscan.rules.catalogue import RULES
 from lkscan.rules.engine import Outcome
 from lkscan.rules.ignores import Ignore
 from lkscan.scanner.effective import CAPABILITIES
-from lkscan.scanner.subjects import Directory, Kernel, KernelCommandLine, Origin, Sysctl, System, Violation, Volume
+from lkscan.scanner.subjects import (
+    Directory,
+    Kernel,
+    KernelCommandLine,
+    Link,
+    Origin,
+    Owners,
+    Place,
+    Sysctl,
+    System,
+    Violation,
+    Volume,
+)
 
 CONFIGURED = {"LKI004": {"registries": ("quay.io",)}}
 """Rules that say nothing without parameters, and some to make them speak."""
@@ -35,6 +50,19 @@ def rooted(*, container="", containers=(), **facts):
     """An image with one root file system."""
     found = System(SPEC, "image", True, "cpio", tuple(containers))  # noqa: FBT003 - of LinuxKit
     return found._replace(roots=(rootfs(container, **facts),))
+
+
+def shelled(*command):
+    """A container with a shell and a program, and what it starts."""
+    web = container(name="web", command=command, at=Place(("image.iso", "containers/services/web/config.json")))
+    programs = {"bin/sh": "program", "usr/bin/web": "program"}
+    return rooted(container="services/web", containers=(web,), programs=programs)
+
+
+def configuration(labels, created=""):
+    """A file of an OCI layout that configures a container image."""
+    value = {"os": "linux", "rootfs": {"type": "layers"}, "config": {"Labels": labels}, "created": created}
+    return entry("blobs/sha256/" + "0" * 64, json.dumps(value).encode(), source="web:1")
 
 
 def refused(kind):
@@ -128,6 +156,9 @@ def searching(path, state):
     return binary(search=(path,), directories=(Directory(path, path, state),))
 
 
+NET_RAW, NO_CAPABILITY = (struct.pack("<IIIII", 0x02000001, bits, 0, 0, 0) for bits in (1 << 13, 0))
+PASSWD = b"root:x:0:0::/:/bin/sh\n"
+LABELS = {"org.opencontainers.image.source": "https://git.corp/web", "org.opencontainers.image.revision": "1"}
 GUARDS = ("nosuid", "nodev", "noexec", "size=64m")
 HARD = {
     "STACKPROTECTOR": "y",
@@ -323,6 +354,30 @@ CASES = {
         system(container(binds=["data:/data"]), volumes=(Volume("data", False, place(9)),)),  # noqa: FBT003
         system(container()),
     ),
+    "LKL006": (rooted(programs={"sbin/apk": "program"}), rooted(programs={"bin/sh": "program"}), system()),
+    "LKL007": (rooted(programs={"usr/bin/gcc": "program"}), rooted(programs={"bin/sh": "program"}), system()),
+    "LKL008": (rooted(programs={"usr/bin/gdb": "program"}), rooted(programs={"bin/sh": "program"}), system()),
+    "LKL009": (
+        shelled("/usr/bin/web"),
+        shelled("/bin/sh"),
+        rooted(programs={"bin/sh": "program"}),
+    ),
+    "LKV003": (
+        rooted(),
+        rooted(tops=frozenset({"bin", "etc", "sbom.spdx.json"})),
+        rooted()._replace(is_linuxkit=False),
+    ),
+    "LKV004": (
+        entry("sbom.spdx.json", b"{}"),
+        entry("sbom.spdx.json", b'{"spdxVersion":"SPDX-2.3","packages":[{"name":"musl"}]}'),
+        entry("etc/motd", b""),
+    ),
+    "LKV005": (configuration({}), configuration(LABELS), entry("etc/motd", b"")),
+    "LKV006": (
+        configuration({}, "2019-03-01T00:00:00Z"),
+        configuration({}, "2026-03-01T00:00:00Z"),
+        entry("etc/motd", b""),
+    ),
     "LKV001": (package(network=True), package(network=False), spec()),
     "LKV002": (package(tag="1"), package(tag="{{.Hash}}-a"), spec()),
     "LKL006": (container(name="watchtower"), container(), None),
@@ -372,6 +427,26 @@ CASES = {
         entry("etc/docker/daemon.json", b"{}"),
         entry("etc/motd", b""),
     ),
+    "LKA011": (
+        entry("etc/passwd", b"root:x:0:0::/:/bin/sh\ntoor:x:0:0::/:/bin/sh\n"),
+        entry("etc/passwd", b"root:x:0:0::/:/bin/sh\n"),
+        entry("etc/group", b"root:x:0:\n"),
+    ),
+    "LKA012": (
+        entry("etc/passwd", b"web:x:100:100::/:/bin/sh\n"),
+        entry("etc/passwd", b"web:x:100:100::/:/sbin/nologin\n"),
+        entry("etc/group", b"root:x:0:\n"),
+    ),
+    "LKA013": (
+        entry("etc/group", b"web:$1$a$b:100:\n"),
+        entry("etc/group", b"web:x:100:\n"),
+        entry("etc/passwd", b"root:x:0:0::/:/bin/sh\n"),
+    ),
+    "LKA014": (
+        entry("etc/docker/daemon.json", b'{"debug": true}'),
+        entry("etc/docker/daemon.json", b"{}"),
+        entry("etc/motd", b""),
+    ),
     "LKX003": (
         container(command=["web", "--password", "Gr4vel-Harbour-91"]),
         container(command=["web", "--password-file", "/run/password"]),
@@ -406,6 +481,27 @@ CASES = {
         entry("etc/linuxkit.yml", None)._replace(parts={"metadata": place(4)}),
         None,
         entry("etc/linuxkit.yml", b""),
+    ),
+    "LKF008": (
+        entry("bin/ping", b"", mode=0o755, xattrs={"security.capability": NET_RAW}),
+        entry("bin/ping", b"", mode=0o755, xattrs={"security.capability": NO_CAPABILITY}),
+        entry("bin/ping", b"", mode=0o755),
+    ),
+    "LKF009": (entry("srv/disk", None, kind="block"), None, entry("srv/pipe", None, kind="fifo")),
+    "LKF010": (
+        rooted(texts={"etc/passwd": PASSWD}, users=(Owners(7, 1, ("a",)),)),
+        rooted(texts={"etc/passwd": PASSWD}, users=(Owners(0, 1, ("a",)),)),
+        rooted(users=(Owners(7, 1, ("a",)),)),
+    ),
+    "LKF011": (
+        rooted(links=(Link("a", "../b", "", True),)),  # noqa: FBT003 - it climbs
+        rooted(links=(Link("a", "b", "b", False),)),  # noqa: FBT003 - it does not
+        system(),
+    ),
+    "LKF012": (
+        rooted(links=(Link("a", "b", "b", False),)),  # noqa: FBT003 - it does not climb
+        rooted(links=(Link("a", "/run/b", "run/b", False),)),  # noqa: FBT003 - it does not climb
+        system(),
     ),
     "LKB001": (binary(nx="no"), binary(), binary(kind="object", nx="na")),
     "LKB002": (binary(rwx=("LOAD RWE",)), binary(), binary(kind="object")),
@@ -490,6 +586,7 @@ NEVER_PASSES = {
     "LKN004": "who joins a namespace is told of; to others the rule does not apply",
     "LKN005": "every other containerd namespace is told of",
     "LKN008": "every user namespace is told of",
+    "LKF009": "every device node is told of",
     "LKF005": "what is not root's is a program or is none: then the rule does not apply",
     "LKF007": "whatever has metadata is the spec",
 }

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from rulelab import container, file, fires, outcomes
 
 from lkscan.rules.engine import Outcome, Severity
-from lkscan.rules.runtimes import runtime_configured_for_network, runtime_listens_on_network
+from lkscan.rules.runtimes import runtime_configured_for_network, runtime_debugging, runtime_listens_on_network
 
 
 @pytest.mark.parametrize(
@@ -93,3 +93,28 @@ def test_other_configurations_are_fine_or_cannot_be_read(path, content, expected
 def test_any_bytes_are_read(data, path):
     for finding in runtime_configured_for_network(file(path, data)):
         assert finding.message
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "said"),
+    [
+        ("etc/docker/daemon.json", '{"debug": true, "log-level": "debug"}', ["debug: true", "level: debug"]),
+        ("etc/docker/daemon.json", '{"metrics-addr": "0.0.0.0:9323"}', ["0.0.0.0:9323"]),
+        ("etc/docker/daemon.json", '{"metrics-addr": "127.0.0.1:9323", "debug": false}', []),
+        ("etc/containerd/config.toml", '[debug]\nlevel = "trace"\n', ["level: trace"]),
+        ("etc/containerd/config.toml", '[debug]\naddress = "/run/debug.sock"\nlevel = "info"\n', []),
+        ("etc/containerd/config.toml", '[metrics]\naddress = ":1338"\n', [":1338"]),
+        ("etc/containerd/config.toml", '[metrics]\naddress = ""\n', []),
+        ("etc/containerd/runtime-config.toml", 'cliopts="--log-level debug"', ["--log-level debug"]),
+        ("etc/containerd/runtime-config.toml", 'cliopts="--log-level=trace -x"', ["--log-level trace"]),
+        ("etc/containerd/runtime-config.toml", 'cliopts="--log-level info"', []),
+        ("containers/services/docker/lower/etc/docker/daemon.json", '{"debug": true}', ["debug: true"]),
+    ],
+)
+def test_configurations_for_debugging_are_told(path, text, said):
+    assert [finding.key for finding in fires(runtime_debugging, file(path, text.encode()))] == said
+
+
+@pytest.mark.parametrize("text", [None, b"{", b"[]", b"[" * 100_000])
+def test_what_cannot_be_read_for_debugging_is_undecided(text):
+    assert outcomes(runtime_debugging, file("etc/docker/daemon.json", text)) == {Outcome.UNDECIDED}

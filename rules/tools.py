@@ -1,0 +1,191 @@
+"""Family L, its second part: programs that only help to build, to look around and to break in further."""
+
+import posixpath
+from collections.abc import Collection, Iterator
+
+from ..scanner.subjects import Container, Rootfs, System
+from .engine import Confidence, Profile, Severity, Verdict, rule, undecided
+from .rootfs import roots, told, uses
+from .tables import load
+
+_HOPS = 8
+"""Links from one program to another that are followed."""
+
+
+def _has_roots(system: System) -> bool:
+    return bool(roots(system))
+
+
+def _in(root: Rootfs, kind: str) -> list[str]:
+    """The paths of its programs of a kind, for each name the first; what busybox does instead is none."""
+    names = set(load("tools")[kind])
+    first: dict[str, str] = {}
+    for path in sorted(root.programs):
+        name = path.rpartition("/")[2]
+        is_busybox = kind != "shells" and root.programs[path].endswith(("-> busybox", "/busybox"))
+        if name in names and not is_busybox:
+            first.setdefault(name, path)
+    return list(first.values())
+
+
+def _started(system: System, root: Rootfs) -> set[str]:
+    """The names of all programs that the commands of its containers name."""
+    words = (
+        word for one in system.containers if uses(one, root) for argument in one.command for word in argument.split()
+    )
+    return {word.rpartition("/")[2] for word in words}
+
+
+def _found(system: System, kind: str, *, host: bool) -> dict[str, tuple[Rootfs, str]]:
+    """By title: the root file systems that bring programs of a kind which none of their containers starts."""
+    found: dict[str, tuple[Rootfs, str]] = {}
+    for root in roots(system):
+        if bool(root.container) != host:
+            started = _started(system, root)
+            paths = [path for path in _in(root, kind) if path.rpartition("/")[2] not in started]
+            if paths:
+                found[root.title] = (root, f"{root.title}: {', '.join(paths)}")
+    return found
+
+
+def _both(system: System, kind: str) -> Iterator[Verdict]:
+    """The failure for the root file system of the host, which counts more, and the one for containers."""
+    yield from told(system, _found(system, kind, host=True), variant="host", key="host")
+    severity, profile = Severity.LOW, Profile.PEDANTIC
+    yield from told(system, _found(system, kind, host=False), key="containers", severity=severity, profile=profile)
+
+
+@rule(
+    "LKL006",
+    "package-manager",
+    Severity.MEDIUM,
+    {
+        "default": "'{0}' containers bring a package manager, which no running container needs.",
+        "host": "The root filesystem brings a package manager, which LinuxKit promises to leave out.",
+    },
+    remedy="Install what is needed as the image is built, from a stage of its own, and copy only that.",
+    nist=("3.5.1", "3.1.2"),
+    about=_has_roots,
+)
+def package_manager(system: System) -> Iterator[Verdict]:
+    """A root file system brings a package manager: with it, whoever breaks in installs what the image left out.
+
+    Programs that the container itself starts are left alone. Told once for all containers.
+    """
+    yield from _both(system, "package_managers")
+
+
+@rule(
+    "LKL007",
+    "compiler-in-image",
+    Severity.MEDIUM,
+    {
+        "default": "'{0}' containers bring compilers or linkers.",
+        "host": "The root filesystem brings compilers or linkers.",
+    },
+    remedy="Build in a stage of its own, and copy only what was built.",
+    nist=("3.5.1", "3.1.2"),
+    about=_has_roots,
+)
+def compiler_in_image(system: System) -> Iterator[Verdict]:
+    """A root file system brings what programs are built with: exploits are made to measure where they are used."""
+    yield from _both(system, "compilers")
+
+
+@rule(
+    "LKL008",
+    "debugger-in-image",
+    Severity.MEDIUM,
+    {
+        "default": "'{0}' containers bring debuggers or tools to spy on the network.",
+        "host": "The root filesystem brings debuggers or tools to spy on the network.",
+    },
+    remedy="Leave them out of what runs in production; start a container made for debugging when one is needed.",
+    nist=("3.5.1", "3.1.2"),
+    about=_has_roots,
+)
+def debugger_in_image(system: System) -> Iterator[Verdict]:
+    """A root file system brings tools that read the memory of processes or the traffic of the network."""
+    yield from _both(system, "debuggers")
+
+
+def _has_containers(system: System) -> bool:
+    return any(root.container for root in roots(system))
+
+
+@rule(
+    "LKL009",
+    "unused-shell",
+    Severity.LOW,
+    "'{0}' containers bring a shell, and start none.",
+    remedy="Build the image from scratch, or from a base without a shell, with the program and its libraries only.",
+    nist=("3.5.1", "3.1.2"),
+    profile=Profile.PEDANTIC,
+    confidence=Confidence.MEDIUM,
+    about=_has_containers,
+)
+def unused_shell(system: System) -> Iterator[Verdict]:
+    """A container brings a shell, though neither its command nor what that starts is one or a script for one.
+
+    A program may still start a shell of its own accord: the confidence is medium. Undecided where the program that a
+    container starts is not found.
+    """
+    found: dict[str, tuple[Rootfs, str]] = {}
+    for root in roots(system):
+        shells = _in(root, "shells")
+        users = [one for one in system.containers if uses(one, root)]
+        if not shells or not users:
+            continue
+        answers = [_starts_shell(one, root) for one in users]
+        if None in answers:
+            first = users[answers.index(None)]
+            reason = f"What '{' '.join(first.command[:1])}' of container '{first.name}' is cannot be told."
+            yield undecided(first.title, first.place, reason)
+        elif True not in answers:
+            commands = ", ".join(dict.fromkeys(one.command[0] for one in users))
+            found[root.title] = (root, f"{root.title}: {', '.join(shells)}; it starts {commands}")
+    yield from told(system, found)
+
+
+def _starts_shell(container: Container, root: Rootfs) -> bool | None:
+    """Whether its command is a shell, a script for one, or starts one of these; None where it is not known."""
+    tools = load("tools")
+    shells = set(tools["shells"])
+    words = [word for word in container.command if not word.startswith("-")]
+    if any(word.rpartition("/")[2] in shells for word in words):
+        return True
+    is_started = bool(words) and words[0].rpartition("/")[2] in tools["starters"]
+    for word in words[1:] if is_started else words[:1]:
+        what = _what(root, word)
+        if what:
+            return what.startswith("#!") and _interprets(what, shells)
+        if word.startswith("/") and root.is_whole:
+            return False  # scripts are known wherever they are
+    return None
+
+
+def _what(root: Rootfs, word: str) -> str:
+    """What a program is: `program`, the first line of a script, "" where it is not there or lies elsewhere."""
+    paths = [word.strip("/")] if "/" in word else [f"{folder}/{word}" for folder in _FOLDERS]
+    for path in paths:
+        here = path
+        for _ in range(_HOPS):
+            what = root.programs.get(here, "")
+            if not what.startswith("-> "):
+                break
+            target = what[3:]
+            here = posixpath.normpath(posixpath.join("/", posixpath.dirname(here), target)).lstrip("/")
+        if what:
+            return what
+    return ""
+
+
+_FOLDERS = ("usr/local/sbin", "usr/local/bin", "usr/sbin", "usr/bin", "sbin", "bin")
+
+
+def _interprets(line: str, shells: Collection[str]) -> bool:
+    """Whether the first line of a script names a shell, by itself or by env."""
+    return any(word.rpartition("/")[2] in shells for word in line[2:].split())
+
+
+RULES = (package_manager, compiler_in_image, debugger_in_image, unused_shell)
