@@ -30,8 +30,14 @@ _OPTION = late(
 """An option and its value as the next word, on a command line or in a list."""
 
 
+_CONFIGURATION = late(r"containers/[^/]+/[^/]+/(?:config|runtime)\.json")
+"""What LinuxKit writes of a container: its environment and command are judged as such."""
+
+
 def _is_searched(file: File) -> bool:
-    return file.kind == "file" and not is_host_key(file)
+    if file.kind != "file" or is_host_key(file):
+        return False
+    return not (file.path.endswith(".json") and _CONFIGURATION.fullmatch(file.path))
 
 
 def _has_environment(container: Container) -> bool:

@@ -56,7 +56,7 @@ def _both(system: System, kind: str) -> Iterator[Verdict]:
 
 
 @rule(
-    "LKL006",
+    "LKL010",
     "package-manager",
     Severity.MEDIUM,
     {

@@ -94,6 +94,7 @@ def test_the_demo_image_fires_what_the_spec_asked_for_and_what_the_images_brough
         "kernel-without-hardened-usercopy": {"boot/kernel"},
         "kernel-without-stack-protector": {"boot/kernel"},
         "mitigations-disabled": {"isolinux/isolinux.cfg"},
+        "no-sbom": {"image"},
         "position-dependent-executable": {"usr/bin/containerd"},
         "set-id-file": {"bin/su"},
         "world-writable-file": {"dashboard/lower/data/cache.json", "etc/init.d/099-tweaks"},

@@ -354,7 +354,7 @@ CASES = {
         system(container(binds=["data:/data"]), volumes=(Volume("data", False, place(9)),)),  # noqa: FBT003
         system(container()),
     ),
-    "LKL006": (rooted(programs={"sbin/apk": "program"}), rooted(programs={"bin/sh": "program"}), system()),
+    "LKL010": (rooted(programs={"sbin/apk": "program"}), rooted(programs={"bin/sh": "program"}), system()),
     "LKL007": (rooted(programs={"usr/bin/gcc": "program"}), rooted(programs={"bin/sh": "program"}), system()),
     "LKL008": (rooted(programs={"usr/bin/gdb": "program"}), rooted(programs={"bin/sh": "program"}), system()),
     "LKL009": (
