@@ -31,7 +31,7 @@ class Order(NamedTuple):
 
 def judge(images: Sequence[tuple[Input, Policy]], staff: Staff) -> tuple[list[Result], list[Problem]]:
     """A result for each image that could be read at all, in order, and what became of the others."""
-    orders = [Order(one, policy.limits, partial(_judged, one, policy), policy.known) for one, policy in images]
+    orders = [Order(one, policy.limits, partial(_judged, one, policy), policy.known()) for one, policy in images]
     parts: list[Result] = []
     problems: list[Problem] = []
     strays: dict[str, bool] = {}

@@ -9,7 +9,7 @@ from .config.files import ConfigurationError
 from .config.policies import Policies, Policy
 from .desks import Desk, Staff
 from .inputs import Input, gather
-from .rules.catalogue import RULES
+from .rules.catalogue import of_all
 from .rules.engine import Outcome
 from .rules.funnel import Funnel, Options, Result, accept, choose, hygiene
 from .scanner.labels import LabelFinder
@@ -57,7 +57,7 @@ def scan_inputs(
     inputs: Iterable[Input | Problem], options: Options, labels: LabelFinder, baseline: Baseline | None = None
 ) -> Result:
     """Scan what `inputs.gather` found, all by the same options, with the labels of images from `labels`."""
-    policy = Policy(choose(RULES, options), RULES, options, labels)
+    policy = Policy(choose(of_all(), options), of_all, options, labels)
     return scan_judged(inputs, lambda _: policy, baseline)
 
 
@@ -85,7 +85,7 @@ def scan_judged(
             continue
         order += one.paths
         try:
-            policy = policy_of(one.paths[0])
+            policy = _policy_of(one, policy_of)
         except ConfigurationError as error:
             problems.append(Problem(Place((error.path,)), error.message, "unusable"))
             continue
@@ -117,6 +117,11 @@ def scan_judged(
 
         result = join(parts, order, problems)
     return result if baseline is None else accept(result, baseline, judged)
+
+
+def _policy_of(one: Input, policy_of: Callable[[str], Policy]) -> Policy:
+    policy = policy_of(one.paths[0])
+    return policy.for_images() if one.kind == "image" else policy
 
 
 def _hygiene(policy: Policy, entries: Entries, unread: Iterable[str]) -> Result:

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
+from importlib import import_module
 
 from . import (
     access,
     accounts,
-    binaries,
     cmdline,
     crosschecks,
     devices,
-    efi,
     files,
     hygiene,
     images,
     kernel,
-    kernel_groups,
     lean,
-    microcode,
-    modules,
     mount_options,
     mounts,
     namespaces,
@@ -27,55 +24,76 @@ from . import (
     provenance,
     registries,
     resources,
-    rootfs,
     runtimes,
     secrets,
     spec,
     special_files,
     sshd,
     sysctls,
-    tools,
     users,
     wording,
 )
 from .engine import Rule
 
-RULES: tuple[Rule, ...] = (
-    *spec.RULES,
-    *hygiene.RULES,
-    *wording.RULES,
-    *images.RULES,
-    *registries.RULES,
-    *privileges.RULES,
-    *users.RULES,
-    *devices.RULES,
-    *namespaces.RULES,
-    *mounts.RULES,
-    *mount_options.RULES,
-    *resources.RULES,
-    *crosschecks.RULES,
-    *lean.RULES,
-    *tools.RULES,
-    *provenance.RULES,
-    *access.RULES,
-    *sshd.RULES,
-    *accounts.RULES,
-    *runtimes.RULES,
-    *sysctls.RULES,
-    *secrets.RULES,
-    *files.RULES,
-    *special_files.RULES,
-    *rootfs.RULES,
-    *binaries.RULES,
-    *modules.RULES,
-    *efi.RULES,
-    *kernel.RULES,
-    *kernel_groups.RULES,
-    *microcode.RULES,
-    *cmdline.RULES,
+_MODULES = (
+    spec,
+    hygiene,
+    wording,
+    images,
+    registries,
+    privileges,
+    users,
+    devices,
+    namespaces,
+    mounts,
+    mount_options,
+    resources,
+    crosschecks,
+    lean,
+    "tools",
+    provenance,
+    access,
+    sshd,
+    accounts,
+    runtimes,
+    sysctls,
+    secrets,
+    files,
+    special_files,
+    "rootfs",
+    "binaries",
+    "modules",
+    "efi",
+    kernel,
+    "kernel_groups",
+    "microcode",
+    cmdline,
 )
+"""The modules with rules. One that is only named has rules about what images alone hold: a spec's scan, of which it
+would be a hundredth, does without it."""
+
+RULES: tuple[Rule, ...]
+"""All rules; made when it is first asked for."""
 
 
-def find(text: str, rules: Iterable[Rule] = RULES) -> Rule | None:
+def of_specs() -> tuple[Rule, ...]:
+    """The rules that may have something to say of a spec."""
+    return tuple(rule for module in _MODULES if not isinstance(module, str) for rule in module.RULES)
+
+
+@cache
+def of_all() -> tuple[Rule, ...]:
+    """The rules."""
+    modules = (import_module(f".{one}", __package__) if isinstance(one, str) else one for one in _MODULES)
+    return tuple(rule for module in modules for rule in module.RULES)
+
+
+def __getattr__(name: str) -> tuple[Rule, ...]:
+    if name == "RULES":
+        return of_all()
+    raise AttributeError(name)
+
+
+def find(text: str, rules: Iterable[Rule] | None = None) -> Rule | None:
     """The rule with this id (in any case) or name, among lkscan's own unless told."""
-    return next((rule for rule in rules if text.upper() == rule.id or text == rule.name), None)
+    return next((rule for rule in rules or of_all() if text.upper() == rule.id or text == rule.name), None)

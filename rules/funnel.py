@@ -89,16 +89,16 @@ class Funnel:
         self,
         rules: Iterable[Rule],
         options: Options,
-        known: Iterable[Rule] | None = None,
+        known: Callable[[], Iterable[Rule]] | None = None,
         entries: "Entries | None" = None,
     ) -> None:
-        """`rules` are those that were run, `known` all that a directive may name (the same, unless told).
+        """`rules` are those that were run, `known` gives all that a directive may name (the same, unless told).
 
         `entries` are what a configuration silences.
         """
         self._entries = entries if options.heed else None
         self._rules = tuple(rules)
-        self._known = self._rules if known is None else tuple(known)
+        self._known = known or (lambda: self._rules)
         self._options = options
         self._inputs: list[list[Finding]] = [[]]
         self._void: dict[tuple[str, ...], int] = {}
@@ -217,7 +217,10 @@ class Funnel:
     def _hygiene(self, directives: Directives, counts: Counter[tuple[str, Outcome]]) -> Iterator[Finding]:
         """What the rules about directives say, now that it is known what came of each; nothing silences them."""
         unread = [problem.place.artifacts[0] for problem in self._problems]
-        return hygiene(directives.outcomes(self._rules, unread), self._rules, counts)
+        if not directives.are_any:
+            return iter(())
+        run = choose(self._known(), self._options)  # those on images, too, which no spec's scan has loaded
+        return hygiene(directives.outcomes(run, unread), self._rules, counts)
 
 
 def hygiene(

@@ -1,7 +1,7 @@
 """Directives: the comments that silence findings, what each is after the run, and what came of it."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 
 from ..scanner.startup import NamedTuple
@@ -59,12 +59,12 @@ class Directives:
     def __init__(
         self,
         parsed: Mapping[tuple[str, ...], list[tuple[Scope, Ignore]]],
-        rules: Iterable[Rule],
+        rules: Callable[[], Iterable[Rule]],
         *,
         require_reason: bool = False,
     ) -> None:
-        """`parsed` are those of each spec, by its chain of artifacts; `rules` all there are, run or not."""
-        self._rules = tuple(rules)
+        """`parsed` are those of each spec, by its chain of artifacts; `rules` gives all there are, run or not."""
+        self._rules = rules
         self._named: dict[str, frozenset[str]] = {}
         self._found = {
             artifacts: [
@@ -73,7 +73,8 @@ class Directives:
             ]
             for artifacts, found in parsed.items()
         }
-        self._are_any = any(self._found.values())
+        self.are_any = any(self._found.values())
+        """Whether there are any at all."""
         self._used: set[tuple[Place, str]] = set()
 
     def reason(self, finding: Finding) -> str | None:
@@ -81,7 +82,7 @@ class Directives:
 
         An open verdict is never silenced; it only shows that its directive may be of use.
         """
-        if not self._are_any:
+        if not self.are_any:
             return None
         covering = [
             ignore.reason
@@ -108,7 +109,7 @@ class Directives:
 
     def _ids(self, pattern: str) -> frozenset[str]:
         if pattern not in self._named:
-            self._named[pattern] = frozenset(rule.id for rule in self._rules if names(rule, (pattern,)))
+            self._named[pattern] = frozenset(rule.id for rule in self._rules() if names(rule, (pattern,)))
         return self._named[pattern]
 
     def _uses(self, ignore: Ignore, rule: Rule) -> bool:

@@ -263,7 +263,7 @@ def test_own_rules_are_told_in_every_report_like_all_others(folder, capsys) -> N
     assert (rule["id"], rule["name"]) == ("ACME001", "NoQuietKernel")
     assert rule["messageStrings"]["default"]["text"] == "The kernel is started with '{0}'."
     assert "It looks." in rule["help"]["markdown"]
-    assert "helpUri" not in rule
+    assert rule["helpUri"].endswith("/docs/configuration.md")
     assert rule["relationships"][0]["target"]["id"] == "3.5.2"
     assert run["results"][0]["message"]["arguments"] == ["quiet"]
 

@@ -326,6 +326,7 @@ def test_in_a_spec_the_finding_stands_at_the_entry():
         (file("etc/empty", b""), Outcome.PASS),
         (file("etc/link", pem().encode(), kind="symlink"), Outcome.NOT_APPLICABLE),
         (file("etc/ssh/ssh_host_rsa_key", pem().encode()), Outcome.NOT_APPLICABLE),
+        (file("containers/services/web/config.json", pem().encode()), Outcome.NOT_APPLICABLE),
         (file("bin/app", b"\x7fELF\0" + pem().encode()), Outcome.NOT_APPLICABLE),
         (file("containers/services/app/config.json", pem().encode()), Outcome.NOT_APPLICABLE),
         (file("etc/source", None), Outcome.UNDECIDED),

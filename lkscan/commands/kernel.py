@@ -55,7 +55,7 @@ def run(order: argparse.Namespace) -> int:
 
     @cache
     def policy_of(path: str) -> Policy:
-        policy = found(path)
+        policy = found(path).for_images()
         return policy._replace(rules=tuple(rule for rule in policy.rules if rule.id[2] in _FAMILIES))
 
     boot = Boot(order.arch, _command_lines(order.cmdline), tuple(map(_settings, order.sysctl)))

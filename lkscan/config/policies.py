@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache, partial
 
-from ..rules.catalogue import RULES
+from ..rules.catalogue import of_all, of_specs
 from ..rules.engine import Profile, Rule, Severity
 from ..rules.funnel import Options, choose, unknown
 from ..scanner.labels import LabelError, LabelFinder
@@ -48,20 +48,26 @@ DEFAULTS = Overrides(Profile.REGULAR, (), (), fail_on="medium", require_reason=F
 
 
 class Policy(NamedTuple):
-    """How some inputs are judged: by which of the `known` rules, with which options, labels from where.
+    """How some inputs are judged: by which of the rules that `known` gives, with which options, labels from where.
 
     `fail_on` is the least severity that fails a run, None when nothing does. `entries`: what a configuration silences.
     `problems` are those of a configuration that can be used all the same. `limits` are what an image may cost.
+    `whole` is there where `rules` are only those about specs.
     """
 
     rules: tuple[Rule, ...]
-    known: tuple[Rule, ...]
+    known: Callable[[], tuple[Rule, ...]]
     options: Options
     labels: LabelFinder
     fail_on: Severity | None = None
     entries: Entries | None = None
     problems: tuple[Problem, ...] = ()
     limits: Limits = Limits()
+    whole: Callable[[], Policy] | None = None
+
+    def for_images(self) -> Policy:
+        """The policy itself, or where it has only rules about specs, the same with all (always the same object)."""
+        return self.whole() if self.whole else self
 
 
 class Policies:
@@ -112,7 +118,7 @@ class Policies:
         """All rules that there are to an input of this path, and what is wrong with plugins."""
         file = self.settings(self.governing(path))
         if file is None:
-            return RULES, ()
+            return of_all(), ()
         return configured(file.rules, file.severities, file.parameters), file.problems
 
     def settings(self, path: str | None) -> Settings | None:
@@ -134,7 +140,7 @@ class Policies:
             from .settings import settings
 
             try:
-                self._settings[path] = settings(path, *load(path, named=path == self._config), RULES)
+                self._settings[path] = settings(path, *load(path, named=path == self._config), of_all())
             except ConfigurationError as error:
                 self._settings[path] = error
         found = self._settings[path]
@@ -150,7 +156,9 @@ class Policies:
         return self._policies[key]
 
     def _merged(self, file: Settings | None, special: list[PerPath]) -> Policy:
-        order, known = self.overrides, RULES
+        order = self.overrides
+        is_plain = not (file or order.select or order.ignore or order.profile == LINUXKIT)
+        known = of_specs() if is_plain else of_all()
         if file:
             severities = dict(file.severities)
             for one in special:
@@ -175,9 +183,9 @@ class Policies:
         fail_on = _first(layers, "fail_on")
         least = None if fail_on == "never" else Severity[fail_on.upper()]
         entries = self._entries_of(file) if file and file.entries and order.heed else None
-        return Policy(
+        policy = Policy(
             choose(known, options),
-            known,
+            of_all if is_plain else lambda: known,
             options,
             self._finder_of(file),
             least,
@@ -185,6 +193,7 @@ class Policies:
             file.problems if file else (),
             self._limits(file),
         )
+        return policy._replace(whole=cache(lambda: policy._replace(rules=of_all()))) if is_plain else policy
 
     def _limits(self, file: Settings | None) -> Limits:
         """What an image may cost. Raises ConfigurationError for a file that was found and raises what protects us."""

@@ -32,7 +32,7 @@ def show(policies: Policies, path: str) -> str:
     origins: dict[str, str] = {}
     for origin, key, value in _values(policies.overrides, file):
         tree[key], origins[key] = value, origin
-    for origin, rule, values in _parameters(file, policies(path).known):
+    for origin, rule, values in _parameters(file, policies(path).known()):
         tree.setdefault("rules", {})[rule], origins[f"rules.{rule}"] = values, origin
     for origin, limits in _limits(policies.overrides, file, policies(path).limits):
         tree["limits"], origins["limits"] = limits, origin
