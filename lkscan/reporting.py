@@ -61,10 +61,11 @@ def tell(
 
     def render(name: str, *, color: bool = False, width: int = 0) -> str:
         options: dict[str, Any] = {"color": color, "width": width, "version": __version__, "root": folder()}
-        if name == "sarif":
+        if name in {"sarif", "github", "gitlab"}:
             from .checkout import checkout
 
             options["checkout"] = checkout(folder())
+        if name == "sarif":
             options |= {"everything": order.sarif_all, "silenced": order.sarif_suppressed}
         return formats.render(name, result, known, **options)
 

@@ -10,11 +10,10 @@ from ..rules.funnel import Result
 from ..rules.tables import load
 from .compliance import Assessed, Status, assess
 from .formats import Options
-from .printable import printable
+from .markdown import text
 
 _SHOWN = 20
 """Findings of a section that are written out."""
-_ESCAPED = str.maketrans({one: f"\\{one}" for one in "\\`*_{}[]()<>#+-!|~&@"})
 
 
 def render(result: Result, options: Options) -> str:  # noqa: ARG001 - as every format
@@ -26,7 +25,7 @@ def _lines(found: list[Assessed], result: Result) -> Iterator[str]:
     counts = Counter(one.status for one in found)
     yield f"# {load('nist')['title']}"
     yield ""
-    inputs = ", ".join(f"{_text(one.place.artifacts[0])} ({one.kind})" for one in result.systems)
+    inputs = ", ".join(f"{text(one.place.artifacts[0])} ({one.kind})" for one in result.systems)
     yield f"Assessed: {inputs or 'nothing'}."
     yield ""
     yield f"{', '.join(f'{counts[status]} {status}' for status in Status)}."
@@ -42,7 +41,7 @@ def _lines(found: list[Assessed], result: Result) -> Iterator[str]:
         yield "## What could not be read"
         yield ""
         for problem in result.problems:
-            yield f"- {_text(str(problem.place))}: {_text(problem.message)}"
+            yield f"- {text(str(problem.place))}: {text(problem.message)}"
 
 
 def _section(one: Assessed) -> Iterator[str]:
@@ -64,15 +63,10 @@ def _section(one: Assessed) -> Iterator[str]:
         yield ""
         yield "Left open; it takes:"
         yield ""
-        yield from (f"- {text}" for text in one.rest)
+        yield from (f"- {line}" for line in one.rest)
 
 
 def _finding(finding: Finding) -> str:
     evidence = f" Evidence: {'; '.join(finding.evidence[:3])}" if finding.evidence else ""
-    text = f"{finding.message} At {finding.place}.{evidence}"
-    return f"- **{finding.severity}** {finding.rule.id}: {_text(text)}"
-
-
-def _text(text: str) -> str:
-    """Text that Markdown shows as it is, whatever a name in an image holds."""
-    return printable(text).translate(_ESCAPED)
+    told = f"{finding.message} At {finding.place}.{evidence}"
+    return f"- **{finding.severity}** {finding.rule.id}: {text(told)}"

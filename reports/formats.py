@@ -7,7 +7,15 @@ from importlib import import_module
 from ..rules.funnel import Result
 from ..scanner.startup import Any, NamedTuple
 
-FORMATS = {"text": ".text", "json": ".jsonreport", "sarif": ".sarif"}
+FORMATS = {
+    "text": ".text",
+    "json": ".jsonreport",
+    "sarif": ".sarif",
+    "markdown": ".markdown",
+    "junit": ".junit",
+    "gitlab": ".gitlab",
+    "github": ".github",
+}
 """Format -> module, imported only when it is asked for; each has `render(result, options) -> str`."""
 
 COMPLIANCE = {
@@ -24,6 +32,8 @@ _SUFFIXES = {
     ".sarif": "sarif",
     ".sarif.json": "sarif",
     ".md": "markdown",
+    ".xml": "junit",
+    ".gitlab.json": "gitlab",
     ".oscal.json": "oscal",
 }
 """End of a file's name -> format; of two that fit, the longer one counts."""
