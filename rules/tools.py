@@ -23,7 +23,7 @@ def _in(root: Rootfs, kind: str) -> list[str]:
     for path in sorted(root.programs):
         name = path.rpartition("/")[2]
         is_busybox = kind != "shells" and root.programs[path].endswith(("-> busybox", "/busybox"))
-        if name in names and not is_busybox:
+        if name in names and not is_busybox and path.rpartition("/")[0].endswith("bin"):
             first.setdefault(name, path)
     return list(first.values())
 

@@ -123,6 +123,8 @@ HARMLESS = {
     "GitHub, too short": "gh" + "p_" + noise(20),
     "a longer word": "my_gh" + "p_" + noise(36),
     "an attribute": "hvs.some_attribute_of_a_module",
+    "public key token of .NET": "Culture=neutral, PublicKeyToken=b77a5c561934e089,",
+    "client secret of Chromium": f"export GOOGLE_DEFAULT_CLIENT_SECRET={noise(24)}",
     "JWT, unsigned": jwt(header={"alg": "none"}),
     "JWT, no algorithm": jwt(header={"typ": "JWT"}),
     "JWT, header no object": jwt(header=["alg", "typ", "HS256"]),

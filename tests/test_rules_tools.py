@@ -42,6 +42,10 @@ def test_what_a_container_starts_is_of_use_there():
     assert finding.evidence == (f"{WEB}: usr/bin/pip",)
 
 
+def test_a_script_of_that_name_elsewhere_is_none():
+    assert outcomes(package_manager, image(root(other={"etc/cron.daily/dpkg": "#!/bin/sh"}))) == {Outcome.PASS}
+
+
 @pytest.mark.parametrize("target", ["busybox", "/bin/busybox", "../bin/busybox"])
 def test_what_busybox_does_in_its_place_is_no_package_manager(target):
     assert outcomes(package_manager, image(root(other={"usr/bin/dpkg": f"-> {target}"}))) == {Outcome.PASS}
