@@ -320,6 +320,35 @@ _CHECKS: Mapping[str, _Check] = {
 }
 
 
+_PKCS_12 = re.compile(rb"\x30(?:[\x80\x00-\x7f]|\x81.|\x82..|\x83...|\x84....)\x02\x01\x03\x30", re.DOTALL)
+"""A sequence that starts with the version 3 and holds a further sequence (RFC 7292, PFX)."""
+_KEY_BAGS = (bytes.fromhex("060b2a864886f70d010c0a0101"), bytes.fromhex("060b2a864886f70d010c0a0102"))
+"""The object identifiers of what holds a private key in it: in the clear, or locked with the password (RFC 7292)."""
+_JAVA, _KERBEROS = (
+    re.compile(rb"(?:\xfe\xed\xfe\xed|\xce\xce\xce\xce)\0\0\0.{5}\0\0\0\x01", re.DOTALL),
+    b"\x05\x02\0\0\0",
+)
+"""A store whose first entry is a private key; those of certificates that are trusted start with another."""
+_DER = re.compile(rb"\x30\x82(..)\x02\x01\0(?:\x30[\x0b-\x20]\x06|\x02\x82)", re.DOTALL)
+"""A private key of RSA (PKCS #1) or any kind (PKCS #8) that is longer than 255 bytes."""
+
+
+def key_store(data: bytes, size: int) -> str:
+    """What a binary file of this size is that keeps private keys, by its beginning; "" where it is none."""
+    key = _DER.match(data)
+    if key and int.from_bytes(key[1], "big") + 4 == size:
+        return "private key"
+    if _JAVA.match(data):
+        return "Java key store"
+    if data.startswith(_KERBEROS) and size > _KEYTAB:
+        return "Kerberos key table"
+    return "PKCS #12 key store" if _PKCS_12.match(data) and any(bag in data for bag in _KEY_BAGS) else ""
+
+
+_KEYTAB = 32
+"""Bytes of the smallest key table with a key in it."""
+
+
 def decode(text: bytes) -> bytes:
     """Base64 of either alphabet, with or without padding; nothing when it is none."""
     try:

@@ -7,7 +7,7 @@ from itertools import islice
 from ..scanner.startup import late
 from ..scanner.subjects import Container, File, KernelCommandLine, Place, Span
 from .access import is_host_key
-from .detectors import COUNTED, Secret, entropy, find, is_placeholder
+from .detectors import COUNTED, Secret, entropy, find, is_placeholder, key_store
 from .engine import Confidence, Severity, Verdict, fail, not_applicable, rule, undecided
 from .origins import note, unknown_environment, unread
 from .redaction import mark
@@ -15,6 +15,10 @@ from .tables import load
 
 _HEAD = 4096
 """Bytes of a file that show whether it is text."""
+_FIRST = frozenset((b"\x30", b"\xfe", b"\xce", b"\x05"))
+"""With what stores of keys begin."""
+_STORE = 64 << 10
+"""Bytes of a binary file in which the marks of a store of keys are looked for."""
 _LIMIT = 1 << 20
 """Bytes of a text that are searched."""
 _SHOWN = 5
@@ -59,13 +63,21 @@ def _has_environment(container: Container) -> bool:
 def secret_in_file(file: File) -> Iterator[Verdict]:
     """A file holds a private key, a token, a login or, in a spec, a password hash in clear text.
 
-    Texts are searched up to 1 MiB; binary files are not. SSH host keys are the matter of `baked-ssh-host-key`.
+    Texts are searched up to 1 MiB; of binary files only stores of keys are known. SSH host keys are the matter of
+    `baked-ssh-host-key`.
     """
     if file.read is None:
         yield _unread(file)
         return
     head = file.read(_HEAD)
-    if b"\0" in head:
+    is_text = b"\0" not in head
+    if head[:1] in _FIRST and not is_text and (store := key_store(file.read(_STORE), file.size)):
+        evidence = ["told by its first bytes; what is in it may be locked with a password"]
+        own = None if store == "private key" else Severity.MEDIUM
+        severity = Severity.LOW if _sample(file.path) else own
+        yield fail(file.path, file.place, file.path, store, key=store, evidence=evidence, severity=severity)
+        return
+    if not is_text:
         yield not_applicable(file.path, file.place, "It is no text; only texts are searched for secrets.")
         return
     text = file.read(_LIMIT + 1) if len(head) == _HEAD else head

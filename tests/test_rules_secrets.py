@@ -340,6 +340,29 @@ def test_what_is_not_searched_is_told(given, expected):
     assert outcomes(secret_in_file, given) == {expected}
 
 
+PKCS_12 = bytes.fromhex("308209d1020103308209970609") + bytes(99)
+STORES = {
+    "PKCS #12 key store": PKCS_12 + bytes.fromhex("060b2a864886f70d010c0a0102"),
+    "Java key store": bytes.fromhex("feedfeed000000020000000100000001") + bytes(99),
+    "Kerberos key table": bytes.fromhex("05020000003f0001") + bytes(99),
+}
+TRUSTED = (PKCS_12, bytes.fromhex("feedfeed000000020000008e00000002") + bytes(99))
+
+
+@pytest.mark.parametrize(("kind", "data"), STORES.items(), ids=list(STORES))
+def test_stores_of_keys_are_known_by_their_first_bytes(kind, data):
+    (finding,) = fires(secret_in_file, file("etc/app/store", data))
+    assert (finding.key, finding.severity) == (kind, Severity.MEDIUM)
+    assert fires(secret_in_file, file("usr/share/doc/store", data))[0].severity is Severity.LOW
+
+
+@pytest.mark.parametrize(
+    "data", [bytes(100), b"\x05\x02\0\0\0", bytes.fromhex("3082020930820172a003020102") + bytes(99)]
+)
+def test_other_binary_files_are_none(data):  # the last is a certificate
+    assert outcomes(secret_in_file, file("etc/app/store", data)) == {Outcome.NOT_APPLICABLE}
+
+
 def test_the_spec_itself_as_a_file_raises_no_question():
     at = place(9, "files[0].path")
     (finding,) = secret_in_file(file("etc/linuxkit.yml", None, at=at)._replace(parts={"path": at, "metadata": at}))
