@@ -70,6 +70,7 @@ format: .venv/dev ## format the code
 bench: .venv/core build/peers ## measure lkscan against plain tools; CORPUS=DIR also takes its noise on real specs anew
 	@$(PY) benchmarks/run.py build/peers
 	@$(PY) benchmarks/images.py
+	@$(PY) benchmarks/secrets.py
 	@$(PY) benchmarks/corpus.py $(CORPUS)
 
 fuzz: .venv/dev ## bend images of every format, 100,000 of each; FUZZ="--seconds 60 squashfs-xz" takes less

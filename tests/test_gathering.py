@@ -1,7 +1,7 @@
 """What differs by the container only is told once, and each container can still be silenced, or be news, by itself."""
 
 from rulelab import file
-from test_rules_secrets import noise
+from secretlab import noise
 
 from lkscan.rules.engine import Engine
 from lkscan.rules.files import set_id_file, world_writable_file

@@ -6,11 +6,11 @@ import struct
 import pytest
 from rulelab import SPEC, binary, container, fires, image, outcomes, place, rootfs, spec
 from rulelab import file as entry
+from secretlab import pem
 from test_efi import FINE
 from test_microcode import intel_update
 from test_rules_modules import module
 from test_rules_modules import system as modules
-from test_rules_secrets import pem
 
 from lkscan.rules.catalogue import RULES
 from lkscan.rules.engine import Outcome

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rulelab import container, file, fires, outcomes, place
+from secretlab import ALNUM, docker, jwt, noise, openssh, pem
 
 from lkscan.rules import detectors
 from lkscan.rules.detectors import entropy, find, is_placeholder
@@ -27,39 +28,7 @@ from lkscan.rules.secrets import (
 )
 from lkscan.scanner.subjects import KernelCommandLine, Origin, Place, Span
 
-ALNUM = string.ascii_letters + string.digits
 MIB = 1 << 20
-
-
-def noise(length, alphabet=ALNUM, seed=7):
-    """Characters that look random and are the same in each run."""
-    return "".join(random.Random(seed).choices(alphabet, k=length))
-
-
-def pem(kind="RSA ", material=None, headers="", tail=""):
-    body = "MII" + noise(600, ALNUM + "+/") if material is None else material
-    lines = "\n".join(body[i : i + 64] for i in range(0, len(body), 64))
-    return f"-----BEGIN {kind}PRIVATE KEY{tail}-----\n{headers}{lines}\n-----END {kind}PRIVATE KEY{tail}-----\n"
-
-
-def openssh(cipher):
-    head = b"openssh-key-v1\0" + len(cipher).to_bytes(4, "big") + cipher + b"\0\0\0\4none"
-    return pem("OPENSSH ", base64.b64encode(head + random.Random(3).randbytes(300)).decode())
-
-
-def part(content):
-    return base64.urlsafe_b64encode(json.dumps(content).encode()).decode().rstrip("=")
-
-
-def jwt(header=None, payload=None, signature=None):
-    header = {"alg": "HS256", "typ": "JWT"} if header is None else header
-    payload = {"iss": "login.corp", "sub": "deploy"} if payload is None else payload
-    return f"{part(header)}.{part(payload)}.{noise(43) if signature is None else signature}"
-
-
-def docker(login):
-    return json.dumps({"auths": {"registry.corp": {"auth": base64.b64encode(login.encode()).decode()}}})
-
 
 WIREGUARD = base64.b64encode(random.Random(5).randbytes(32)).decode()
 AWS_SECRET = noise(40, ALNUM + "/+")
