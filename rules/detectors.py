@@ -9,7 +9,7 @@ from functools import cache
 from itertools import islice
 from math import log2
 
-from ..scanner.startup import Any, NamedTuple
+from ..scanner.startup import Any, NamedTuple, late
 from .engine import Confidence, Severity
 from .tables import load
 
@@ -320,16 +320,16 @@ _CHECKS: Mapping[str, _Check] = {
 }
 
 
-_PKCS_12 = re.compile(rb"\x30(?:[\x80\x00-\x7f]|\x81.|\x82..|\x83...|\x84....)\x02\x01\x03\x30", re.DOTALL)
+_PKCS_12 = late(rb"\x30(?:[\x80\x00-\x7f]|\x81.|\x82..|\x83...|\x84....)\x02\x01\x03\x30", re.DOTALL)
 """A sequence that starts with the version 3 and holds a further sequence (RFC 7292, PFX)."""
 _KEY_BAGS = (bytes.fromhex("060b2a864886f70d010c0a0101"), bytes.fromhex("060b2a864886f70d010c0a0102"))
 """The object identifiers of what holds a private key in it: in the clear, or locked with the password (RFC 7292)."""
 _JAVA, _KERBEROS = (
-    re.compile(rb"(?:\xfe\xed\xfe\xed|\xce\xce\xce\xce)\0\0\0.{5}\0\0\0\x01", re.DOTALL),
+    late(rb"(?:\xfe\xed\xfe\xed|\xce\xce\xce\xce)\0\0\0.{5}\0\0\0\x01", re.DOTALL),
     b"\x05\x02\0\0\0",
 )
 """A store whose first entry is a private key; those of certificates that are trusted start with another."""
-_DER = re.compile(rb"\x30\x82(..)\x02\x01\0(?:\x30[\x0b-\x20]\x06|\x02\x82)", re.DOTALL)
+_DER = late(rb"\x30\x82(..)\x02\x01\0(?:\x30[\x0b-\x20]\x06|\x02\x82)", re.DOTALL)
 """A private key of RSA (PKCS #1) or any kind (PKCS #8) that is longer than 255 bytes."""
 
 
