@@ -40,6 +40,8 @@ _GROWTH = late(
     rb"\x48\x81\xec(....)(\x48\x83\x0c\x24\x00|\x48\x83\x8c\x24\xf8\x0f\x00\x00\x00|\x48\xc7\x04\x24)?", re.DOTALL
 )
 """SUB $n,%rsp, and what touches the page that it reaches: ORQ $0,(%rsp) or $0,0xff8(%rsp) by GCC, MOVQ by Clang."""
+_COMPUTED = late(rb"[\x48\x4c]\x29[\xc4\xcc\xd4\xdc\xec\xf4\xfc]")
+"""SUB of a register from %rsp: an array whose length is known at run time only."""
 _PAGE, _LARGEST_FRAME = 0x1000, 64 << 20
 _ARM64_PROBE = late(rb"\xff\x03\x02\xf9")
 """STR xzr,[sp,#1024]: what GCC touches every 64 KiB."""
@@ -47,8 +49,12 @@ _ARM64_GROWTH = late(
     rb"\xff[\x03\x07\x0b\x0f\x13\x17\x1b\x1f\x23\x27\x2b\x2f\x33\x37\x3b\x3f\x43-\xff][\x40-\x7f]\xd1", re.DOTALL
 )
 """SUB sp,sp,#n,lsl #12."""
+_ARM64_COMPUTED = late(rb"\xff\x63[\x20-\x3e]\xcb")
+"""SUB sp,sp,Xn: of such an array, or of a length that fits into no instruction."""
 _ARM64_GUARD = 16
-"""Pages of 4 KiB in the guard that GCC expects below a stack of arm64: smaller frames are never probed."""
+"""Pages of 4 KiB in the guard that GCC expects below a stack of arm64: it never probes less, and steps by as much."""
+_START = 64
+"""Bytes of the code that a program starts with, before it calls the C library."""
 _ENDBR64, _ENDBR32 = b"\xf3\x0f\x1e\xfa", b"\xf3\x0f\x1e\xfb"
 _BTI = (b"\x5f\x24\x03\xd5", b"\x3f\x23\x03\xd5")
 """BTI c and PACIASP: where functions of arm64 begin that may be called through a pointer."""
@@ -90,26 +96,33 @@ def guards(elf: Elf) -> Guards:
 
 
 class Frames(NamedTuple):
-    """Places that grow the stack by more than a page at once, and such that touch each page as they grow it."""
+    """Places that grow the stack by more than a page, that touch a page as they do, that compute by how much."""
 
     large: int
     probed: int
+    computed: int
 
 
 def frames(elf: Elf) -> Frames:
     """How x86-64 or arm64 code makes room on the stack."""
-    large = probed = 0
+    large = probed = computed = 0
     for start, end in _code(elf):
         if elf.machine == "arm64":
-            probed += sum(found.start() % 4 == start % 4 for found in _ARM64_PROBE.finditer(elf.data, start, end))
+            probed += _aligned(_ARM64_PROBE, elf.data, start, end)
+            computed += _aligned(_ARM64_COMPUTED, elf.data, start, end)
             grown = (_arm64_pages(found) for found in _ARM64_GROWTH.finditer(elf.data, start, end))
-            large += sum(pages >= _ARM64_GUARD for pages in grown)
+            large += sum(pages > _ARM64_GUARD for pages in grown)
             continue
+        computed += len(_COMPUTED.findall(elf.data, start, end))
         for size, touch in _GROWTH.findall(elf.data, start, end):
             length = int.from_bytes(size, "little")
             probed += length == _PAGE and bool(touch)
             large += _PAGE < length < _LARGEST_FRAME
-    return Frames(large, probed)
+    return Frames(large, probed, computed)
+
+
+def _aligned(pattern: re.Pattern[bytes], data: bytes, start: int, end: int) -> int:
+    return sum(found.start() % 4 == 0 for found in pattern.finditer(data, start, end))
 
 
 def _arm64_pages(found: re.Match[bytes]) -> int:
@@ -124,8 +137,19 @@ def branch_targets(elf: Elf) -> int:
 
 def takes_addresses(elf: Elf) -> bool:
     """Whether x86-64 or arm64 code takes the address of a local variable: what a canary is for."""
-    found = _arm64 if elf.machine == "arm64" else _x86_64
-    return any(found(elf.data, start, end) for start, end in _code(elf))
+    if elf.machine != "arm64":
+        return any(_x86_64(elf.data, start, end) for start, end in _code(elf))
+    begin = elf.entry_offset()  # where every program takes the address of its arguments, which are no variable
+    apart = [] if begin is None else [(begin, begin + _START)]
+    return any(_arm64(elf.data, *part) for whole in _code(elf) for part in _without(whole, apart))
+
+
+def _without(whole: tuple[int, int], apart: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The parts of a stretch outside others, the first of which counts."""
+    start, end = whole
+    if not apart or not start <= apart[0][0] < end:
+        return [whole]
+    return [(start, apart[0][0]), (min(end, apart[0][1]), end)]
 
 
 def _x86_64(data: bytes, start: int, end: int) -> bool:

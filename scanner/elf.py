@@ -233,6 +233,13 @@ class Elf:
                 return address - one.address + one.offset
         raise DamagedError(f"address {address:#x} is in no loaded segment")
 
+    def entry_offset(self) -> int | None:
+        """Where in the file a program starts; None where it is no program."""
+        try:
+            return self.offset_of(self.entry) if self.entry else None
+        except DamagedError:
+            return None
+
     def string(self, offset: int, length: int, what: str) -> str:
         """The text at `offset` up to its NUL, within `length` bytes. Raises DamagedError."""
         end = self.data.find(b"\0", offset, offset + min(length, _STRING))

@@ -52,7 +52,7 @@ _PLTRELSZ, _FLAGS, _FLAGS_1, _BIND_NOW = 2, 30, 0x6FFFFFFB, 24
 _GUARDS = frozenset({"__stack_chk_fail", "__stack_chk_guard", "__stack_chk_fail_local", "__stack_smash_handler"})
 _FORMATTED_NAMES = "printf fprintf vprintf vfprintf dprintf vdprintf asprintf vasprintf syslog vsyslog"
 _FORMATTED = frozenset(_FORMATTED_NAMES.split())
-"""Functions that FORTIFY always replaces: a plain import is proof of a part that was compiled without it."""
+"""Functions that level 2 always replaces: a plain import is proof of a part that was compiled without that."""
 _SIZED_NAMES = (
     "memcpy memmove mempcpy memset strcpy stpcpy strncpy stpncpy strcat strncat sprintf snprintf vsprintf vsnprintf "
     "fgets fread gets read pread pread64 recv recvfrom poll ppoll readlink readlinkat realpath getcwd getwd confstr "
@@ -83,7 +83,7 @@ _SANITIZERS = {
     b"__ubsan_handle_": "UndefinedBehaviorSanitizer",
 }
 _MINIMAL = b"_minimal"
-"""The end of the names of the runtime of -fsanitize-minimal-runtime, which is made for production."""
+"""A part of the names of the runtime of -fsanitize-minimal-runtime, which is made for production."""
 _RUNTIMES = ("libasan.", "libhwasan.", "libtsan.", "libubsan.", "liblsan.", "libclang_rt.")
 _UPX, _UPX_HEAD, _UPX_TAIL = b"UPX!", 1024, 128
 _SAFESTACK = (b"__safestack_init\0", b"__safestack_unsafe_stack_ptr\0")
@@ -237,16 +237,19 @@ class Inspector:
         return self._checked(checked) if checked else self._unchecked()
 
     def _checked(self, names: list[str]) -> _Found:
-        """With imports of checked functions: all of it, unless a function that is always replaced was not."""
-        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-        if plain := sorted(_FORMATTED & self.imports.keys()):
-            return _Found("partial", f"UND {names[0]}{more}, but also UND {plain[0]}")
-        level = ", ".join(map(str, sorted(levels(self._elf, self.imports)))) if self._reads_code else ""
-        return _Found("yes", f"UND {names[0]}{more}" + (f", calls of level {level}" if level else ""))
+        """With imports of checked functions: all of it, unless one that level 2 always replaces was not."""
+        told = f"UND {names[0]}" + (f" and {len(names) - 1} more" if len(names) > 1 else "")
+        found = levels(self._elf, self.imports) if self._reads_code else frozenset()
+        level = f", calls of level {', '.join(map(str, sorted(found)))}" if found else ""
+        plain = sorted(_FORMATTED & self.imports.keys())
+        if not plain or found == {1}:
+            return _Found("yes", told + level)
+        reason = "which level 2 always replaces" if found else "so it is of level 1, or fortified in a part only"
+        return _Found("partial", f"{told}{level}, but also UND {plain[0]}, {reason}")
 
     def _unchecked(self) -> _Found:
         if plain := sorted(_FORMATTED & self.imports.keys()):
-            return _Found("no", f"UND {plain[0]}, which FORTIFY always replaces, and no UND __*_chk")
+            return _Found("no", f"UND {plain[0]}, which FORTIFY replaces from level 2 on, and no UND __*_chk")
         if sized := sorted(_SIZED & self.imports.keys()):
             return _Found("undecided", f"UND {sized[0]}, which FORTIFY replaces where it must, and no UND __*_chk")
         return _Found("na", "no import of a function that FORTIFY replaces")
@@ -298,7 +301,7 @@ class Inspector:
         for name, title in _SANITIZERS.items():
             at = self._names.find(b"\0" + name)
             symbol = self._names[at + 1 : self._names.find(b"\0", at + 1)] if at >= 0 else b""
-            if symbol and not symbol.endswith(_MINIMAL):
+            if symbol and _MINIMAL not in symbol:
                 return _Found("yes", f"symbol {symbol.decode('utf-8', 'replace')} of {title}")
         return _Found("no", "no symbol of a sanitizer's runtime")
 
@@ -333,12 +336,14 @@ class Inspector:
             return _Found("undecided", f"code of {self._elf.machine} is not read for it")
         return self._framed(*codebytes.frames(self._code))
 
-    def _framed(self, large: int, probed: int) -> _Found:
-        """By the number of large frames and of probes."""
-        room = "SUB sp,sp,#n,lsl #12 of 64 KiB and more" if self._elf.machine == "arm64" else "SUB $n,%rsp above 0x1000"
+    def _framed(self, large: int, probed: int, computed: int) -> _Found:
+        """By the number of large frames, of probes, and of arrays whose length is computed."""
+        room = "SUB sp,sp,#n,lsl #12 above 64 KiB" if self._elf.machine == "arm64" else "SUB $n,%rsp above 0x1000"
+        if not large and probed:
+            return _Found("yes", f"{probed} probes of a page, no {room}")
+        if not large and computed:
+            return _Found("undecided", f"no {room}, but {computed} SUB of a register from the stack pointer, no probe")
         if not large:
-            if probed:
-                return _Found("yes", f"{probed} probes of a page, no {room}")
             return _Found("na", f"no {room}: no frame reaches beyond a guard page")
         if self._is_static:
             return _Found(

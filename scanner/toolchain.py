@@ -94,7 +94,7 @@ class Toolchain:
 
         Go's own linker writes no table for unwinding C.
         """
-        has_c = any(self._libraries) or any(one.type == _EH_FRAME_HDR for one in self._elf.segments)
+        has_c = bool(self._libraries[1:]) or any(one.type == _EH_FRAME_HDR for one in self._elf.segments)
         return self.is_go and has_c and _CGO in self._go_texts[1]
 
     @cached_property

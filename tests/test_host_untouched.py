@@ -16,6 +16,7 @@ import pytest
 import seedlab
 from elflab import Lab, bzimage, core, packed
 from imagelab import Item, Node, iso, newc
+from test_efi import program as efi
 
 from lkscan import cli
 
@@ -50,6 +51,11 @@ def program():
     """A program that wants a loader, a library and folders to look for it, all of them outside."""
     needed = (f"{OUTSIDE}/lib.so",)
     return Lab(interpreter=f"{OUTSIDE}/ld.so", needed=needed, tags=((RUNPATH, 1),)).build()
+
+
+def loader():
+    """A program of the firmware that claims to be signed: another library is asked about that."""
+    return efi(certificates=(8).to_bytes(4, "little") + b"\0\2\2\0")
 
 
 CONFIG = {
@@ -115,6 +121,7 @@ INPUTS = {
     "image.iso": lambda: iso({name.replace("/", "-"): Node(data) for name, data in TREE.items()}),
     "kernel": kernel,
     "program": program,
+    "bootx64.efi": loader,
 }
 
 
