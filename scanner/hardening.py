@@ -82,11 +82,13 @@ _SANITIZERS = {
     b"__tsan_init": "ThreadSanitizer",
     b"__ubsan_handle_": "UndefinedBehaviorSanitizer",
 }
+_ANY_SANITIZER = b"san_"
 _MINIMAL = b"_minimal"
 """A part of the names of the runtime of -fsanitize-minimal-runtime, which is made for production."""
 _RUNTIMES = ("libasan.", "libhwasan.", "libtsan.", "libubsan.", "liblsan.", "libclang_rt.")
 _UPX, _UPX_HEAD, _UPX_TAIL = b"UPX!", 1024, 128
-_SAFESTACK = (b"__safestack_init\0", b"__safestack_unsafe_stack_ptr\0")
+_SAFESTACK = b"__safestack_"
+_ANY_CFI = b"cfi"
 _CFI = (b"__cfi_check\0", b".cfi\0", b".cfi_jt\0")
 _SYMBOL_NAMES = 16 << 20
 
@@ -298,7 +300,7 @@ class Inspector:
         """Whether a runtime for finding bugs is in it, or asked for."""
         if self._binary.soname.startswith(_RUNTIMES):
             return _Found("na", f"SONAME {self._binary.soname} is such a runtime")
-        for name, title in _SANITIZERS.items():
+        for name, title in _SANITIZERS.items() if _ANY_SANITIZER in self._names else ():
             at = self._names.find(b"\0" + name)
             symbol = self._names[at + 1 : self._names.find(b"\0", at + 1)] if at >= 0 else b""
             if symbol and _MINIMAL not in symbol:
@@ -307,17 +309,13 @@ class Inspector:
 
     def cfi(self) -> _Found:
         """Whether Clang checks what is called through pointers."""
-        mark = next((one for one in _CFI if one in self._names), None)
-        if mark:
-            return _Found(
-                "yes", f"symbol {mark[:-1].decode()}" if mark.startswith(b"_") else f"symbols *{mark[:-1].decode()}"
-            )
-        return self._without_symbols("CFI")
+        mark = next((one for one in _CFI if one in self._names), None) if _ANY_CFI in self._names else None
+        return _Found("yes", f"symbol *{mark[:-1].decode()}") if mark else self._without_symbols("CFI")
 
     def safestack(self) -> _Found:
         """Whether buffers lie on a stack of their own."""
-        mark = next((one for one in _SAFESTACK if one in self._names), None)
-        return _Found("yes", f"symbol {mark[:-1].decode()}") if mark else self._without_symbols("SafeStack")
+        is_there = _SAFESTACK in self._names
+        return _Found("yes", f"symbol {_SAFESTACK.decode()}*") if is_there else self._without_symbols("SafeStack")
 
     def _without_symbols(self, what: str) -> _Found:
         if self.toolchain.made.startswith(("Go", "GCC")) and "Clang" not in self.toolchain.made:

@@ -16,6 +16,9 @@ _NAMES = 16 << 20
 _NAME = 1024
 """Bytes of a name that is looked at; longer ones, of C++, are none that anything is asked about."""
 _UNDEFINED = 100_000
+_DEFINED = 1 << 14
+"""Symbols that are defined, and still looked through for undefined ones: the largest define more,
+and to read theirs takes longer than all else."""
 _DYNSYM = 11
 """Type of the section that holds the symbols."""
 _SYMBOL = {(64, "<"): Struct("<I2xH16x"), (64, ">"): Struct(">I2xH16x")}
@@ -52,23 +55,25 @@ def strings(elf: Elf) -> bytes:
 
 
 def _count(elf: Elf, tags: Mapping[int, int], size: int) -> int:
-    """How many symbols to look at: in GNU's hash table, those before the first one that it holds are undefined.
+    """How many symbols to look at: in GNU's hash table, nearly all undefined ones come before the first that it holds.
 
+    Behind that are such whose address is compared, as of a weak one: they are looked for where few are defined, too.
     A linker that exports nothing writes a table that holds nothing and says nothing: then the older table, the section
     header or the distance to the names tells how many there are.
     """
+    whole = next((one.size // size for one in elf.loader_sections() if one.type == _DYNSYM), 0)
+    whole = whole or max(0, tags[_STRTAB] - tags[_SYMTAB]) // size
     count = 0
     if _GNU_HASH in tags:
         at = elf.offset_of(tags[_GNU_HASH])
         buckets, first, bloom, _ = elf.numbers(at, 4, "the hash table")
         used = elf.numbers(at + 16 + bloom * elf.bits // 8, min(buckets, _SYMBOLS), "the hash table")
         count = first if any(used) else 0
+        if count < whole <= count + _DEFINED:
+            count = whole
     if not count and _HASH in tags:
         count = elf.numbers(elf.offset_of(tags[_HASH]), 2, "the hash table")[1]
-    if not count:
-        count = next((one.size // size for one in elf.loader_sections() if one.type == _DYNSYM), 0)
-    if not count:
-        count = max(0, tags[_STRTAB] - tags[_SYMTAB]) // size
+    count = count or whole
     if count > _SYMBOLS:
         raise LimitError(f"{count} symbols, more than {_SYMBOLS}")
     return count
