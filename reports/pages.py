@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from .. import rules
+from ..rules.crosswalk import Framework, crosswalk, frameworks
 from ..rules.engine import Rule
 from ..rules.nist import section
 from ..rules.tables import load
@@ -55,8 +56,16 @@ def facts(rule: Rule) -> list[tuple[str, str]]:
         ("looks at", looks_at),
         *([("from", rule.owner)] if rule.owner else []),
         *(("NIST SP 800-190", risk(number)) for number in rule.nist),
+        *(
+            (f"{frameworks()[key].label} (informative)", _numbers(frameworks()[key], numbers))
+            for key, numbers in crosswalk(rule.id).items()
+        ),
         *(("parameter", f"{name} = {_toml(value)}") for name, value in rule.parameters.items()),
     ]
+
+
+def _numbers(framework: Framework, numbers: list[str]) -> str:
+    return ", ".join(f"{number} {framework.titles[number]}" for number in numbers)
 
 
 def _toml(value: object) -> str:

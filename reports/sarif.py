@@ -25,7 +25,7 @@ from .printable import printable
 from .sarif_places import ROOT, Places
 from .sarif_plain import plain
 from .sarif_results import others, results, silenced
-from .sarif_rules import taxonomy, tool
+from .sarif_rules import component, taxonomies, tool
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 RESULTS = 25_000
@@ -50,7 +50,7 @@ def render(result: Result, options: Options) -> str:
 def _document(result: Result, options: Options, limit: int) -> str:
     kept = _most_severe(result.findings, limit)
     rules = sorted(_rules(kept, result, options), key=lambda rule: rule.id)
-    numbers = sorted({number for rule in rules for number in rule.nist})
+    named = taxonomies(rules)
     checkout = options.checkout
     places = Places(result, options.root, checkout.root if checkout else "")
     told = list(results(kept, rules, result, places, suppressions=options.silenced))
@@ -59,8 +59,8 @@ def _document(result: Result, options: Options, limit: int) -> str:
     if options.everything:
         told += others(rules, result, places)
     run = om.Run(
-        tool=tool(rules, numbers, options.version, brief=not told),
-        taxonomies=[taxonomy(numbers)] if numbers else None,
+        tool=tool(rules, named, options.version, brief=not told),
+        taxonomies=list(map(component, named)) or None,
         column_kind="unicodeCodePoints",
         automation_details=om.RunAutomationDetails(id=_category(result, places)),
         original_uri_base_ids={ROOT: om.ArtifactLocation(description=om.Message(text=_ROOT_OF[bool(checkout)]))},

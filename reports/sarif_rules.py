@@ -1,15 +1,17 @@
-"""SARIF's description of the tool: lkscan as a driver, the rules that fired, the NIST taxonomy they refer to."""
+"""SARIF's description of the tool: lkscan as a driver, the rules that fired, the taxonomies they refer to."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from uuid import NAMESPACE_URL, uuid5
 
 import sarif_om as om
 
+from ..rules.crosswalk import crosswalk, frameworks
 from ..rules.engine import Confidence, Rule, Severity
 from ..rules.nist import section
 from ..rules.tables import load
+from ..scanner.startup import NamedTuple
 from .pages import body, facts
 
 HOME = "https://github.com/linuxkit/lkscan"
@@ -41,47 +43,78 @@ _TEXT = 1024
 """GitHub's limits: tags a rule, characters of a description."""
 
 
-def tool(rules: Sequence[Rule], numbers: Sequence[str], version: str, *, brief: bool = False) -> om.Tool:
-    """The driver with these rules; their `nist` sections are all among `numbers`. `brief` leaves out their pages."""
+class Taxa(NamedTuple):
+    """A taxonomy as far as rules refer to it: its identity, and the number, name and description of each taxon."""
+
+    name: str
+    title: str
+    version: str
+    uri: str
+    organization: str
+    taxa: Mapping[str, tuple[str, str]]
+
+    def guid(self, number: str = "") -> str:
+        """That of the taxonomy, or of one of its numbers: the same in every run, of every version."""
+        return str(uuid5(NAMESPACE_URL, f"{self.uri}#{number}"))
+
+
+def taxonomies(rules: Sequence[Rule]) -> list[Taxa]:
+    """What the rules refer to: NIST SP 800-190, and the crosswalks to others."""
+    table = load("nist")
+    numbers = sorted({number for rule in rules for number in rule.nist})
+    organization = "National Institute of Standards and Technology"
+    risks = {number: _risk(number) for number in numbers}
+    found = [Taxa(TAXONOMY, table["title"], table["version"], table["uri"], organization, risks)]
+    for key, one in frameworks().items():
+        named = {number for rule in rules for number in crosswalk(rule.id).get(key, ())}
+        taxa = {number: (title, f"{number} {title}.") for number, title in one.titles.items() if number in named}
+        found.append(Taxa(one.name, one.title, one.version, one.uri, one.organization, taxa))
+    return [one for one in found if one.taxa]
+
+
+def _risk(number: str) -> tuple[str, str]:
+    found = section(number)
+    answer = f"{found.group}, {number}: answered by countermeasure {found.countermeasure} {found.countermeasure_title}."
+    return found.title, answer
+
+
+def component(taxa: Taxa) -> om.ToolComponent:
+    """A taxonomy as SARIF has it."""
+    return om.ToolComponent(
+        name=taxa.name,
+        guid=taxa.guid(),
+        version=taxa.version,
+        information_uri=taxa.uri,
+        organization=taxa.organization,
+        short_description=_text(f"{taxa.title}."),
+        is_comprehensive=False,
+        taxa=[
+            om.ReportingDescriptor(
+                id=number,
+                guid=taxa.guid(number),
+                name=title,
+                short_description=_text(f"{title}."),
+                full_description=_text(answer),
+            )
+            for number, (title, answer) in taxa.taxa.items()
+        ],
+    )
+
+
+def tool(rules: Sequence[Rule], named: Sequence[Taxa], version: str, *, brief: bool = False) -> om.Tool:
+    """The driver with these rules, which refer to the taxonomies `named`. `brief` leaves out their pages."""
     driver = om.ToolComponent(
         name="lkscan",
         version=version,
         semantic_version=version,
         information_uri=HOME,
-        rules=[_rule(one, numbers, brief=brief) for one in rules],
-        supported_taxonomies=[_reference()] if numbers else None,
+        rules=[_rule(one, named, brief=brief) for one in rules],
+        supported_taxonomies=[_reference(number, one) for number, one in enumerate(named)] or None,
     )
     return om.Tool(driver=driver)
 
 
-def taxonomy(numbers: Sequence[str]) -> om.ToolComponent:
-    """NIST SP 800-190, as far as the rules that fired refer to it."""
-    table = load("nist")
-    return om.ToolComponent(
-        name=TAXONOMY,
-        guid=_guid(""),
-        version=table["version"],
-        information_uri=table["uri"],
-        organization="National Institute of Standards and Technology",
-        short_description=_text(f"{table['title']}."),
-        is_comprehensive=False,
-        taxa=[_taxon(number) for number in numbers],
-    )
-
-
-def _taxon(number: str) -> om.ReportingDescriptor:
-    found = section(number)
-    answer = f"{found.group}, {number}: answered by countermeasure {found.countermeasure} {found.countermeasure_title}."
-    return om.ReportingDescriptor(
-        id=number,
-        guid=_guid(number),
-        name=found.title,
-        short_description=_text(f"{found.title}."),
-        full_description=_text(answer),
-    )
-
-
-def _rule(rule: Rule, numbers: Sequence[str], *, brief: bool) -> om.ReportingDescriptor:
+def _rule(rule: Rule, named: Sequence[Taxa], *, brief: bool) -> om.ReportingDescriptor:
     page = "" if brief else body(rule)
     text = "\n".join((rule.summary, rule.remedy, *(f"{name}: {value}" for name, value in facts(rule))))
     return om.ReportingDescriptor(
@@ -93,7 +126,7 @@ def _rule(rule: Rule, numbers: Sequence[str], *, brief: bool) -> om.ReportingDes
         help_uri=f"{HOME}/blob/HEAD/{'docs/configuration' if rule.owner else f'rules/pages/{rule.name}'}.md",
         message_strings={name: om.MultiformatMessageString(text=text) for name, text in sorted(rule.messages.items())},
         default_configuration=om.ReportingConfiguration(level=LEVELS[rule.severity]),
-        relationships=[_relationship(number, numbers) for number in rule.nist] or None,
+        relationships=list(_relationships(rule, named)) or None,
         properties={
             "precision": _PRECISION[rule.confidence],
             "security-severity": _SCORES[rule.severity],
@@ -107,20 +140,22 @@ def _markdown(rule: Rule, page: str) -> str:
     return f"# {rule.id} {rule.name}\n\n{rule.summary}\n\n| | |\n| --- | --- |\n{table}\n{page}\n"
 
 
-def _relationship(number: str, numbers: Sequence[str]) -> om.ReportingDescriptorRelationship:
-    target = om.ReportingDescriptorReference(
-        id=number, index=numbers.index(number), guid=_guid(number), tool_component=_reference()
-    )
-    return om.ReportingDescriptorRelationship(target=target, kinds=["relevant"])
+def _relationships(rule: Rule, named: Sequence[Taxa]) -> Iterator[om.ReportingDescriptorRelationship]:
+    numbers = {TAXONOMY: rule.nist, **{frameworks()[key].name: found for key, found in crosswalk(rule.id).items()}}
+    for position, taxa in enumerate(named):
+        order = list(taxa.taxa)
+        for number in numbers.get(taxa.name, ()):
+            target = om.ReportingDescriptorReference(
+                id=number,
+                index=order.index(number),
+                guid=taxa.guid(number),
+                tool_component=_reference(position, taxa),
+            )
+            yield om.ReportingDescriptorRelationship(target=target, kinds=["relevant"])
 
 
-def _reference() -> om.ToolComponentReference:
-    return om.ToolComponentReference(name=TAXONOMY, index=0, guid=_guid(""))
-
-
-def _guid(number: str) -> str:
-    """The same in every run, of every version."""
-    return str(uuid5(NAMESPACE_URL, f"{load('nist')['uri']}#{number}"))
+def _reference(position: int, taxa: Taxa) -> om.ToolComponentReference:
+    return om.ToolComponentReference(name=taxa.name, index=position, guid=taxa.guid())
 
 
 def _text(text: str) -> om.MultiformatMessageString:

@@ -39,7 +39,7 @@ def test_a_page_begins_with_the_facts_and_holds_the_text() -> None:
     assert rule is not None
     text = page(rule)
     assert text.startswith("LKP002 host-root-equivalent\n")
-    assert "NIST SP 800-190  3.4.3 Insecure container runtime configurations (answered by 4.4.3)" in text
+    assert "NIST SP 800-190               3.4.3 Insecure container runtime configurations (answered by 4.4.3)" in text
     assert "What it does" in text
     assert text.count("# host-root-equivalent") == 0
 
