@@ -71,8 +71,9 @@ def groups(findings: Iterable[Finding], system: System | None) -> list[Group]:
 def _part(finding: Finding, system: System | None) -> str:
     """`kernel` or `the spec` of a spec, `root filesystem` or `boot/kernel` of an image."""
     place = finding.place
+    whole = f"the {system.kind}" if system else "the file"
+    if system and finding.subject == system.kind:
+        return whole
     if len(place.artifacts) == 1:
-        whole = f"the {system.kind}" if system else "the file"
-        part = place.pointer.partition(".")[0].partition("[")[0]
-        return whole if system and finding.subject == system.kind else part or whole
+        return place.pointer.partition(".")[0].partition("[")[0] or whole
     return "root filesystem" if issubclass(finding.rule.subject, _TREE) else " / ".join(place.artifacts[1:])

@@ -156,9 +156,10 @@ def _free_of_secrets(result: Result) -> Mapping[str, str]:
     """
     if not {rule.id for rule in secrets.RULES} <= {rule.id for rule in result.rules}:
         return {}
+    silenced = [one.finding for one in (*result.suppressed, *result.baselined)]
     told = {
         location.place.artifacts[-1]
-        for finding in (*result.findings, *result.others, *(one.finding for one in result.suppressed))
+        for finding in (*result.findings, *result.others, *silenced)
         if finding.rule.id.startswith(_SECRETS) and finding.outcome in {Outcome.FAIL, Outcome.PARTIAL}
         for location in finding.locations
     }

@@ -226,7 +226,8 @@ def _may_speak(text: str) -> bool:
 
 def looks_secret(text: str) -> bool:
     """Whether a text holds what may be a secret: by its looks, or after a name that speaks of one (`password: …`)."""
-    return next(_in_text(text), None) is not None
+    found = next(find(_encoded(text), in_spec=True), None) or next(_by_names(text), None)
+    return found is not None
 
 
 def _in_text(text: str) -> Iterator[tuple[str, Secret]]:

@@ -348,6 +348,7 @@ def test_the_spec_itself_as_a_file_raises_no_question():
         (f"command: [app, {noise(2)}, ghp_{noise(36)}]", True),
         (f'{{"api_key": "{noise(32)}"}}', True),
         ('command: ["app", "--password", "velvet-Otter-19"]', True),
+        (f'"deployToken" => "{noise(32)}"', True),
         ("password: ${PASSWORD}", False),
         ("app --password-file /run/secret --token $TOKEN -p 80", False),
         ("token: none", False),
