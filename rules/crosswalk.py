@@ -7,7 +7,7 @@ from .tables import load
 
 
 class Framework(NamedTuple):
-    """A framework: its name in SARIF and for people, title, version, publisher and address; the titles of its numbers."""
+    """A framework: its name in SARIF and for people, its title, version, publisher, address, and titles of numbers."""
 
     name: str
     label: str
