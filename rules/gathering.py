@@ -1,7 +1,7 @@
 """The same finding on the same file of several containers, told once: base images bring their files to all of them."""
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 from ..scanner.startup import late
 from ..scanner.subjects import File
@@ -47,10 +47,10 @@ def _one(group: list[Finding]) -> Finding:
     """One finding for all; a directive may still silence those of single containers."""
     members: dict[str, Finding] = {}
     for finding in group:
-        members.setdefault(_member(finding, members), finding)
+        members[_member(finding, members)] = finding
 
     def told(chosen: Collection[str]) -> Verdict:
-        some = [finding for member, finding in members.items() if member in chosen]
+        some = [members[member] for member in chosen]
         first, *others = some
         verdict = Verdict(
             first.outcome,
@@ -75,7 +75,7 @@ def _one(group: list[Finding]) -> Finding:
             subject=f"containers/*/{_IN_CONTAINER.fullmatch(first.subject)[2]}",  # type: ignore[index]  # as it fits
             locations=tuple(location for finding in some for location in finding.locations),
             evidence=(*first.evidence, f"the same in {', '.join(names[:_NAMED])}{more}"),
-            members=tuple(member for member in members if member in chosen),
+            members=tuple(chosen),
         )
 
     return Finding.of(group[0].rule, told(members))._replace(retold=told)
@@ -87,8 +87,11 @@ def _container(finding: Finding) -> str:
     return _NUMBER.sub("/", found[1]) if found else finding.subject
 
 
-def _member(finding: Finding, known: Collection[str]) -> str:
+def _member(finding: Finding, known: Mapping[str, Finding]) -> str:
     """The container, and what the finding itself lists: to a baseline, either is news."""
     name = ": ".join((_container(finding), *finding.members))
-    again = sum(one.partition(" (")[0] == name for one in known)
-    return f"{name} ({again + 1})" if again else name
+    number, found = 1, name
+    while found in known:
+        number += 1
+        found = f"{name} ({number})"
+    return found

@@ -40,7 +40,7 @@ def _told(
         related=related,
         evidence=[line for _, line in found.values()],
         members=found,
-        retold=lambda titles: _told(system, {one: found[one] for one in found if one in titles}, more, facts),
+        retold=lambda titles: _told(system, {one: found[one] for one in titles}, more, facts),
         **facts,  # type: ignore[arg-type]  # what `fail` takes
     )
 

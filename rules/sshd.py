@@ -1,5 +1,6 @@
 """Family A, its second part: whom sshd lets in with no more than a password."""
 
+import re
 from collections.abc import Iterator
 
 from ..scanner.startup import NamedTuple, late
@@ -9,8 +10,9 @@ from .engine import Confidence, Severity, Verdict, fail, rule, undecided
 _MAIN = "etc/ssh/sshd_config"
 _DEPTH = 16
 """Files inside one another, as many as sshd reads."""
-_FILES = 1000
-"""Files of one configuration that are read: by including one another, a few could be read without end."""
+_FILES, _PATTERNS = 200, 200
+"""Files that are read, and patterns that are looked up, for all configurations of an image: by including one another, a
+few could be read without end."""
 _LINE = late(r"[ \t]*([A-Za-z]+)(?:[ \t]*=[ \t]*|[ \t]+)(.*)")
 _WORD = late(r'"([^"]*)"|([^\s"#]+)')
 _SEVERITIES = {
@@ -69,14 +71,18 @@ def sshd_password_login(system: System) -> Iterator[Verdict]:
     stands where it is included. Only what stands there fires: sshd's own default for PasswordAuthentication is `yes`
     as well, but what it is worth is left to PAM.
     """
+    budget = _Budget()
     for root in system.roots:
         for path in _configurations(root):
             if root.texts[path] is None:
                 reason = f"The content of '{path}' is not known here; the built image tells."
                 yield undecided(path, root.at(path), reason)
-            for setting in _settings(root, path):
+            for setting in _settings(root, path, budget):
                 if setting.value.lower() == "yes":
                     yield _told(root, path, setting)
+    if budget.is_spent:
+        reason = f"The configurations of sshd include more than {_FILES} files: not all were read."
+        yield undecided(system.kind, system.place, reason)
 
 
 def _told(root: Rootfs, main: str, setting: _Setting) -> Verdict:
@@ -98,9 +104,24 @@ def _told(root: Rootfs, main: str, setting: _Setting) -> Verdict:
     )
 
 
-def _settings(root: Rootfs, main: str) -> Iterator[_Setting]:
+class _Budget:
+    """What may still be read."""
+
+    def __init__(self) -> None:
+        self.files, self.patterns = _FILES, _PATTERNS
+        self.is_spent = False
+
+    def take(self, files: int = 0, patterns: int = 0) -> bool:
+        """Whether there is enough left for it."""
+        self.files -= files
+        self.patterns -= patterns
+        self.is_spent |= self.files < 0 or self.patterns < 0
+        return not self.is_spent
+
+
+def _settings(root: Rootfs, main: str, budget: _Budget) -> Iterator[_Setting]:
     """The keywords of the table with the value that counts, for all and for each condition."""
-    reading = _Reading(root)
+    reading = _Reading(root, budget)
     seen: set[tuple[str, str]] = set()
     for setting in reading.file(main, "", _DEPTH):
         if (setting.match, setting.keyword) not in seen:
@@ -111,9 +132,9 @@ def _settings(root: Rootfs, main: str) -> Iterator[_Setting]:
 class _Reading:
     """A configuration on its way through the files that it is made of."""
 
-    def __init__(self, root: Rootfs) -> None:
+    def __init__(self, root: Rootfs, budget: _Budget) -> None:
         self._root = root
-        self._left = _FILES
+        self._budget = budget
         self._included = False
 
     def file(self, path: str, match: str, depth: int) -> Iterator[_Setting]:
@@ -122,10 +143,11 @@ class _Reading:
         A block of Match ends with its file; what is included in one counts only under its condition.
         """
         text = self._root.texts.get(path)
-        if text is None or not depth or not self._left:
-            self._included = self._included or text is None
+        if text is None:
+            self._included = True
             return
-        self._left -= 1
+        if not depth or not self._budget.take(files=1):
+            return
         for number, line in enumerate(text.decode("utf-8", "replace").split("\n"), 1):
             found = _LINE.match(line)
             if not found:
@@ -147,7 +169,10 @@ class _Reading:
 
         whole = pattern.strip("/") if pattern.startswith("/") else f"etc/ssh/{pattern}"
         self._included = self._included or bool(self._root.places)
-        return sorted(path for path in self._root.texts if "**" not in whole and fits(path, whole))
+        if "**" in whole or not self._budget.take(patterns=1):
+            return []
+        start = re.split(r"[*?\[]", whole, maxsplit=1)[0]
+        return sorted(path for path in self._root.texts if path.startswith(start) and fits(path, whole))
 
 
 RULES = (sshd_password_login,)

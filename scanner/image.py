@@ -190,7 +190,7 @@ class _Reader:
         self._limits = limits
         self._peeler = Peeler(limits)
         self._found = _Found()
-        self._roots = Roots()
+        self._roots = Roots(lambda artifacts: hash(artifacts) in self._seen)
         self._kept = 0
         self._kept_containers = 0
         self._numbers: Counter[tuple[str, ...]] = Counter()
@@ -234,6 +234,9 @@ class _Reader:
         yield from self._join_configs()
         yield from self._heeded()
         yield from self._programs.joined(self._found.containers.values())
+        if self._roots.left:
+            why = f"more root file systems than are told apart: {self._roots.left} files are judged one by one only"
+            yield Problem(Place((self._paths[0],)), why)
         if not (self._found.kernels and self._found.command_lines):
             yield from self._peeler.deferred
 

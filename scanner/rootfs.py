@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from .subjects import File, Link, Owners, Place, Rootfs
@@ -14,6 +14,8 @@ _TEXTS = re.compile(r"etc/(?:passwd|group|shadow|gshadow|subuid|subgid|ssh/(?!ss
 _TEXT, _IN_ALL = 64 << 10, 16 << 20
 """Bytes of one of them that are kept, and of all."""
 _FOLDERS = re.compile(r"(?:usr/|usr/local/)?s?bin/[^/]+|opt/(?:[^/]+/)?bin/[^/]+")
+_ROOTS = 4_096
+"""Root file systems of one image."""
 _PROGRAMS = 20_000
 """Programs and scripts of one root file system that are kept."""
 _LINKS = 500_000
@@ -41,21 +43,30 @@ class _Root:
     texts: dict[str, bytes] = field(default_factory=dict)
     programs: dict[str, str] = field(default_factory=dict)
     links: dict[str, str] = field(default_factory=dict)
-    paths: set[int] = field(default_factory=set)
+    folders: set[str] = field(default_factory=set)
     users: dict[int, list[str]] = field(default_factory=dict)
     groups: dict[int, list[str]] = field(default_factory=dict)
     owned: dict[tuple[str, int], int] = field(default_factory=dict)
     steps: int = _STEPS
     is_whole: bool = True
 
+    def at(self, inner: str) -> tuple[str, ...]:
+        """The artifacts of a path in it."""
+        *outer, last = self.place.artifacts
+        return (*outer, f"{last}/{inner}") if self.container else (*outer, last, inner)
+
 
 class Roots:
     """Takes the files of an image one after the other and tells of their root file systems in the end."""
 
-    def __init__(self) -> None:
+    def __init__(self, exists: Callable[[tuple[str, ...]], bool]) -> None:
+        """`exists` tells whether a path was met, by its artifacts."""
+        self._exists = exists
         self._roots: dict[tuple[str, ...], _Root] = {}
         self._last: tuple[tuple[str, ...], str, _Root] | None = None
         self._kept = 0
+        self.left = 0
+        """Files of root file systems beyond the limit, which are not told of."""
 
     def see(self, file: File) -> None:
         """Take note of a file while its content can be read."""
@@ -66,6 +77,9 @@ class Roots:
         if self._last is None or self._last[1] != prefix or self._last[0] != outer:
             key = (*outer, prefix)
             if key not in self._roots:
+                if len(self._roots) >= _ROOTS:
+                    self.left += 1
+                    return
                 place = Place((*outer, prefix.rstrip("/")) if prefix else outer)
                 self._roots[key] = _Root(place, file.container if prefix else "")
             self._last = (outer, prefix, self._roots[key])
@@ -85,13 +99,14 @@ class Roots:
 
     @staticmethod
     def _known(root: _Root, path: str) -> None:
-        """The path and all above it exist, whether or not the format has an entry for each."""
-        while path not in {"", "."} and (number := hash(path)) not in root.paths:
-            root.paths.add(number)
-            above = path.rpartition("/")[0]
-            if not above:
-                root.tops.add(path)
-            path = above
+        """The folders above a path exist, whether or not the format has entries for them."""
+        folder = path.rpartition("/")[0]
+        while folder and folder not in root.folders:
+            root.folders.add(folder)
+            folder = folder.rpartition("/")[0]
+        top = path.partition("/")[0]
+        if top not in root.tops and top != ".":
+            root.tops.add(top)
 
     def _text(self, root: _Root, file: File, path: str) -> None:
         if file.read is not None and _TEXTS.fullmatch(path) and self._kept < _IN_ALL:
@@ -124,11 +139,51 @@ class Roots:
                 frozenset(root.tops),
                 root.texts,
                 root.programs,
-                tuple(_lost(root)),
+                tuple(self._lost(root)),
                 _owners(root, root.users, "user"),
                 _owners(root, root.groups, "group"),
                 root.is_whole,
             )
+
+    def _lost(self, root: _Root) -> Iterator[Link]:
+        """The links that lead nowhere, or above the root directory, in order."""
+        count = 0
+        for path, target in sorted(root.links.items()):
+            climbs = _climbs(path, target)
+            missing = self._missing(root, path)
+            if climbs or missing:
+                count += 1
+                if count > _LOST:
+                    root.is_whole = False
+                    return
+                yield Link(path, target, missing, climbs)
+
+    def _missing(self, root: _Root, path: str) -> str:
+        """The first path on the link's way that is not there; "" where it leads somewhere, or round in a circle."""
+        waiting = [part for part in path.split("/") if part][::-1]
+        at, hops = "", 0
+        while waiting:
+            root.steps -= 1
+            if root.steps < 0:
+                root.is_whole = False
+                return ""
+            part = waiting.pop()
+            if part == ".":
+                continue
+            if part == "..":
+                at = posixpath.dirname(at)
+                continue
+            at = f"{at}/{part}" if at else part
+            target = root.links.get(at)
+            if target is not None:
+                hops += 1
+                if hops > _HOPS:
+                    return at
+                waiting += [one for one in target.split("/") if one][::-1]
+                at = "" if target.startswith("/") else posixpath.dirname(at)
+            elif at not in root.folders and not self._exists(root.at(at)):
+                return "/".join((at, *waiting[::-1]))
+        return ""
 
 
 def _count(root: _Root, first: dict[int, list[str]], kind: str, number: int, path: str) -> None:
@@ -147,20 +202,6 @@ def _owners(root: _Root, first: dict[int, list[str]], kind: str) -> tuple[Owners
     return tuple(Owners(number, root.owned[kind, number], tuple(paths)) for number, paths in sorted(first.items()))
 
 
-def _lost(root: _Root) -> Iterator[Link]:
-    """The links that lead nowhere, or above the root directory, in order."""
-    count = 0
-    for path, target in sorted(root.links.items()):
-        climbs = _climbs(path, target)
-        missing = _missing(root, path)
-        if climbs or missing:
-            count += 1
-            if count > _LOST:
-                root.is_whole = False
-                return
-            yield Link(path, target, missing, climbs)
-
-
 def _climbs(path: str, target: str) -> bool:
     """Whether a relative target has more steps up than there are directories above the link."""
     if target.startswith("/"):
@@ -174,31 +215,3 @@ def _climbs(path: str, target: str) -> bool:
         elif part not in {"", "."}:
             depth += 1
     return False
-
-
-def _missing(root: _Root, path: str) -> str:
-    """The first path on the link's way that is not there; "" where it leads somewhere, or round in a circle."""
-    waiting = [part for part in path.split("/") if part][::-1]
-    at, hops = "", 0
-    while waiting:
-        root.steps -= 1
-        if root.steps < 0:
-            root.is_whole = False
-            return ""
-        part = waiting.pop()
-        if part == ".":
-            continue
-        if part == "..":
-            at = posixpath.dirname(at)
-            continue
-        at = f"{at}/{part}" if at else part
-        target = root.links.get(at)
-        if target is not None:
-            hops += 1
-            if hops > _HOPS:
-                return at
-            waiting += [one for one in target.split("/") if one][::-1]
-            at = "" if target.startswith("/") else posixpath.dirname(at)
-        elif hash(at) not in root.paths:
-            return "/".join((at, *waiting[::-1]))
-    return ""

@@ -96,7 +96,7 @@ def test_what_is_included_stands_where_it_is_included(files, expected):
 
 def test_files_that_include_one_another_do_so_only_so_often():
     files = {f"etc/ssh/{number}.conf": "Include /etc/ssh/*.conf\n" * 9 for number in range(9)}
-    assert outcomes(sshd_password_login, image({MAIN: "Include *.conf\n", **files})) == {Outcome.PASS}
+    assert outcomes(sshd_password_login, image({MAIN: "Include *.conf\n", **files})) == {Outcome.UNDECIDED}
 
 
 def test_in_a_container_the_file_is_told_as_it_lies_in_the_image():
