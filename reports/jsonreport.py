@@ -1,7 +1,8 @@
 r"""The JSON report: everything lkscan knows of a scan, in a shape that programs may rely on.
 
 One object, its keys in this order; a later version of lkscan may add keys, and changes or removes them only together
-with `version`. All text is escaped to ASCII; bytes of a name that are no UTF-8 stand as `\xNN`.
+with `version`. docs/schema/report-1.json is the JSON Schema of it. All text is escaped to ASCII; bytes of a name that
+are no UTF-8 stand as `\xNN`.
 
 - `version`: 1. `tool`: `{name, version}`.
 - `summary`: `{critical, high, medium, low, note, hidden, suppressed, baselined, stale, undecided, partial,

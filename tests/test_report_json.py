@@ -1,9 +1,13 @@
 """The JSON report: its shape is a contract."""
 
 import json
+from pathlib import Path
 
+import pytest
+from jsonschema import Draft202012Validator
 from reportlab import GETTY, RULES, image_result, snapshot, spec_result
 
+from lkscan.cli import FINDINGS, main
 from lkscan.reports import formats
 from lkscan.rules.funnel import Result
 
@@ -111,3 +115,53 @@ def test_the_document_is_ascii_and_strict_json() -> None:
 
 def test_the_same_result_gives_the_same_bytes() -> None:
     assert formats.render("json", spec_result()) == formats.render("json", spec_result())
+
+
+# --- the schema
+
+SCHEMA = json.loads((Path(__file__).parent.parent / "docs/schema/report-1.json").read_text(encoding="utf-8"))
+
+
+def strict(schema):
+    """The same schema, by which an object has no keys but those that it describes."""
+    if isinstance(schema, list):
+        return [strict(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    closed = {"unevaluatedProperties": False} if "properties" in schema or "allOf" in schema else {}
+    return {**{name: strict(one) for name, one in schema.items()}, **closed}
+
+
+def test_the_schema_is_one():
+    Draft202012Validator.check_schema(SCHEMA)
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        spec_result(),
+        image_result(),
+        Result(),
+        spec_result()._replace(suppressed=(), others=(), rules=RULES, systems=()),
+    ],
+    ids=["spec", "image", "nothing", "rules"],
+)
+def test_every_report_fits_the_schema(result):
+    Draft202012Validator(SCHEMA).validate(load(result))
+
+
+def test_the_schema_describes_every_key_but_that_of_a_silenced_finding(tmp_path, monkeypatch, capsys):
+    loose = json.loads(json.dumps(SCHEMA))
+    finding, silenced = loose["$defs"]["finding"], loose["$defs"]["silenced"]["allOf"][1]
+    loose["$defs"]["silenced"] = {
+        **finding,
+        "required": [*finding["required"], "reason"],
+        "properties": {**finding["properties"], **silenced["properties"]},
+    }
+    validator = Draft202012Validator(strict(loose))
+    for result in (spec_result(), image_result()):
+        validator.validate(load(result))
+    (tmp_path / "a.yml").write_text("services:\n  - {name: a, image: nginx, capabilities: [all]}\n")
+    monkeypatch.chdir(tmp_path)
+    assert main(["a.yml", "--profile", "linuxkit", "-f", "json"]) == FINDINGS
+    validator.validate(json.loads(capsys.readouterr().out))
