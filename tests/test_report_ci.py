@@ -10,7 +10,7 @@ from lkscan.reports import formats, markdown
 from lkscan.rules.engine import Outcome, Severity
 from lkscan.rules.funnel import Result
 
-CHECKOUT = formats.Checkout("/work", "https://example.org/o/r", "0" * 40, "main")
+CHECKOUT = formats.Checkout("/srv", "https://example.org/o/r", "0" * 40, "main")
 NAMES = {"markdown": "md", "junit": "xml", "gitlab": "gitlab.json", "github": "github"}
 
 
@@ -56,12 +56,12 @@ def test_nothing_found_is_a_report_as_well(name):
 @pytest.mark.parametrize(
     ("path", "root", "checkout", "told"),
     [
-        ("linuxkit.yml", "/work/os", CHECKOUT, "os/linuxkit.yml"),
-        ("../a.yml", "/work/os", CHECKOUT, "a.yml"),
-        ("/work/os/a.yml", "/work/os", CHECKOUT, "os/a.yml"),
-        ("/elsewhere/a.yml", "/work/os", CHECKOUT, "/elsewhere/a.yml"),
-        ("./a.yml", "/work/os", None, "a.yml"),
-        ("/work/os/a.yml", "/work/os", None, "a.yml"),
+        ("linuxkit.yml", "/srv/os", CHECKOUT, "os/linuxkit.yml"),
+        ("../a.yml", "/srv/os", CHECKOUT, "a.yml"),
+        ("/srv/os/a.yml", "/srv/os", CHECKOUT, "os/a.yml"),
+        ("/elsewhere/a.yml", "/srv/os", CHECKOUT, "/elsewhere/a.yml"),
+        ("./a.yml", "/srv/os", None, "a.yml"),
+        ("/srv/os/a.yml", "/srv/os", None, "a.yml"),
     ],
 )
 def test_code_hosts_get_paths_from_the_root_of_the_working_tree(path, root, checkout, told):

@@ -498,11 +498,11 @@ def test_the_fixture_rules_are_well_formed() -> None:
 
 # --- the working tree
 
-CHECKOUT = formats.Checkout("/work/repo", "https://example.org/o/r", "0" * 40, "main")
+CHECKOUT = formats.Checkout("/srv/repo", "https://example.org/o/r", "0" * 40, "main")
 
 
 def test_in_a_working_tree_paths_start_at_its_root_and_the_revision_is_told() -> None:
-    text = formats.render("sarif", spec_result(), root="/work/repo/os", checkout=CHECKOUT)
+    text = formats.render("sarif", spec_result(), root="/srv/repo/os", checkout=CHECKOUT)
     run = json.loads(text)["runs"][0]
     assert physical(run["results"][0])["artifactLocation"] == {"uri": "os/linuxkit.yml", "uriBaseId": "SRCROOT"}
     assert run["automationDetails"]["id"] == "lkscan/os/linuxkit.yml/"

@@ -27,7 +27,7 @@ OFF_BY_DEFAULT = (
 )
 NEEDS_NETWORK = "SARIF2006.UrisShouldBeReachable"
 
-CHECKOUT = formats.Checkout("/work", "https://example.org/o/r", "0" * 40, "main")
+CHECKOUT = formats.Checkout("/srv", "https://example.org/o/r", "0" * 40, "main")
 
 
 def validate(text: str, folder: Path) -> Counter[tuple[str, str]]:
@@ -54,7 +54,7 @@ def _option(name: str, value: str) -> str:
     ids=["spec", "secret", "image", "nothing"],
 )
 def test_no_error_no_warning_and_no_note(result: Result, tmp_path: Path) -> None:
-    text = formats.render("sarif", result, version="1.2.3", root="/work", checkout=CHECKOUT)
+    text = formats.render("sarif", result, version="1.2.3", root="/srv", checkout=CHECKOUT)
     assert validate(text, tmp_path) == {}
 
 
