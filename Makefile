@@ -71,6 +71,7 @@ bench: .venv/core build/peers ## measure lkscan against plain tools; CORPUS=DIR 
 	@$(PY) benchmarks/run.py build/peers
 	@$(PY) benchmarks/images.py
 	@$(PY) benchmarks/secrets.py
+	@$(PY) benchmarks/reports.py
 	@$(PY) benchmarks/corpus.py $(CORPUS)
 
 fuzz: .venv/dev ## bend images of every format, 100,000 of each; FUZZ="--seconds 60 squashfs-xz" takes less

@@ -19,6 +19,7 @@ from .scanner.subjects import ImageReference, Problem, Subject
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .progress import Bar
+    from .rules.contents import Collector
 
 _LIMIT = late(r"\(limit: (\w+)\)")
 
@@ -27,25 +28,31 @@ class Staff(NamedTuple):
     """Who reads images: processes of their own, so many at a time, shut in unless not `isolated`.
 
     With no `jobs` this process does it itself. `bar` shows how far they are; `note` is told once what the kernel
-    lacks to shut them in.
+    lacks to shut them in. With `contents`, they take note of what each image is made of, too.
     """
 
     jobs: int = 0
     isolated: bool = True
     bar: Bar | None = None
     note: Callable[[str], None] | None = None
+    contents: bool = False
 
 
 class Desk:
-    """Where the inputs of one policy are judged."""
+    """Where the inputs of one policy are judged; with `contents`, the result tells what images are made of, too."""
 
-    def __init__(self, policy: Policy) -> None:
+    def __init__(self, policy: Policy, *, contents: bool = False) -> None:
         self.policy = policy
         self._engine = Engine(policy.rules)
         self._digests = Digests(policy.labels)
         self._funnel = Funnel(policy.rules, policy.options, policy.known, policy.entries)
         self._promised = tuple(one for one in policy.options.select if ":" in one)
         self._tallies: dict[tuple[str, ...], Counter[tuple[str, Outcome]]] = {}
+        self._collector: Collector | None = None
+        if contents:
+            from .rules.contents import Collector
+
+            self._collector = Collector()
 
     def take(self, one: Input, watch: Watch | None = None, reach: Callable[[Subject], None] | None = None) -> None:
         """Read and judge an input; `watch` is told how many bytes are read, `reach` of each subject, first."""
@@ -57,6 +64,8 @@ class Desk:
         for found in read(one, self.policy.labels, self.policy.limits, watch):
             subject = self._digests.add(found) if isinstance(found, ImageReference) else found
             funnel.meet(subject)
+            if self._collector:
+                self._collector.meet(subject)
             if not isinstance(subject, Problem):
                 if reach:
                     reach(subject)
@@ -72,7 +81,9 @@ class Desk:
         for problem in (*policy.problems, *policy.labels.unread, *self._digests.problems, *engine.broken):
             self._funnel.meet(problem)
         result = self._funnel.result(engine.tally, engine.not_applicable)
-        return result._replace(promised=self._promised, tallies=self._tallies) if self._promised else result
+        if self._promised:
+            result = result._replace(promised=self._promised, tallies=self._tallies)
+        return result._replace(contents=tuple(self._collector.contents)) if self._collector else result
 
 
 def read(

@@ -31,7 +31,10 @@ class Order(NamedTuple):
 
 def judge(images: Sequence[tuple[Input, Policy]], staff: Staff) -> tuple[list[Result], list[Problem]]:
     """A result for each image that could be read at all, in order, and what became of the others."""
-    orders = [Order(one, policy.limits, partial(_judged, one, policy), policy.known()) for one, policy in images]
+    orders = [
+        Order(one, policy.limits, partial(_judged, one, policy, contents=staff.contents), policy.known())
+        for one, policy in images
+    ]
     parts: list[Result] = []
     problems: list[Problem] = []
     strays: dict[str, bool] = {}
@@ -52,8 +55,8 @@ def judge(images: Sequence[tuple[Input, Policy]], staff: Staff) -> tuple[list[Re
     return parts, [*problems, *nothing_in(folder for folder, is_all in strays.items() if is_all)]
 
 
-def _judged(one: Input, policy: Policy, slot: Slot | None) -> tuple[Result, list[tuple[int, str]]]:
-    desk = Desk(policy)
+def _judged(one: Input, policy: Policy, slot: Slot | None, *, contents: bool) -> tuple[Result, list[tuple[int, str]]]:
+    desk = Desk(policy, contents=contents)
     desk.take(one, slot.watch if slot else None, partial(_reach, slot) if slot else None)
     return desk.result(), policy.entries.used if policy.entries else []
 

@@ -10,13 +10,13 @@ from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 
-from .rules import engine, funnel
+from .rules import contents, engine, funnel
 from .scanner import subjects
 from .scanner.startup import Any
 
 _RECORDS: dict[str, Any] = {
     one.__name__: one
-    for module in (subjects, engine, funnel)
+    for module in (subjects, engine, funnel, contents)
     for one in vars(module).values()
     if isinstance(one, type) and issubclass(one, tuple) and hasattr(one, "_fields") and one is not engine.Rule
 }

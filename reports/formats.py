@@ -15,6 +15,7 @@ FORMATS = {
     "junit": ".junit",
     "gitlab": ".gitlab",
     "github": ".github",
+    "html": ".html",
 }
 """Format -> module, imported only when it is asked for; each has `render(result, options) -> str`."""
 
@@ -35,8 +36,13 @@ _SUFFIXES = {
     ".xml": "junit",
     ".gitlab.json": "gitlab",
     ".oscal.json": "oscal",
+    ".html": "html",
+    ".htm": "html",
 }
 """End of a file's name -> format; of two that fit, the longer one counts."""
+
+SHOWS_CONTENTS = frozenset({"html"})
+"""The formats that show what images are made of; for the others nobody collects it."""
 
 
 class Options(NamedTuple):

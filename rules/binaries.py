@@ -25,7 +25,7 @@ _KINDS = {
 }
 
 
-def _beyond(binary: Binary) -> str:
+def beyond(binary: Binary) -> str:
     """Why the question does not arise for this file, "" when it does."""
     if binary.kind in _KINDS:
         return _KINDS[binary.kind]
@@ -88,7 +88,7 @@ def executable_stack(binary: Binary) -> Iterator[Verdict]:
     Where a file says nothing (no GNU_STACK header), what the kernel and the C library make of it on that machine
     decides; where that depends on the kernel's version, the verdict is undecided.
     """
-    if reason := _beyond(binary):
+    if reason := beyond(binary):
         yield _spared(binary, reason)
     elif binary.nx == "no":
         yield _lacks(binary, "nx", severity=Severity.MEDIUM)
@@ -108,7 +108,7 @@ def executable_stack(binary: Binary) -> Iterator[Verdict]:
 )
 def writable_executable_segment(binary: Binary) -> Iterator[Verdict]:
     """A program or library is loaded into memory that is writable and executable at once."""
-    if reason := _beyond(binary):
+    if reason := beyond(binary):
         yield _spared(binary, reason)
     elif binary.rwx:
         yield _lacks(binary, "rwx", ", ".join(binary.rwx), severity=Severity.MEDIUM)
@@ -124,7 +124,7 @@ def writable_executable_segment(binary: Binary) -> Iterator[Verdict]:
 )
 def text_relocations(binary: Binary) -> Iterator[Verdict]:
     """A program or library has its code patched by the dynamic loader, which makes it writable for that."""
-    if reason := _beyond(binary):
+    if reason := beyond(binary):
         yield _spared(binary, reason)
     elif binary.textrel:
         yield _lacks(binary, "textrel")
@@ -147,7 +147,7 @@ def missing_relro(binary: Binary) -> Iterator[Verdict]:
     Partial RELRO is what GNU ld gives by default; it is a finding of the pedantic profile unless the file grants
     privilege.
     """
-    if reason := _beyond(binary):
+    if reason := beyond(binary):
         yield _spared(binary, reason)
     elif binary.relro == "none":
         yield _lacks(binary, "relro")
@@ -174,7 +174,7 @@ def position_dependent_executable(binary: Binary) -> Iterator[Verdict]:
     LinuxKit promises position-independent programs, Go's included, for what it ships itself. In a container's own
     tree a static one is a finding of the pedantic profile: that is how the Go toolchain links by default.
     """
-    if reason := _beyond(binary):
+    if reason := beyond(binary):
         yield _spared(binary, reason)
     elif binary.kind == "exec":
         yield _lacks(binary, "pie")
@@ -218,7 +218,7 @@ def missing_fortify(binary: Binary) -> Iterator[Verdict]:
 def _compiled(binary: Binary, fact: str, profile: Profile = Profile.REGULAR) -> Iterator[Verdict]:
     """What the compiler did, or did in a part only."""
     path, why, answer = binary.file.path, binary.evidence.get(fact, ""), binary.answer(fact)
-    if reason := _beyond(binary):
+    if reason := beyond(binary):
         yield _spared(binary, reason)
     elif answer == "no":
         yield _lacks(binary, fact, profile=profile)
@@ -257,7 +257,7 @@ def missing_stack_probes(binary: Binary) -> Iterator[Verdict]:
 )
 def sanitizer_in_production(binary: Binary) -> Iterator[Verdict]:
     """A program or library is built for finding bugs, with a runtime that was never made to be safe."""
-    if reason := _beyond(binary):
+    if reason := beyond(binary):
         yield _spared(binary, reason)
     elif (answer := binary.answer("sanitizer")) == "yes":
         yield _lacks(binary, "sanitizer", severity=Severity.MEDIUM)
@@ -285,7 +285,7 @@ def insecure_library_path(binary: Binary) -> Iterator[Verdict]:
     The folders of RPATH or RUNPATH are looked up in the image, as its own loader would; `$ORIGIN` is the folder of the
     program. One that is not there is a finding of the pedantic profile.
     """
-    if reason := _beyond(binary):
+    if reason := beyond(binary):
         yield _spared(binary, reason)
     elif not binary.search:
         yield _spared(binary, "It has neither RPATH nor RUNPATH.")
@@ -338,7 +338,7 @@ _FOLDERS = {
 )
 def packed_program(binary: Binary) -> Iterator[Verdict]:
     """A program is packed by UPX, which undoes what its compiler and linker did to harden it."""
-    if reason := _beyond(binary):
+    if reason := beyond(binary):
         yield _spared(binary, reason)
     elif (answer := binary.answer("packed")) == "yes":
         yield _lacks(binary, "packed")
@@ -366,7 +366,7 @@ def lost_branch_protection(binary: Binary) -> Iterator[Verdict]:
     is_arm = binary.machine == "arm64"
     fact = "bti" if is_arm else "ibt"
     answer = binary.answer(fact)
-    if reason := _beyond(binary):
+    if reason := beyond(binary):
         yield _spared(binary, reason)
     elif answer == "partial":
         variant, profile = ("default", Profile.PEDANTIC) if is_arm else ("x86", Profile.AUDITOR)
@@ -388,7 +388,7 @@ def lost_branch_protection(binary: Binary) -> Iterator[Verdict]:
 )
 def executable_headers(binary: Binary) -> Iterator[Verdict]:
     """A program or library makes bytes executable that are no code, in which an attacker may find useful ones."""
-    if reason := _beyond(binary):
+    if reason := beyond(binary):
         yield _spared(binary, reason)
     elif (answer := binary.answer("separate_code")) == "no":
         yield _lacks(binary, "separate_code", severity=Severity.NOTE, profile=Profile.AUDITOR)

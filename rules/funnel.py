@@ -11,6 +11,7 @@ from .ignores import Directives, Ignore, Scope, names
 TYPE_CHECKING = False  # a baseline's module is imported where there is one: start-up is a feature
 if TYPE_CHECKING:
     from .baseline import Baseline, Comparison
+    from .contents import Contents
     from .entries import Entries
 
 
@@ -43,7 +44,8 @@ class Result(NamedTuple):
     not about at all. `hidden` counts the fails that a lower profile leaves out, `quiet` are those of them that nobody
     silenced. `texts` maps the name of a spec to its text, for snippets. `baselined` are the fails that a baseline
     accepts, and `baseline` says what came of its entries. `promised` are the patterns that asked for promises;
-    `tallies` has, where there are any, the tally of each input by its paths.
+    `tallies` has, where there are any, the tally of each input by its paths. `contents` tell what each image is made
+    of, if asked.
     """
 
     findings: tuple[Finding, ...] = ()
@@ -61,6 +63,7 @@ class Result(NamedTuple):
     baseline: "Comparison | None" = None
     promised: tuple[str, ...] = ()
     tallies: Mapping[tuple[str, ...], Mapping[tuple[str, Outcome], int]] = {}
+    contents: "tuple[Contents, ...]" = ()
 
     def count(self, severity: Severity) -> int:
         """How many findings to show have this severity."""

@@ -8,6 +8,7 @@ from ..config.policies import Policies
 from ..inputs import gather
 from ..ordering import add_inputs, add_judgement, add_reading, policies, staff
 from ..reporting import add_reporting, reports, tell
+from ..reports.formats import SHOWS_CONTENTS
 from ..scanning import accepted, scan_judged
 from ..terminal import OK, UsageError
 
@@ -38,7 +39,9 @@ def run(order: argparse.Namespace) -> int:
         return _show(policy_of, order.paths)
     targets = reports(order)
     inputs = gather(order.paths, merge=order.merge, if_linuxkit=order.if_linuxkit, images=order.images)
-    result = scan_judged(inputs, policy_of, accepted(order.baseline), staff(order))
+    contents = not SHOWS_CONTENTS.isdisjoint({order.format, *targets.values()})
+    who = staff(order)._replace(contents=contents)
+    result = scan_judged(inputs, policy_of, accepted(order.baseline), who)
     if order.if_linuxkit and not result.systems and not result.problems:
         return OK
     return tell(result, order, targets, policy_of)
