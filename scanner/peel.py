@@ -25,6 +25,7 @@ from . import (
     vmdk,
 )
 from .compression import identify
+from .restarts import Restarts
 from .source import Budget, DamagedError, LimitError, Limits, MemorySource, Source
 from .stream import Part, Stream, held, over
 from .subjects import File, PeeledLayer, Place, Problem
@@ -66,7 +67,9 @@ class Format:
 
 def _unpack(stream: Stream, tree: Tree) -> Iterator[Entry]:
     kind = identify(stream.peek(16)) or ""
-    yield Layer(Stream(compression.decompress(kind, stream, tree.budget)))
+    whole = stream.source
+    again = Restarts(whole, stream.offset, tree.budget.spend) if kind == "gzip" and whole else None
+    yield Layer(Stream(compression.decompress(kind, stream, tree.budget), again=again))
 
 
 def _cpio(source: Source) -> str | None:

@@ -17,6 +17,8 @@ _MOST = 1 << 22
 """Bytes that are fetched at once of a file of which much is wanted."""
 _SPARSE = 1 << 16
 """Bytes that are looked at together when zeros are left out."""
+_HELD = 48 << 20
+"""Bytes that are held of a stream for random access, where it can be read again."""
 
 
 class Stream:
@@ -26,10 +28,12 @@ class Stream:
     that failure (DamagedError) at the byte where it happened.
     """
 
-    __slots__ = ("_chunks", "_closed", "_held", "_position", "failure", "offset", "source")
+    __slots__ = ("_again", "_chunks", "_closed", "_held", "_position", "failure", "offset", "source")
 
-    def __init__(self, chunks: Chunks, source: Source | None = None) -> None:
+    def __init__(self, chunks: Chunks, source: Source | None = None, again: Source | None = None) -> None:
+        """`again` gives the same bytes at random, at a price."""
         self._chunks = chunks
+        self._again = again
         self._held = b""
         self._position = 0
         self._closed = False
@@ -107,6 +111,10 @@ class Stream:
         """The next `length` bytes as a stream of its own; this one moves as that one is read."""
         return _Window(self, length, what)
 
+    def again(self) -> Source | None:
+        """Random access to all of it, from its first byte on, by reading it once more; None where there is none."""
+        return self.source or self._again
+
     def close(self) -> None:
         """Drop what is held; to look at it afterwards is a mistake and raises ValueError."""
         self._held = b""
@@ -160,12 +168,13 @@ class Stream:
 class _Window(Stream):
     """A stretch of another stream, which moves as this one is read."""
 
-    __slots__ = ("_left", "_parent", "_what")
+    __slots__ = ("_left", "_length", "_parent", "_start", "_what")
 
     def __init__(self, parent: Stream, length: int, what: str) -> None:
         super().__init__(iter(()))
         self._parent = parent
-        self._left = length
+        self._start = parent.offset
+        self._left = self._length = length
         self._what = what
 
     def _more(self, wanted: int) -> bytes:
@@ -176,6 +185,10 @@ class _Window(Stream):
             raise self._parent.failure or self._parent.broken(self._what)
         self._left -= len(piece)
         return piece
+
+    def again(self) -> Source | None:
+        whole = self._parent.again()
+        return whole and Part(whole, ((self._start, self._length),))
 
 
 class _Over(Stream):
@@ -267,6 +280,10 @@ class Sparse:
             self.kept += len(piece)
         self.size += len(piece)
 
+    def forget(self) -> None:
+        """Keep nothing but the size."""
+        self._pieces.clear()
+
     def pread(self, offset: int, length: int) -> bytes:
         """See Source."""
         end = min(offset + length, self.size)
@@ -283,14 +300,19 @@ class Sparse:
 def held(stream: Stream, limits: Limits) -> Source:
     """Random access to the rest of a stream: its own source, or all that can be read of it in memory, zeros left out.
 
-    Where it breaks off, `stream.failure` says why. Raises LimitError.
+    Where that is too much, what can be read again is read again, as far as the stream goes. Where it breaks off,
+    `stream.failure` says why. Raises LimitError.
     """
     if stream.source is not None:
         return stream.source
+    start, again = stream.offset, stream.again()
+    room = limits.body if again is None else min(_HELD, limits.body)
     found = Sparse()
     while piece := stream.peek(_SPARSE):
         stream.skip(len(piece), "")
         found.append(piece)
-        if found.kept > limits.body:
-            raise LimitError(f"needs random access and holds more than {limits.body} bytes (limit: body)")
-    return found
+        if found.kept > room:
+            if again is None:
+                raise LimitError(f"needs random access and holds more than {limits.body} bytes (limit: body)")
+            found.forget()
+    return Part(again, ((start, found.size),)) if again and found.kept > room else found

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from .source import DamagedError, LimitError
+from .blocks import Mapped, Run
+from .source import DamagedError, LimitError, Source
 from .startup import NamedTuple
 from .stream import PIECE, Stream
 from .subjects import FileKind
@@ -175,9 +176,21 @@ def _sparse(header: _Header, old: _Map | None, stream: Stream, tree: Tree) -> It
         at = offset + length
     if sum(length for _, length in found.stretches) != left:
         raise DamagedError(f"the map of a sparse file before byte {stream.offset} tells another size than its header")
-    content = Stream(_expanded(found, stream, tree))
+    content = Stream(_expanded(found, stream, tree), again=_mapped(found, stream))
     yield _made(header, "file", found.size, tree, content)
     content.close()
+
+
+def _mapped(found: _Map, stream: Stream) -> Source | None:
+    """The same for random access, where that is possible."""
+    whole, at = stream.again(), stream.offset
+    if whole is None:
+        return None
+    runs = []
+    for start, length in found.stretches:
+        runs.append(Run(start, length, at))
+        at += length
+    return Mapped(whole, found.size, runs)
 
 
 def _expanded(found: _Map, stream: Stream, tree: Tree) -> Iterator[bytes]:

@@ -82,10 +82,40 @@ def test_an_iso_inside_a_stream_is_held_in_memory_up_to_a_limit():
     items, peeler = peeled(data, random_access=False)
     assert paths(items) == [".", "etc", "etc/shadow"]
     assert ("gzip", "ISO 9660 (Rock Ridge)") in peeler.chains
-    items, _ = peeled(data, body=SECTOR)
+    items, _ = peeled(data, random_access=False, body=SECTOR)
     assert messages(items) == [
         "image: needs random access and holds more than 2048 bytes (limit: body); it is not read further"
     ]
+
+
+def test_an_iso_inside_a_gzip_file_that_is_more_than_may_be_held_is_read_again():
+    data = gzip.compress(iso({"etc/shadow": b"root::0\n"}))
+    items, _ = peeled(data, body=SECTOR)
+    assert paths(items) == [".", "etc", "etc/shadow"]
+    assert not messages(items)
+
+
+@pytest.mark.parametrize("sparse", [False, True], ids=["plain", "sparse"])
+def test_a_disk_in_a_tar_gz_that_is_more_than_may_be_held_is_read_again(sparse, monkeypatch):
+    """As LinuxKit's output `gcp` is."""
+    monkeypatch.setattr("lkscan.scanner.stream._HELD", 1)
+    system = iso({"etc/shadow": b"root::0\n", "large": bytes(range(256)) * 1000})
+    row = struct.pack("<B3xB3xII", 0, 0x83, 8, len(system) // 512)
+    disk = bytes(446) + row + bytes(48) + b"\x55\xaa" + bytes(7 * 512) + system
+    whole = tar(("disk.raw", disk))
+    if sparse:
+        info = tarfile.TarInfo("disk.raw")
+        info.size = len(disk) - 7 * 512
+        info.pax_headers = {"GNU.sparse.size": str(len(disk)), "GNU.sparse.map": f"0,512,4096,{len(system)}"}
+        whole = info.tobuf(tarfile.PAX_FORMAT) + disk[:512] + system + bytes(1024)
+    peeler = peel.Peeler(Limits())
+    read = {}
+    for item in peeler.peel(over(MemorySource(gzip.compress(whole)), peeler.budget, "it"), Place(("image",))):
+        assert not isinstance(item, Problem)
+        read[item.path] = item.read(1 << 20) if item.read else b""
+    assert read["etc/shadow"] == b"root::0\n"
+    assert read["large"] == bytes(range(256)) * 1000
+    assert [layer.format for layer in peeler.layers] == ["gzip", "tar", "MBR", "ISO 9660 (Rock Ridge)"]
 
 
 @pytest.mark.parametrize(
