@@ -113,13 +113,15 @@ def _look(path: str, wanted: str, limits: Limits, watch: Watch | None) -> Found:
 
 
 def _content(path: str, wanted: str, limits: Limits, number: int, watch: Watch | None) -> Iterator[bytes]:
-    """What is in the file, bit by bit; a layer, which is still to be read as one, at once."""
+    """What is in the file, bit by bit; a layer that cannot be read twice, at once."""
     for file in _files(path, limits, watch):
         if isinstance(file, File) and _is_at(file, wanted):
             number -= 1
             if not number:
                 if file.pieces:
                     yield from file.pieces()
+                elif file.again and (afresh := file.again()):
+                    yield from afresh
                 elif file.read:
                     yield file.read(min(file.size, limits.body))
                 return

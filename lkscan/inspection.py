@@ -33,6 +33,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .workers import Slot
 
+_AT_ONCE = 1 << 20
+"""Bytes of a file that are held for its digest even where they can be read twice."""
 _ALL = 41
 """How many capabilities Linux has, CAP_CHECKPOINT_RESTORE (5.9) being the last."""
 
@@ -157,16 +159,12 @@ def _file(file: File, limit: int) -> dict[str, Any]:
 def _sum(file: File, limit: int) -> str | None:
     """The SHA-256 of the whole content; None where that is not there, or too large a layer to be read twice."""
     total, length = sha256(), 0
-    if file.read and file.size <= limit:
-        data = file.read(limit)
-        total.update(data)
-        length = len(data)
-    elif file.pieces:
-        for piece in file.pieces():
-            total.update(piece)
-            length += len(piece)
-    else:
-        return None
+    afresh = file.again() if file.again and file.size > _AT_ONCE else None
+    if afresh is None and file.read and file.size <= limit:
+        afresh = iter((file.read(limit),))
+    for piece in afresh or (file.pieces() if file.pieces else ()):
+        total.update(piece)
+        length += len(piece)
     return total.hexdigest() if length == file.size else None
 
 

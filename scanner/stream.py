@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from io import BytesIO
 from itertools import accumulate
 
@@ -114,6 +115,11 @@ class Stream:
     def again(self) -> Source | None:
         """Random access to all of it, from its first byte on, by reading it once more; None where there is none."""
         return self.source or self._again
+
+    def afresh(self) -> Iterator[bytes] | None:
+        """All of it from its first byte on, bit by bit, by reading it once more; None where that cannot be."""
+        whole = self.again()
+        return None if whole is None else _read(whole)
 
     def close(self) -> None:
         """Drop what is held; to look at it afterwards is a mistake and raises ValueError."""
@@ -258,6 +264,15 @@ class Part:
                 break
             offset, index = offset + wanted, index + 1
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+def _read(source: Source) -> Iterator[bytes]:
+    """All of a source, up to where it ends or breaks off."""
+    at = 0
+    with suppress(DamagedError):
+        while piece := source.pread(at, PIECE):
+            at += len(piece)
+            yield piece
 
 
 def over(source: Source, budget: Budget, what: str) -> Stream:

@@ -350,12 +350,12 @@ class File(NamedTuple):
     `path` has no leading slash; bytes that are not UTF-8 stand as surrogates (os.fsdecode). `mode` is the twelve
     permission bits. `read(limit)` gives up to `limit` bytes of the content, and is None where the content is not
     known (a spec's `source:`); it is valid only until the next subject is asked for. So is `pieces`, which gives the
-    whole content bit by bit, once, and uses it up; None where the content is still to be read as a layer. `source`
-    and `location` are LinuxKit's own provenance (the image it came from, `services[2]`), "" where the format drops
-    it. `replaces`: the same path was met before in the same tree; the last one counts, and what was found on the
-    earlier one is void. `parts` are the places of its keys in a spec (`mode`, `contents`, `source` …), None in an
-    image. `folders` are those above it that LinuxKit writes for it into the image, with its owner and its mode (of
-    paths of up to 512 characters).
+    whole content bit by bit, once, and uses it up; None where the content is still to be read as a layer. `again` gives
+    the same and uses nothing up, or gives None where nothing can be read twice. `source` and `location` are LinuxKit's
+    own provenance (the image it came from, `services[2]`), "" where the format drops it. `replaces`: the same path was
+    met before in the same tree; the last one counts, and what was found on the earlier one is void. `parts` are the
+    places of its keys in a spec (`mode`, `contents`, `source` …), None in an image. `folders` are those above it that
+    LinuxKit writes for it into the image, with its owner and its mode (of paths of up to 512 characters).
     """
 
     path: str
@@ -374,6 +374,7 @@ class File(NamedTuple):
     parts: Mapping[str, Place] | None = None
     folders: tuple[str, ...] = ()
     pieces: Callable[[], Iterator[bytes]] | None = None
+    again: Callable[[], Iterator[bytes] | None] | None = None
 
     @property
     def container(self) -> str:

@@ -107,6 +107,7 @@ class Tree:
                 location,
                 read,
                 pieces=content.pieces if content else None,
+                again=content.afresh if content else None,
             ),
             content,
         )
