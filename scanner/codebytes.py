@@ -12,16 +12,26 @@ from array import array
 from collections.abc import Iterator
 
 from .elf import Elf
+from .marks import Marks
 from .startup import NamedTuple, late
 
 _WINDOW = 4 << 20
 """Bytes of arm64 code that are taken for numbers at once."""
 _X = 1
 _LOAD, _EH_FRAME_HDR = 1, 0x6474E550
-_GUARD = late(rb"\x64[\x48-\x4f]([\x33\x2b\x3b\x8b])[\x04\x0c\x14\x1c\x24\x2c\x34\x3c]\x25\x28\x00\x00\x00")
+_TESTS, _LOADS = b"\x33\x2b\x3b", b"\x8b"
+_GUARD = Marks(
+    *(
+        bytes((0x64, prefix, opcode, operand, 0x25, 0x28, 0, 0, 0))
+        for opcode in _TESTS + _LOADS
+        for prefix in range(0x48, 0x50)
+        for operand in range(0x04, 0x40, 8)
+    )
+)
 """An instruction on %fs:0x28, where glibc and musl keep the canary on x86-64: a prefix for %fs, REX.W, the opcode, an
 operand without a register. XOR, SUB and CMP test the canary, MOV loads it."""
-_LOAD_CANARY = b"\x8b"
+_FIRST_LOAD = 64 * len(_TESTS)
+"""The number of the first of them that loads it."""
 _ESCAPE = late(
     rb"\x48\x8d[\x44\x4c\x54\x5c\x6c\x74\x7c\x84\x8c\x94\x9c\xac\xb4\xbc]\x24"
     rb"|\x4c\x8d[\x44\x4c\x54\x5c\x64\x6c\x74\x7c\x84\x8c\x94\x9c\xa4\xac\xb4\xbc]\x24"
@@ -36,11 +46,12 @@ _FRAME_ESCAPE = late(
     rb"[\x48\x4c]\x8d(?:[\x45\x4d\x55\x5d\x65\x6d\x75\x7d][\x80-\xff]|[\x85\x8d\x95\x9d\xa5\xad\xb5\xbd]...\xff)",
     re.DOTALL,
 )
+_GROWS = Marks(b"\x48\x81\xec")
 _GROWTH = late(
     rb"\x48\x81\xec(....)(\x48\x83\x0c\x24\x00|\x48\x83\x8c\x24\xf8\x0f\x00\x00\x00|\x48\xc7\x04\x24)?", re.DOTALL
 )
 """SUB $n,%rsp, and what touches the page that it reaches: ORQ $0,(%rsp) or $0,0xff8(%rsp) by GCC, MOVQ by Clang."""
-_COMPUTED = late(rb"[\x48\x4c]\x29[\xc4\xcc\xd4\xdc\xec\xf4\xfc]")
+_COMPUTED = Marks(*(bytes((prefix, 0x29, one)) for prefix in b"\x48\x4c" for one in b"\xc4\xcc\xd4\xdc\xec\xf4\xfc"))
 """SUB of a register from %rsp: an array whose length is known at run time only."""
 _PAGE, _LARGEST_FRAME = 0x1000, 64 << 20
 _ARM64_PROBE = late(rb"\xff\x03\x02\xf9")
@@ -55,8 +66,8 @@ _ARM64_GUARD = 16
 """Pages of 4 KiB in the guard that GCC expects below a stack of arm64: it never probes less, and steps by as much."""
 _START = 64
 """Bytes of the code that a program starts with, before it calls the C library."""
-_ENDBR64, _ENDBR32 = b"\xf3\x0f\x1e\xfa", b"\xf3\x0f\x1e\xfb"
-_BTI = (b"\x5f\x24\x03\xd5", b"\x3f\x23\x03\xd5")
+_ENDBR64, _ENDBR32 = Marks(b"\xf3\x0f\x1e\xfa"), Marks(b"\xf3\x0f\x1e\xfb")
+_BTI = Marks(b"\x5f\x24\x03\xd5", b"\x3f\x23\x03\xd5")
 """BTI c and PACIASP: where functions of arm64 begin that may be called through a pointer."""
 
 
@@ -88,9 +99,9 @@ def guards(elf: Elf) -> Guards:
     """What x86-64 code does with the canary."""
     tests = loads = 0
     for start, end in _code(elf):
-        opcodes = _GUARD.findall(elf.data, start, end)
-        loaded = opcodes.count(_LOAD_CANARY)
-        tests += len(opcodes) - loaded
+        found = _GUARD.places(elf.data, start, end)
+        loaded = sum(number >= _FIRST_LOAD for number, _, _ in found)
+        tests += len(found) - loaded
         loads += loaded
     return Guards(tests, loads)
 
@@ -113,8 +124,11 @@ def frames(elf: Elf) -> Frames:
             grown = (_arm64_pages(found) for found in _ARM64_GROWTH.finditer(elf.data, start, end))
             large += sum(pages > _ARM64_GUARD for pages in grown)
             continue
-        computed += len(_COMPUTED.findall(elf.data, start, end))
-        for size, touch in _GROWTH.findall(elf.data, start, end):
+        computed += _COMPUTED.count(elf.data, start, end)
+        for _, at, _ in _GROWS.places(elf.data, start, end):
+            if (found := _GROWTH.match(elf.data, at, end)) is None:
+                continue
+            size, touch = found.groups()
             length = int.from_bytes(size, "little")
             probed += length == _PAGE and bool(touch)
             large += _PAGE < length < _LARGEST_FRAME
@@ -131,8 +145,8 @@ def _arm64_pages(found: re.Match[bytes]) -> int:
 
 def branch_targets(elf: Elf) -> int:
     """How many instructions mark places that may be branched to: ENDBR on x86, BTI c or PACIASP on arm64."""
-    marks = _BTI if elf.machine == "arm64" else (_ENDBR32,) if elf.machine == "x86" else (_ENDBR64,)
-    return sum(elf.data.count(mark, start, end) for start, end in _code(elf) for mark in marks)
+    marks = {"arm64": _BTI, "x86": _ENDBR32}.get(elf.machine, _ENDBR64)
+    return sum(marks.count(elf.data, start, end) for start, end in _code(elf))
 
 
 def takes_addresses(elf: Elf) -> bool:

@@ -93,7 +93,7 @@ class Programs:
         """Keep a program, whose content is `data` if it is known, until the end; False where there are too many."""
         if len(self._held) >= _HELD:
             return False
-        file = binary.file._replace(read=None, pieces=None)
+        file = binary.file._replace(read=None, pieces=None, again=None)
         tree = file.place.artifacts[:-1]
         found = _CONTAINER.match(file.path)
         root = found[0] if found else ""

@@ -7,6 +7,7 @@ from functools import cached_property
 from itertools import islice
 
 from .elf import Elf
+from .marks import Marks
 from .notes import notes
 from .source import DamagedError
 from .startup import Literal, late
@@ -29,7 +30,7 @@ _GO_TEXT = 1 << 16
 """Bytes of the list of modules and settings, or of the version, that are looked at."""
 _GO_NAME = 80
 _CGO = b"CGO_ENABLED=1"
-_RUST = (b"library/core/src/", b"library/std/src/", b"library/alloc/src/")
+_RUST = Marks(b"library/core/src/", b"library/std/src/", b"library/alloc/src/")
 _COMMENT = 4096
 _COMPILERS = (
     (late(r"GCC: \([^)]*\) (\d[\w.]*)"), "GCC"),
@@ -142,9 +143,7 @@ class Toolchain:
         if any(one.startswith("Rust") for one in self._compilers):
             return True
         constants = [one for one in self._elf.segments if one.type == _LOAD and not one.flags & (_W | _X)]
-        return any(
-            self._elf.data.find(mark, one.offset, one.offset + one.filesize) >= 0 for one in constants for mark in _RUST
-        )
+        return any(_RUST.count(self._elf.data, one.offset, one.offset + one.filesize) for one in constants)
 
     @cached_property
     def _compilers(self) -> list[str]:
