@@ -1,7 +1,7 @@
 """EROFS, as the kernel's fs/erofs/erofs_fs.h and Documentation/filesystems/erofs.rst have it: plain, inline, in chunks.
 
-Compressed files are read by `erofs_clusters`. Files spread over several devices, and fragments, are not read: each is
-said. LinuxKit's `kernel+erofs` uses neither these nor compression.
+Compressed files are read by `erofs_clusters`. Files spread over several devices are not read: each is said. LinuxKit's
+`kernel+erofs` uses neither these nor compression.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from typing import NamedTuple
 
 from . import erofs_clusters as clusters
@@ -27,6 +28,8 @@ _SLOT = 32
 """Bytes of an inode's place: node ids count them."""
 _KNOWN = 0x1 | 0x2 | 0x4 | 0x8 | 0x10 | 0x20 | 0x40
 """Incompatible features that are read, or told file by file: padding, big clusters, chunks, devices, tails …"""
+_FRAGMENTS = 0x20
+_PLAIN_PREFIXES = 0x10
 _PADDED = 0x1
 """Feature: compressed data stands at the end of its cluster, so that its length is known."""
 _PLAIN, _FULL, _INLINE, _COMPACT, _CHUNKS = range(5)
@@ -61,11 +64,17 @@ class Super(NamedTuple):
     inodes: int
     xattrs: int
     incompatible: int
+    prefixes: tuple[int, int]
+    """How many long prefixes of names of attributes there are, and where: among the fragments, or in the image."""
+    plain_prefixes: bool
+    packed: int
+    """The node whose content are the fragments of all files; 0 where there are none."""
 
 
 class _Inode(NamedTuple):
     """An inode; `end` is where it and its attributes end, `value` what its last field holds."""
 
+    nid: int
     end: int
     layout: int
     mode: int
@@ -95,12 +104,23 @@ def _super(source: Source) -> Super:
     data = source.pread(_SUPERBLOCK, _SUPER.size)
     if len(data) < _SUPER.size:
         raise DamagedError("the EROFS superblock breaks off")
-    _, _, _, bits, _, root, _, _, _, blocks, inodes, xattrs, _, _, incompatible, *_ = _SUPER.unpack(data)
+    _, _, compatible, bits, _, root, _, _, _, blocks, inodes, xattrs, _, _, incompatible, *rest = _SUPER.unpack(data)
     if bits not in _BLOCK_BITS:
         raise DamagedError(f"the EROFS has blocks of 2^{bits} bytes")
     if incompatible & ~_KNOWN:
         raise DamagedError(f"the EROFS uses features that are not read (bits {incompatible & ~_KNOWN:#x})")
-    return Super(1 << bits, root, blocks, inodes << bits, xattrs << bits, incompatible)
+    count, prefixes, packed = rest[-3:]
+    return Super(
+        1 << bits,
+        root,
+        blocks,
+        inodes << bits,
+        xattrs << bits,
+        incompatible,
+        (count, prefixes * 4),
+        bool(compatible & _PLAIN_PREFIXES),
+        packed,
+    )
 
 
 class _Walk(walk.Walk[_Inode]):
@@ -109,6 +129,12 @@ class _Walk(walk.Walk[_Inode]):
     def __init__(self, source: Source, found: Super, tree: Tree) -> None:
         super().__init__(source, tree)
         self._super = found
+
+    @cached_property
+    def _packed(self) -> Source | None:
+        """The fragments of all files."""
+        found = self._super
+        return self._content(self.inode(found.packed)) if found.incompatible & _FRAGMENTS and found.packed else None
 
     def content(self, inode: _Inode) -> tuple[Stream, int]:
         """See walk.Walk."""
@@ -140,7 +166,7 @@ class _Walk(walk.Walk[_Inode]):
         if len(xattrs) < attributes:
             raise DamagedError(f"the attributes of node {key} are behind the end of the image")
         end = at + length + attributes
-        return _Inode(end, form >> 1 & 7, mode, (uid, gid), links, size, value, xattrs)
+        return _Inode(key, end, form >> 1 & 7, mode, (uid, gid), links, size, value, xattrs)
 
     # --- content
 
@@ -158,8 +184,9 @@ class _Walk(walk.Walk[_Inode]):
         if inode.layout in {_FULL, _COMPACT} and not self._super.incompatible & _PADDED:
             raise DamagedError("it is compressed in the way of Linux 5.2 and before, which is not read")
         if inode.layout in {_FULL, _COMPACT}:
-            compact = inode.layout == _COMPACT
-            return clusters.content(self.source, inode.end, inode.size, block, self.tree.budget, compact=compact)
+            compact, packed = inode.layout == _COMPACT, None if inode.nid == self._super.packed else self._packed
+            where = self.source, inode.end, inode.size, block, self.tree.budget
+            return clusters.content(*where, packed=packed, compact=compact)
         raise DamagedError(f"its layout is one that nobody knows ({inode.layout})")
 
     def _chunks(self, inode: _Inode) -> Iterator[Run]:
@@ -211,12 +238,43 @@ class _Walk(walk.Walk[_Inode]):
             at = self._super.xattrs + 4 * int.from_bytes(place, "little")
             pair = self.source.pread(at, _PAIR)
             self.tree.budget.spend(len(pair))
-            name, value, _ = _pair(pair, 0)
+            name, value, _ = self._pair(pair, 0)
             found[name] = value
         at = _XATTR_HEAD + 4 * shared
         while at + 4 <= len(data) and any(data[at : at + 4]):
-            name, value, at = _pair(data, at)
+            name, value, at = self._pair(data, at)
             found[name] = value
+        return found
+
+    def _pair(self, data: bytes, at: int) -> tuple[str, bytes, int]:
+        """Name and value of an attribute, and where the next one begins."""
+        if at + 4 > len(data):
+            raise DamagedError("an extended attribute breaks off")
+        length, prefix, size = struct.unpack_from("<BBH", data, at)
+        end = at + 4 + length + size
+        if end > len(data):
+            raise DamagedError("an extended attribute breaks off")
+        name = data[at + 4 : at + 4 + length]
+        if prefix & _LONG_PREFIX:
+            start = self._long_prefixes.get(prefix & ~_LONG_PREFIX)
+        else:
+            start = _PREFIXES.get(prefix, f"{prefix}.")
+        if start is None:
+            raise DamagedError(f"there is no prefix {prefix & ~_LONG_PREFIX} for the name of an extended attribute")
+        return start + text(name), data[at + 4 + length : end], end + -end % 4
+
+    @cached_property
+    def _long_prefixes(self) -> dict[int, str]:
+        """Prefixes of names by number."""
+        (count, at), is_plain = self._super.prefixes, self._super.plain_prefixes
+        source, found = (None if is_plain else self._packed) or self.source, dict[int, str]()
+        for number in range(count):
+            length = int.from_bytes(source.pread(at, 2), "little")
+            data = source.pread(at + 2, length)
+            if not 0 < length == len(data):
+                raise DamagedError("the prefixes of the names of extended attributes break off")
+            found[number] = _PREFIXES.get(data[0], f"{data[0]}.") + text(data[1:])
+            at += 2 + length + -(2 + length) % 4
         return found
 
 
@@ -238,16 +296,3 @@ def _records(block: bytes) -> Iterator[tuple[int, bytes]]:
             raise DamagedError("a directory entry has no name that can be")
         if name not in {b".", b".."}:
             yield nid, name
-
-
-def _pair(data: bytes, at: int) -> tuple[str, bytes, int]:
-    """Name and value of an attribute, and where the next one begins."""
-    if at + 4 > len(data):
-        raise DamagedError("an extended attribute breaks off")
-    length, prefix, size = struct.unpack_from("<BBH", data, at)
-    end = at + 4 + length + size
-    if end > len(data):
-        raise DamagedError("an extended attribute breaks off")
-    name = data[at + 4 : at + 4 + length]
-    start = f"(prefix {prefix & ~_LONG_PREFIX})." if prefix & _LONG_PREFIX else _PREFIXES.get(prefix, f"{prefix}.")
-    return start + text(name), data[at + 4 + length : end], end + -end % 4

@@ -27,6 +27,8 @@ _CLUSTERS = 1 << 18
 """Logical clusters of one file: 1 GiB of the usual size, and few enough to be held."""
 _UNPACKED = 1 << 20
 """Bytes of one physical cluster, and of what it unpacks to at most (mkfs allows 1 MiB, and a block more)."""
+_PARTIAL = 1 << 15
+"""Flag of a head in a full list: the cluster holds more than this extent, as others share it."""
 _KEPT = 4
 """Physical clusters that are kept unpacked."""
 
@@ -37,24 +39,42 @@ class _Logical(NamedTuple):
     type: int
     offset: int
     block: int
+    partial: bool = False
 
 
 class Extent(NamedTuple):
-    """`length` bytes of the file from `start` on, in the `packed` bytes at `at`."""
+    """`length` bytes of the file from `start` on, in the `packed` bytes at `at`, which may hold more (`partial`)."""
 
     start: int
     length: int
     at: int
     packed: int
     kind: str
+    partial: bool = False
+
+
+class Fragment(NamedTuple):
+    """The end of a file, from `start` on: it lies at `at` in the file that holds the ends of many."""
+
+    start: int
+    at: int
+    packed: Source
 
 
 class Content:
     """A compressed file: a Source. Whole extents are unpacked, and some are kept."""
 
-    def __init__(self, source: Source, size: int, extents: list[Extent], spend: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        source: Source,
+        size: int,
+        extents: list[Extent],
+        spend: Callable[[int], None],
+        fragment: Fragment | None = None,
+    ) -> None:
         self.size = size
         self._source = source
+        self._fragment = fragment
         self._extents = extents
         self._starts = [one.start for one in extents]
         self._spend = spend
@@ -64,6 +84,10 @@ class Content:
         """See Source. Raises DamagedError."""
         end, pieces = min(offset + length, self.size), list[bytes]()
         while offset < end:
+            if self._fragment and offset >= self._fragment.start:
+                at = self._fragment.at + offset - self._fragment.start
+                pieces.append(self._fragment.packed.pread(at, end - offset))
+                break
             index = bisect_right(self._starts, offset) - 1
             if index < 0:
                 raise DamagedError(f"no cluster holds byte {offset}")
@@ -89,15 +113,24 @@ class Content:
         return found
 
 
-def content(source: Source, end: int, size: int, block: int, budget: Budget, *, compact: bool) -> Content:
-    """The content of a file of `size` bytes whose inode ends at `end`. Raises DamagedError, LimitError."""
+def content(
+    source: Source, end: int, size: int, block: int, budget: Budget, *, packed: Source | None, compact: bool
+) -> Content:
+    """The content of a file of `size` bytes whose inode ends at `end`; `packed` holds the fragments of all files.
+
+    Raises DamagedError, LimitError.
+    """
     at = end + -end % 8
     head = source.pread(at, 8)
     if len(head) < 8:  # noqa: PLR2004 - the header's length
         raise DamagedError("its header is behind the end of the image")
     _, tail, advice, algorithms, bits = struct.unpack("<HHHBB", head)
-    if bits & 0x80 or advice & _FRAGMENT:
-        raise DamagedError("a part of it is in a fragment, which is not read")
+    whole = bool(bits & 0x80)
+    if (whole or advice & _FRAGMENT) and packed is None:
+        raise DamagedError("a part of it is in a fragment, and there are none")
+    if whole and packed:
+        place = int.from_bytes(head, "little") & (1 << 63) - 1
+        return Content(source, size, [], budget.spend, Fragment(0, place, packed))
     cluster = block << (bits & 7)
     count = -(-size // cluster)
     if count > _CLUSTERS:
@@ -109,6 +142,10 @@ def content(source: Source, end: int, size: int, block: int, budget: Budget, *, 
     else:
         logical, behind = _full(source, at + 16, count)
     extents = list(_extents(logical, size, cluster, block, algorithms, interlaced=bool(advice & _INTERLACED)))
+    if advice & _FRAGMENT and extents and packed:
+        last = extents.pop()
+        place = int.from_bytes(head[:4], "little") | (0 if compact else last.at // block << 32)
+        return Content(source, size, extents, budget.spend, Fragment(last.start, place, packed))
     if advice & _INLINE and extents and tail:
         extents[-1] = extents[-1]._replace(at=behind, packed=tail)
     return Content(source, size, extents, budget.spend)
@@ -122,7 +159,7 @@ def _full(source: Source, at: int, count: int) -> tuple[list[_Logical], int]:
     found = []
     for advice, offset, block in struct.iter_unpack("<HHI", data):
         kind = advice & 3
-        found.append(_Logical(kind, block & 0xFFFF if kind == _TAIL else offset, block))
+        found.append(_Logical(kind, block & 0xFFFF if kind == _TAIL else offset, block, bool(advice & _PARTIAL)))
     return found, at + 8 * count
 
 
@@ -216,7 +253,7 @@ def _extents(
         kind = _ALGORITHMS.get(algorithms >> 4 if one.type == _HEAD2 else algorithms & 15, "")
         if one.type == _PLAIN:
             kind = "interlaced" if interlaced else "plain"
-        yield Extent(start, end - start, one.block * block, max(1, blocks) * block, kind)
+        yield Extent(start, end - start, one.block * block, max(1, blocks) * block, kind, one.partial)
 
 
 def _decode(one: Extent, raw: bytes) -> bytes:
@@ -229,6 +266,8 @@ def _decode(one: Extent, raw: bytes) -> bytes:
         found = (raw[turn:] + raw[:turn])[: one.length]
     elif one.kind == "lzma":
         found = unpack("microlzma", raw.lstrip(b"\0"), one.length, what)
+    elif one.kind == "lz4" and one.partial:  # it gives all or nothing, and at most 255 bytes for one
+        found = unpack("lz4", raw.lstrip(b"\0"), min(255 * len(raw), 16 * _UNPACKED), what)[: one.length]
     elif one.kind:
         found = unpack(one.kind, raw.lstrip(b"\0"), one.length, what)
     else:

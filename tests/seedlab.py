@@ -1,5 +1,6 @@
 """Small images of every format, made by the real tools: what hostile inputs are bent from."""
 
+import gzip
 import os
 import struct
 import zlib
@@ -19,6 +20,8 @@ EROFS = {
     "tailpacking": ("-zlz4", "-Eztailpacking"),
     "chunks": ("--chunksize=4096",),
 }
+NEW_EROFS = {"fragments": "lz4-fragments"}
+"""Out of tests/seeds/erofs, see test_erofs.py."""
 PACKED = {
     "gzip": ("gzip", "-nc"),
     "xz": ("xz", "-c"),
@@ -50,7 +53,7 @@ NAMES = (
     *EXT,
     *(f"squashfs-{name}" for name in SQUASHFS),
     "squashfs-packed",
-    *(f"erofs-{name}" for name in EROFS),
+    *(f"erofs-{name}" for name in (*EROFS, *NEW_EROFS)),
     *PACKED,
     *("gpt", "mbr", "fat12", "fat16", "fat32", "iso", "cpio", "tar", "uimage", "uki"),
 )
@@ -126,6 +129,9 @@ class _Lab:
         for kind, options in EROFS.items():
             name = f"erofs-{kind}"
             made[name] = self._call(name, "mkfs.erofs", "-x1", *options, folder / name, root)
+        for kind, source in NEW_EROFS.items():
+            packed = Path(__file__).resolve().parent / "seeds" / "erofs" / f"{source}.gz"
+            made[f"erofs-{kind}"] = gzip.decompress(packed.read_bytes())
         for bits, size in ((12, 96), (16, 2200)):
             name = f"fat{bits}"
             path = folder / name
