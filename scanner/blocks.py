@@ -31,10 +31,11 @@ def _free(_length: int) -> None:
 
 
 class Packed(NamedTuple):
-    """Where a compressed block lies: offset and length in bytes."""
+    """Where a compressed block lies: offset and length in bytes; it begins `skip` bytes into what is unpacked."""
 
     at: int
     length: int
+    skip: int = 0
 
 
 Place = int | Packed
@@ -76,7 +77,8 @@ class Blocks:
             wanted = min(self._block - skip, end - offset)
             place = self._locate(number)
             if isinstance(place, Packed):
-                piece = self._content(place)[skip : skip + wanted]
+                skip += place.skip
+                piece = self._content(place._replace(skip=0))[skip : skip + wanted]
             elif place == ZEROS:
                 piece = bytes(wanted)
             else:
@@ -102,7 +104,7 @@ class Blocks:
             self._spend(max(place.length, self._block))
             data = self._unpack(place) if self._unpack else b""
             self._kept[place] = data
-            if len(self._kept) > max(1, _UNPACKED // self._block):
+            if len(self._kept) > max(1, _UNPACKED // max(len(data), self._block)):
                 self._kept.popitem(last=False)
         else:
             self._kept.move_to_end(place)

@@ -29,7 +29,7 @@ _SLOT = 32
 _KNOWN = 0x1 | 0x2 | 0x4 | 0x8 | 0x10 | 0x20 | 0x40
 """Incompatible features that are read, or told file by file: padding, big clusters, chunks, devices, tails …"""
 _FRAGMENTS = 0x20
-_PLAIN_PREFIXES = 0x10
+_SUMMED, _PLAIN_PREFIXES = 0x1, 0x10
 _PADDED = 0x1
 """Feature: compressed data stands at the end of its cluster, so that its length is known."""
 _PLAIN, _FULL, _INLINE, _COMPACT, _CHUNKS = range(5)
@@ -67,6 +67,7 @@ class Super(NamedTuple):
     prefixes: tuple[int, int]
     """How many long prefixes of names of attributes there are, and where: among the fragments, or in the image."""
     plain_prefixes: bool
+    summed: bool
     packed: int
     """The node whose content are the fragments of all files; 0 where there are none."""
 
@@ -97,6 +98,8 @@ def entries(source: Source, tree: Tree) -> Iterator[Entry]:
         yield tree.problem(
             b".", f"the file system has {found.blocks * found.block} bytes, but the image ends at byte {source.size}"
         )
+    if found.summed and not _sum_holds(source, found.block):
+        yield tree.problem(b".", "the superblock with a wrong checksum; damaged, or changed by hand")
     yield from _Walk(source, found, tree).below(found.root, "EROFS")
 
 
@@ -119,8 +122,17 @@ def _super(source: Source) -> Super:
         incompatible,
         (count, prefixes * 4),
         bool(compatible & _PLAIN_PREFIXES),
+        bool(compatible & _SUMMED),
         packed,
     )
+
+
+def _sum_holds(source: Source, block: int) -> bool:
+    """Whether the sum in the superblock, taken over the rest of its block as well, is right."""
+    from google_crc32c import value
+
+    data = source.pread(_SUPERBLOCK, block - _SUPERBLOCK if block > _SUPERBLOCK else block)
+    return int(value(data[:4] + bytes(4) + data[8:])) ^ 0xFFFFFFFF == int.from_bytes(data[4:8], "little")
 
 
 class _Walk(walk.Walk[_Inode]):

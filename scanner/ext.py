@@ -1,8 +1,7 @@
 """ext2, ext3 and ext4, as the kernel's documentation of the disk layout (Documentation/filesystems/ext4) has them.
 
 Block maps and extents, inline data, 64-bit block numbers, meta block groups, extended attributes in the inode, in a
-block and in inodes of their own. The journal is not replayed: where it holds something, that is said. The sums of
-metadata_csum are not verified.
+block and in inodes of their own. The journal is not replayed: where it holds something, that is said.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ import struct
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from . import walk
+from . import ext_sums, walk
 from .blocks import ZEROS, Mapped, Run, numbers
 from .source import DamagedError, MemorySource, Source
 from .stream import Stream
@@ -150,15 +149,20 @@ def entries(source: Source, tree: Tree) -> Iterator[Entry]:
         yield tree.problem(
             b".", f"the file system has {found.blocks * found.block} bytes, but the image ends at byte {source.size}"
         )
-    yield from _Walk(source, found, tree).below(_ROOT, "file system")
+    sums = ext_sums.sums(source.pread(_SUPERBLOCK, 1024))
+    yield from _Walk(source, found, tree, sums).below(_ROOT, "file system")
+    for wrong in sums.told() if sums else ():
+        yield tree.problem(b".", wrong)
 
 
 class _Walk(walk.Walk[_Inode]):
     """The walk; keys are the numbers of inodes."""
 
-    def __init__(self, source: Source, found: Super, tree: Tree) -> None:
+    def __init__(self, source: Source, found: Super, tree: Tree, sums: ext_sums.Sums | None) -> None:
         super().__init__(source, tree)
         self._super = found
+        self._sums = sums
+        self._tables: dict[int, int] = {}
 
     def attributes(self, inode: _Inode) -> Mapping[str, bytes]:
         """See walk.Walk."""
@@ -187,11 +191,16 @@ class _Walk(walk.Walk[_Inode]):
         if not 0 < key <= found.inodes:
             raise DamagedError(f"there is no inode {key}")
         group, index = divmod(key - 1, found.inodes_per_group)
-        at = self._table(group) * found.block + index * found.inode
+        table = self._tables.get(group)
+        if table is None:
+            table = self._tables[group] = self._table(group)
+        at = table * found.block + index * found.inode
         raw = self.source.pread(at, found.inode)
         if len(raw) < found.inode:
             raise DamagedError(f"inode {key} is behind the end of the image")
         self.tree.budget.spend(len(raw))
+        if self._sums:
+            self._sums.inode(key, raw)
         mode, uid, size = struct.unpack_from("<HHI", raw)
         gid, links = struct.unpack_from("<HH", raw, 24)
         flags = int.from_bytes(raw[32:36], "little")
@@ -204,13 +213,17 @@ class _Walk(walk.Walk[_Inode]):
         """The block where a group's inodes begin."""
         found = self._super
         per_block = found.block // found.descriptor
-        block = found.first + 1 + group // per_block
+        behind = _SUPERBLOCK // found.block + 1  # the block behind the superblock's
+        block = behind + group // per_block
         if found.incompat & _META_BG and group // per_block >= found.first_meta:
             first = group // per_block * per_block
             block = found.first + first * found.per_group + _has_super(first, sparse=found.sparse)
+            block = block if first else behind
         data = self.source.pread(block * found.block + group % per_block * found.descriptor, found.descriptor)
         if len(data) < found.descriptor:
             raise DamagedError(f"the descriptor of group {group} is behind the end of the image")
+        if self._sums:
+            self._sums.group(group, data)
         high = int.from_bytes(data[40:44], "little") << 32 if found.descriptor >= 64 else 0  # noqa: PLR2004 - the wide kind
         return high | int.from_bytes(data[8:12], "little")
 
@@ -221,10 +234,10 @@ class _Walk(walk.Walk[_Inode]):
         if inode.flags & _ENCRYPTED_FLAG:
             raise DamagedError("it is encrypted")
         if inode.flags & _INLINE_FLAG:
-            inline = inode.map + rest
-            if len(inline) < inode.size:
-                raise DamagedError(f"inode {inode.number} holds {len(inline)} bytes, not {inode.size}")
-            return MemorySource(inline[: inode.size])
+            inline = (inode.map + rest)[: inode.size]
+            if len(inline) == inode.size:
+                return MemorySource(inline)
+            return Mapped(MemorySource(inline), inode.size, [Run(0, len(inline), 0)])  # zeros, as Linux reads it
         if inode.mode & 0o170000 == 0o120000 and inode.size < 60 and not inode.flags & _EXTENT_FLAG:  # noqa: PLR2004 - the map's room
             return MemorySource(inode.map[: inode.size])
         runs = self._extents(inode) if inode.flags & _EXTENT_FLAG else self._blocks(inode)
@@ -241,6 +254,8 @@ class _Walk(walk.Walk[_Inode]):
             if magic != _EXTENT_MAGIC or level >= depth or 12 + count * 12 > len(data):
                 raise DamagedError(f"the extents of inode {inode.number} are damaged")
             self.tree.budget.steps(count)
+            if self._sums and node is not None:
+                self._sums.extents(inode.number, inode.raw, data)
             for at in range(12, 12 + count * 12, 12):
                 if level:
                     low, high = struct.unpack_from("<IH", data, at + 4)
@@ -307,6 +322,8 @@ class _Walk(walk.Walk[_Inode]):
         else:
             parts = [data[at : at + self._super.block] for at in range(0, len(data), self._super.block)]
         for part in parts:
+            if self._sums and len(part) == self._super.block:
+                self._sums.directory(inode.number, inode.raw, part)
             yield from _records(part)
         if len(data) < content.size:
             raise DamagedError(f"the directory breaks off, {content.size - len(data)} bytes too early")
@@ -332,6 +349,8 @@ class _Walk(walk.Walk[_Inode]):
             data = self._block(block)
             if int.from_bytes(data[:4], "little") != _XATTR_MAGIC:
                 raise DamagedError(f"block {block} holds no extended attributes")
+            if self._sums:
+                self._sums.attributes(block, data)
             found.update(self._pairs(data, 32, 0))
         return found
 

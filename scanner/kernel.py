@@ -32,6 +32,8 @@ _BUILD = re.compile(r"#\d")
 _PACKED = (b"\x1f\x8b\x08", b"\x28\xb5\x2f\xfd", b"\xfd7zXZ\0", b"BZh", b"\x02\x21\x4c\x18", b"\x5d\0\0", b"\x89LZO")
 """How what the kernel's usr/Makefile compresses starts."""
 _PACKED_HITS, _PACKED_LOOK = 256, 1 << 20
+_S390_START = 1 << 12
+"""Bytes that come out of the payload of an s390 kernel at least: chance looks like a magic number, too."""
 _CPIO = b"070701"
 _CPIO_HEADER = re.compile(rb"070701[0-9A-Fa-f]{104}")
 _CPIO_END = re.compile(rb"070701[0-9A-Fa-f]{104}TRAILER!!!\0")
@@ -166,9 +168,15 @@ def _riscv_image(data: bytes, place: Place) -> _Found:
 
 
 def _s390(data: bytes, place: Place) -> _Found:
-    """s390: the parameter area at 0x10400 points to the release."""
+    """s390: the parameter area at 0x10400 points to the release; nothing points to the payload, which others follow."""
     version = _release(data, _number(data, _U64_BIG, 0x10428))
-    return Kernel(place, version, "", "s390x", "bzImage", "", config_source="s390 payload is not read"), None
+    kernel = Kernel(place, version, "", "s390x", "bzImage", "")
+    for magic in _PACKED:
+        for at in _hits(data, magic, _PACKED_HITS):
+            kind = identify(data[at : at + 16])
+            if kind and len(_start(data[at : at + _PACKED_LOOK], kind, _S390_START)) == _S390_START:
+                return kernel, data[at:]
+    return kernel._replace(config_source="the payload is not found"), None
 
 
 _READERS = {
@@ -201,11 +209,15 @@ def _payload(data: bytes, offset: int, length: int) -> bytes:
 def _opened(kernel: Kernel, payload: bytes, budget: Budget | None) -> Kernel:
     """`kernel` with what its compressed payload tells.
 
-    The last four bytes of the payload are the unpacked size: in gzip its own, appended to all others.
+    The last four bytes of the payload are the unpacked size: in gzip its own, appended to all others. On s390, where
+    the payload ends is not known.
     """
     compression = identify(payload[:16])
     if compression is None:
         return kernel._replace(config_source="payload of an unknown compression")
+    if kernel.arch == "s390x":
+        inner = expand(payload, compression, Limits().body, budget)
+        return _described(kernel._replace(compression=compression), inner, budget)
     size = _number(payload, _U32, len(payload) - 4)
     if size > Limits().body:
         raise LimitError(f"a kernel that unpacks to {size} bytes, more than {Limits().body}")
@@ -271,16 +283,17 @@ def _packed_initramfs(inner: bytes, budget: Budget | None) -> bytes:
     for magic in _PACKED:
         for at in _hits(inner, magic, _PACKED_HITS):
             kind = identify(inner[at : at + 16])
-            if kind and _starts_cpio(inner[at : at + _PACKED_LOOK], kind):
+            if kind and _start(inner[at : at + _PACKED_LOOK], kind, len(_CPIO)) == _CPIO:
                 return expand(inner[at:], kind, Limits().body, budget)
     return b""
 
 
-def _starts_cpio(data: bytes, kind: str) -> bool:
+def _start(data: bytes, kind: str, length: int) -> bytes:
+    """The first bytes inside of what may be compressed; b"" where it is not."""
     try:
-        return peek(data, kind, len(_CPIO)) == _CPIO
+        return peek(data, kind, length)
     except DamagedError:
-        return False
+        return b""
 
 
 def _hits(data: bytes, needle: bytes, most: int = _HITS) -> Iterator[int]:

@@ -29,7 +29,12 @@ _SECTOR = 512
 
 _DATA_FILE = 4
 """Incompatible feature: the content is in another file."""
-_KNOWN = 1 | 2 | 8
+_EXTENDED = 16
+"""Incompatible feature: each entry of a table is followed by two bits for each 32nd of its cluster."""
+_PARTS, _ALL_PARTS = 32, 0xFFFFFFFF
+_LEAST_EXTENDED = 14
+"""Bits of a cluster whose parts are no smaller than a sector."""
+_KNOWN = 1 | 2 | 8 | _EXTENDED
 """Incompatible features that do not matter (dirty, corrupt: of reference counts) or are read (compression type)."""
 
 
@@ -44,6 +49,11 @@ class Header(NamedTuple):
     zstd: bool
     encryption: int
     backing: tuple[int, int]
+
+    @property
+    def extended(self) -> bool:
+        """Whether entries have 16 bytes, not 8."""
+        return bool(self.incompatible & _EXTENDED)
 
 
 def sniff(source: Source) -> str | None:
@@ -65,9 +75,10 @@ def disk(source: Source, spend: Spend) -> Blocks:
     header = _header(source)
     _check(source, header)
     cluster = 1 << header.cluster_bits
-    per_table = cluster // 8
+    width = 2 if header.extended else 1
+    per_table = cluster // 8 // width
     first = Tables(source, "Q", "big", header.entries, spend=spend, kept=1)
-    second = Tables(source, "Q", "big", per_table, spend=spend)
+    second = Tables(source, "Q", "big", per_table * width, spend=spend)
 
     def locate(number: int) -> Place:
         table = first.at(header.table, number // per_table) & _OFFSET
@@ -76,9 +87,20 @@ def disk(source: Source, spend: Spend) -> Blocks:
             return _packed(entry, header.cluster_bits)
         return ZEROS if entry & _ZERO or not entry & _OFFSET else entry & _OFFSET
 
+    def locate_part(number: int) -> Place:
+        number, part = divmod(number, _PARTS)
+        table = first.at(header.table, number // per_table) & _OFFSET
+        entry, bits = (second.at(table, number % per_table * 2 + i) if table else 0 for i in range(2))
+        if entry & _COMPRESSED:
+            return _packed(entry, header.cluster_bits)._replace(skip=part * cluster // _PARTS)
+        is_there = bits >> part & 1 and not bits >> part + _PARTS & 1
+        return (entry & _OFFSET) + part * cluster // _PARTS if is_there else ZEROS
+
     def unpack(place: Packed) -> bytes:
         return _unpacked(source, place, cluster, header.zstd)
 
+    if header.extended:
+        return Blocks(source, header.size, cluster // _PARTS, locate_part, unpack, spend=spend)
     return Blocks(source, header.size, cluster, locate, unpack, spend=spend)
 
 
@@ -91,12 +113,14 @@ def _end(source: Source, header: Header, spend: Spend) -> int:
         data = source.pread(table, cluster)
         spend(len(data) * 8)  # each number takes a step or two
         end = max(end, table + cluster)
-        for entry in numbers(data, "Q", "big"):
+        found = numbers(data, "Q", "big")
+        parts = found[1::2] if header.extended else [_ALL_PARTS] * len(found)
+        for entry, bits in zip(found[:: 2 if header.extended else 1], parts, strict=False):
             if entry & _COMPRESSED:
                 packed = _packed(entry, header.cluster_bits)
                 end = max(end, packed.at + packed.length - _SECTOR + 1)
             elif entry & _OFFSET:
-                end = max(end, (entry & _OFFSET) + cluster)
+                end = max(end, (entry & _OFFSET) + cluster * (bits & _ALL_PARTS).bit_length() // _PARTS)
     return end
 
 
@@ -133,7 +157,9 @@ def _check(source: Source, header: Header) -> None:
         raise LimitError(f"the virtual disk has {header.size} bytes, more than {DISK_LIMIT}")
     if header.entries * 8 > TABLE_LIMIT:
         raise LimitError(f"the disk's table has {header.entries} entries, more than {TABLE_LIMIT // 8}")
-    needed = -(-header.size >> 2 * header.cluster_bits - 3)
+    if header.extended and header.cluster_bits < _LEAST_EXTENDED:
+        raise DamagedError(f"the qcow2 disk has clusters of 2^{header.cluster_bits} bytes, too small for 32 parts")
+    needed = -(-header.size >> 2 * header.cluster_bits - (4 if header.extended else 3))
     if needed > header.entries:
         raise DamagedError(f"the qcow2 disk's table has {header.entries} entries and needs {needed}")
 
@@ -149,7 +175,7 @@ def _packed(entry: int, bits: int) -> Packed:
 def _unpacked(source: Source, place: Packed, cluster: int, zstd: bool) -> bytes:  # noqa: FBT001 - one of two kinds
     """A compressed cluster: raw deflate, or a zstd frame; never more than a cluster comes out."""
     what = f"the compressed cluster at byte {place.at}"
-    found = unpack("zstd" if zstd else "deflate", source.pread(*place), cluster, what)
+    found = unpack("zstd" if zstd else "deflate", source.pread(*place[:2]), cluster, what)
     if len(found) < cluster:
         raise DamagedError(f"{what} holds {len(found)} bytes, not {cluster}")
     return found

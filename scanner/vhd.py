@@ -21,6 +21,7 @@ _LEAST = 64
 _KINDS = {2: "fixed", 3: "dynamic", 4: "differencing"}
 _UNUSED = 0xFFFFFFFF
 _SECTOR = 512
+_ALL = 0xFFFFFFFF
 _BLOCK_LIMIT = 1 << 30
 """Bytes of a block; the specification's usual size is 2 MiB."""
 _HEADER = struct.Struct(">8sQQIII")
@@ -38,6 +39,9 @@ def entries(source: Source, tree: Tree) -> Iterator[Entry]:
     if not any(source.pread(at, len(COOKIE)) == COOKIE for at in _ends(source)):
         yield Problem(tree.place, "the VHD disk breaks off: its footer is not there")
     content = disk(source, tree.budget.spend)
+    for what, data, at in _summed(source):
+        if ~(sum(data) - sum(data[at : at + 4])) & _ALL != int.from_bytes(data[at : at + 4], "big"):
+            yield Problem(tree.place, f"the VHD disk's {what} has a wrong checksum; get a whole copy of it")
     if isinstance(content, Part) and content.size < _size(_footer(source)):
         why = f"the disk has {_size(_footer(source))} bytes, but the image ends at byte {source.size}"
         yield Problem(tree.place, why)
@@ -56,6 +60,15 @@ def disk(source: Source, spend: Spend) -> Part | Blocks:
         return _dynamic(source, size, int.from_bytes(footer[16:24], "big"), spend)
     why = "rests on another file, which is never opened" if kind else "is of a kind that nobody knows"
     raise DamagedError(f"the VHD disk {why}")
+
+
+def _summed(source: Source) -> Iterator[tuple[str, bytes, int]]:
+    """Name and bytes of what has a sum, and where in it."""
+    footer = _footer(source)
+    if len(footer) >= _FOOTER - 1:
+        yield "footer", footer, 64
+        if footer[60:64] == b"\0\0\0\3":
+            yield "header", source.pread(int.from_bytes(footer[16:24], "big"), 1024), 36
 
 
 def _size(footer: bytes) -> int:

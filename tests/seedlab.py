@@ -41,6 +41,7 @@ EXT = {
 DISKS = {
     "qcow2": ("qcow2", "cluster_size=4096"),
     "qcow2-small": ("qcow2", "cluster_size=512,compat=0.10"),
+    "qcow2-parts": ("qcow2", "cluster_size=16k,extended_l2=on"),
     "vhd-fixed": ("vpc", "subformat=fixed,force_size"),
     "vhd-dynamic": ("vpc", "subformat=dynamic,force_size"),
     "vmdk-sparse": ("vmdk", "subformat=monolithicSparse"),
@@ -55,7 +56,7 @@ NAMES = (
     "squashfs-packed",
     *(f"erofs-{name}" for name in (*EROFS, *NEW_EROFS)),
     *PACKED,
-    *("gpt", "mbr", "fat12", "fat16", "fat32", "iso", "cpio", "tar", "uimage", "uki"),
+    *("gpt", "mbr", "fat12", "fat16", "fat32", "iso", "cpio", "tar", "uimage", "uimage-several", "uki"),
 )
 
 
@@ -194,6 +195,7 @@ class _Lab:
         (folder / "ramdisk").write_bytes(made["gzip"])
         image = ("mkimage", "-A", "arm64", "-O", "linux", "-T", "ramdisk", "-d", folder / "ramdisk")
         made["uimage"] = self._call("uimage", *image, folder / "uimage")
+        made["uimage-several"] = uimage([b"MZ" + bytes(99), made["gzip"], b"tree"], 4)
         parts = {".cmdline": b"console=ttyS0 quiet", ".linux": b"MZ" + bytes(900) + b"end", ".initrd": made["gzip"]}
         words: list[object] = []
         for number, (name, data) in enumerate(parts.items(), 1):
@@ -202,6 +204,17 @@ class _Lab:
             words += ["--add-section", f"{name}={folder / name}", "--change-section-vma", place]
         made["uki"] = self._call("uki", "objcopy", *words, EFI / "linuxx64.efi.stub", folder / "uki")
         return made
+
+
+def uimage(parts: list[bytes], kind: int) -> bytes:
+    """A U-Boot image of one file, or of several (4, 6), with right sums."""
+    content = parts[0]
+    if kind in {4, 6}:
+        content = b"".join(struct.pack(">I", len(part)) for part in parts) + bytes(4)
+        content += b"".join(part.ljust(-(-len(part) // 4) * 4, b"\0") for part in parts[:-1]) + parts[-1]
+    head = struct.pack(">IIIIII", 0x27051956, 0, 0, len(content), 0, 0)
+    head += struct.pack(">IBBBB32s", zlib.crc32(content), 5, 22, kind, 0, b"test")
+    return head[:4] + zlib.crc32(head).to_bytes(4, "big") + head[8:] + content
 
 
 # --- sums that readers verify
@@ -236,5 +249,10 @@ def mend_uimage(data: bytearray) -> None:
         data[4:8] = zlib.crc32(data[:64]).to_bytes(4, "big")
 
 
-MENDS: dict[str, Callable[[bytearray], None]] = {"gpt": mend_gpt, "tar": mend_tar, "uimage": mend_uimage}
+MENDS: dict[str, Callable[[bytearray], None]] = {
+    "gpt": mend_gpt,
+    "tar": mend_tar,
+    "uimage": mend_uimage,
+    "uimage-several": mend_uimage,
+}
 """What puts the sums of a format right after a change, in place."""

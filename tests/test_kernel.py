@@ -1,6 +1,7 @@
 """Kernel images of every format and compression, made by hand: what is read, and what is said when nothing can be."""
 
 import gzip
+import random
 import struct
 
 import pytest
@@ -85,8 +86,24 @@ def test_s390_gives_what_its_header_tells():
         "6.12.1-lab",
         "s390x",
         None,
-        "s390 payload is not read",
+        "the payload is not found",
     )
+
+
+@pytest.mark.parametrize("compression", ["gzip", "xz", "zstd", "bzip2"])
+def test_the_payload_of_an_s390_kernel_is_found_among_what_only_looks_like_one(compression):
+    noise = b"\xfd7zXZ\0 decompressor ran out of memory\0" + b"\x1f\x8b\x08\xff" * 3
+    found = read(
+        s390() + noise + PACKERS[compression](vmlinux() + bytes(8192)) + b"\0\x20\x40\0" + bytes(500) + b"zIPL"
+    )
+    assert (found.version, found.arch, found.compression) == ("6.12.1-lab", "x86_64", compression)
+    assert (found.banner, found.config_source) == (BANNER.decode(), "IKCONFIG")
+
+
+def test_an_s390_kernel_cut_in_its_payload_is_damaged():
+    noise = random.Random(1).randbytes(20_000)
+    with pytest.raises(DamagedError, match="breaks off"):
+        read(s390() + PACKERS["gzip"](noise + vmlinux())[:-40])
 
 
 @pytest.mark.parametrize(
