@@ -11,6 +11,7 @@ import pytest
 SYSLINUX = Path("/usr/lib/syslinux/modules/bios")
 ISOLINUX = Path("/usr/lib/ISOLINUX/isolinux.bin")
 TOOLS = {"dpkg-deb": "dpkg", "genisoimage": "genisoimage", "isohybrid": "syslinux-utils"}
+DEBS = Path(os.environ.get("LKSCAN_DEBS", ".venv-ci/debs"))
 COMMAND_LINE = "console=tty0 console=ttyS0 mitigations=off"
 CAPABILITIES = (
     "AUDIT_CONTROL AUDIT_READ AUDIT_WRITE BLOCK_SUSPEND BPF CHECKPOINT_RESTORE CHOWN DAC_OVERRIDE DAC_READ_SEARCH "
@@ -32,7 +33,7 @@ def need_tools() -> None:
 
 def unpack(package: str, folder: Path) -> Path:
     """The files of a Debian package: of its .deb in the folder that LKSCAN_DEBS names, unpacked below `folder`."""
-    packages = sorted(Path(os.environ.get("LKSCAN_DEBS", ".venv-ci/debs")).glob(f"{package}_*.deb"))
+    packages = sorted(DEBS.glob(f"{package}_*.deb"))
     if not packages:
         pytest.skip(f"needs Debian's {package.rstrip('*')} package in the folder that LKSCAN_DEBS names")
     target = folder / package.replace("*", "")

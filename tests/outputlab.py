@@ -11,6 +11,11 @@ from typing import NamedTuple
 
 import pytest
 
+from lkscan import inspection
+from lkscan.config.policies import Policies
+from lkscan.inputs import Input
+from lkscan.scanner.image import group
+
 COMMAND_LINE = "console=tty0 console=ttyS0 page_poison=1"
 TOOLS = {
     "bsdtar": "libarchive-tools",
@@ -145,6 +150,34 @@ def _row(path: Path, root: Path, *, xattrs: bool) -> Row:
         os.readlink(path) if kind == "symlink" else "",
         tuple(found) if kind != "symlink" else (),
     )
+
+
+def facts(paths: tuple[Path, ...]) -> inspection.Facts:
+    """What is inside, hashed; the files that belong together are found as on the command line."""
+    (names,) = group([str(path) for path in paths])
+    (found,) = inspection.inspect([Input("image", names)], Policies(search=False), files=True)
+    assert not found.problems, found.problems
+    return found
+
+
+def rows(found: inspection.Facts, *, xattrs: bool) -> dict:
+    """The tree as a listing; a hard link tells what the file that it shares does."""
+    files = {one["path"]: one for one in found.files or ()}
+    listing = {}
+    for path, one in files.items():
+        kind = "file" if one["type"] == "hardlink" else one["type"]
+        content = files[one["target"]] if one["type"] == "hardlink" else one
+        attributes = {name: bytes.fromhex(value) for name, value in content["xattrs"].items()} if xattrs else {}
+        listing[path] = (
+            kind,
+            int(one["mode"], 8),
+            (one["uid"], one["gid"]),
+            content["size"] if kind == "file" else 0,
+            content["sha256"] or "" if kind == "file" else "",
+            one["target"] if kind == "symlink" else "",
+            tuple(sorted(attributes.items())),
+        )
+    return listing
 
 
 class Lab:

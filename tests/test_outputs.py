@@ -1,16 +1,10 @@
 """Every output of `linuxkit build`: the same tree comes out of all twenty, as it was put in."""
 
 import os
-from pathlib import Path
 
 import pytest
 from debianlab import unpack
-from outputlab import COMMAND_LINE, Lab, listed, need_tools
-
-from lkscan import inspection
-from lkscan.config.policies import Policies
-from lkscan.inputs import Input
-from lkscan.scanner.image import group
+from outputlab import COMMAND_LINE, Lab, facts, listed, need_tools, rows
 
 INSIDE = ("rpi3", "raw-bios", "raw-efi", "qcow2-efi", "qcow2-bios", "aws", "gcp", "vhd", "dynamic-vhd", "vmdk")
 """Outputs in which the tree lies in an initrd, as it does in the two kinds with the kernel beside it."""
@@ -40,34 +34,6 @@ def lab(tmp_path_factory) -> Lab:
     folder = tmp_path_factory.mktemp("outputs")
     (kernel,) = (unpack("linux-image-6*-amd64", folder) / "boot").glob("vmlinuz-*")
     return Lab(folder, kernel)
-
-
-def facts(paths: tuple[Path, ...]) -> inspection.Facts:
-    """What is inside, hashed; the files that belong together are found as on the command line."""
-    (names,) = group([str(path) for path in paths])
-    (found,) = inspection.inspect([Input("image", names)], Policies(search=False), files=True)
-    assert not found.problems, found.problems
-    return found
-
-
-def rows(found: inspection.Facts, *, xattrs: bool) -> dict:
-    """The tree as a listing; a hard link tells what the file that it shares does."""
-    files = {one["path"]: one for one in found.files or ()}
-    listing = {}
-    for path, one in files.items():
-        kind = "file" if one["type"] == "hardlink" else one["type"]
-        content = files[one["target"]] if one["type"] == "hardlink" else one
-        attributes = {name: bytes.fromhex(value) for name, value in content["xattrs"].items()} if xattrs else {}
-        listing[path] = (
-            kind,
-            int(one["mode"], 8),
-            (one["uid"], one["gid"]),
-            content["size"] if kind == "file" else 0,
-            content["sha256"] or "" if kind == "file" else "",
-            one["target"] if kind == "symlink" else "",
-            tuple(sorted(attributes.items())),
-        )
-    return listing
 
 
 @pytest.mark.parametrize("output", OUTPUTS)
