@@ -7,7 +7,7 @@ from ..scanner.subjects import Kernel, System
 from .engine import Profile, Severity, Verdict, fail, not_applicable, rule, undecided
 from .kernel import title, unconfigured
 from .kernel_options import Answer, Given, answers, given, is_whole, kernels, label, since, spellings, wanted
-from .sysctls import is_applied
+from .sysctls import effective
 from .tables import load
 
 _SHOWN = 4
@@ -20,10 +20,7 @@ def _has_kernel(system: System) -> bool:
 
 def boot(system: System) -> Given:
     """What the system gives its kernel: its command lines, and the files of settings that somebody applies."""
-    applied = [one for one in system.sysctls if is_applied(one.path)]
-    if system.containers:  # in LinuxKit a container applies them, or nobody does
-        applied = [one for one in applied if one.path.startswith("containers/")]
-    return given(system.command_lines, [pair[:2] for one in applied for pair in one.settings or ()])
+    return given(system.command_lines, [(name, one.value) for name, one in effective(system).items()])
 
 
 def _judged(system: System, group: str) -> Iterator[Verdict]:

@@ -1,9 +1,9 @@
 """Family Y: settings of the kernel, in files and commands: what they give away, and which have no effect."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
-from ..scanner.startup import Any, late
+from ..scanner.startup import Any, NamedTuple, late
 from ..scanner.subjects import Container, File, Mount, Sysctl, System
 from .engine import Confidence, Profile, Severity, Verdict, fail, not_applicable, rule, undecided
 from .escape import bind_key, host_path
@@ -28,8 +28,8 @@ def is_applied(path: str) -> bool:
     return inside is None or "sysctl" in inside["name"]
 
 
-def _sets(sysctl: Sysctl) -> bool:
-    return is_applied(sysctl.path)
+def _sets(system: System) -> bool:
+    return any(is_applied(one.path) for one in system.sysctls)
 
 
 @rule(
@@ -41,19 +41,77 @@ def _sets(sysctl: Sysctl) -> bool:
     nist=("3.5.2",),
     about=_sets,
 )
-def weak_kernel_setting(sysctl: Sysctl) -> Iterator[Verdict]:
+def weak_kernel_setting(system: System) -> Iterator[Verdict]:
     """A file of kernel settings gives a defence of the kernel away.
 
-    Of several lines for one setting the last counts. Files in the trees of containers that apply none are left out.
+    Of several lines for one setting the last counts, and of several files that are applied, the last one. Files in the
+    trees of containers that apply none are left out.
     """
-    if sysctl.settings is None:
-        yield unread(sysctl)
-        return
-    last = {name: (value, line) for name, value, line in sysctl.settings}
-    for name, (value, line) in last.items():
-        if row := _row(name, value):
-            evidence = [f"line {line} of the file", row["reason"]]
-            yield _weak(row, sysctl.path, sysctl.place, sysctl.path, name, value, evidence=evidence)
+    final, in_force = effective(system), applied(system)
+    for sysctl in (one for one in system.sysctls if is_applied(one.path)):
+        if sysctl.settings is None:
+            yield unread(sysctl)
+            continue
+        last = {name: (value, line) for name, value, line in sysctl.settings}
+        for name, (value, line) in last.items():
+            row = _row(name, value)
+            later = final.get(name)
+            if row and (later is None or later.value == value or sysctl not in in_force):
+                evidence = [f"line {line} of the file", row["reason"]]
+                yield _weak(row, sysctl.path, sysctl.place, sysctl.path, name, value, evidence=evidence)
+
+
+class Setting(NamedTuple):
+    """A setting in force: its value, and the file and line that give it."""
+
+    value: str
+    sysctl: Sysctl
+    line: int
+
+
+def effective(system: System) -> dict[str, Setting]:
+    """What the files that are applied set in the end, by name."""
+    return {
+        name: Setting(value, sysctl, line) for sysctl in applied(system) for name, value, line in sysctl.settings or ()
+    }
+
+
+def applied(system: System) -> list[Sysctl]:
+    """The files of settings that somebody applies, in the order in which that happens.
+
+    In LinuxKit containers do it, each the files that it sees in /etc/sysctl.d, by name; without containers it is the
+    system itself, or whoever gave them beside a kernel.
+    """
+    if not system.containers:
+        return [one for one in system.sysctls if is_applied(one.path)]
+    found: list[Sysctl] = []
+    for container in filter(applies_settings, system.containers):
+        found += [one for _, one in sorted(_seen(container, system.sysctls).items())]
+    return found
+
+
+def _seen(container: Container, sysctls: Iterable[Sysctl]) -> dict[str, Sysctl]:
+    """The files that a container sees in /etc/sysctl.d, by name: those of its tree, over them what is mounted there."""
+    is_covered = any(host_path(mount.destination) in {"/etc", _FOLDER} for mount in container.mounts)
+    own, seen = f"{container.place.home[-1]}/", {}
+    for sysctl in sysctls:
+        folder, _, name = sysctl.path.rpartition("/")
+        if sysctl.path.startswith(own) and folder.endswith(_FOLDER) and not is_covered:
+            seen[name] = sysctl
+        for mount in container.mounts:
+            if mount.is_bind and (name := _name_by(mount, sysctl.path)):
+                seen[name] = sysctl
+    return seen
+
+
+def _name_by(mount: Mount, path: str) -> str:
+    """Under which name a bind brings the host's file of this path into /etc/sysctl.d; "" where it does not."""
+    source, destination = host_path(mount.source), host_path(mount.destination)
+    if destination in {"/etc", _FOLDER}:
+        folder, _, name = f"/{path}".rpartition("/")
+        return name if folder == f"{source.rstrip('/')}{_FOLDER[len(destination) :]}" else ""
+    folder, _, name = destination.rpartition("/")
+    return name if folder == _FOLDER and source == f"/{path}" else ""
 
 
 def _weak(row: Mapping[str, Any], subject: str, at: Any, *arguments: str, **more: Any) -> Verdict:  # noqa: ANN401 - as fail takes them
@@ -136,7 +194,6 @@ def _is_settings(file: File) -> bool:
     Severity.LOW,
     {
         "default": "Line '{1}' of '{0}' sets nothing: '{2}'.",
-        "alone": "'{1}' in '{0}' has no effect without '{2}'.",
         "folder": "Nobody reads '{0}': LinuxKit's sysctl knows '/etc/sysctl.d' only.",
     },
     remedy="Write NAME=VALUE, one a line, into a file below etc/sysctl.d; set pairs that belong together.",
@@ -156,14 +213,11 @@ def ineffective_kernel_setting(file: File) -> Iterator[Verdict]:
         yield unread(file)
         return
     text = file.read(_LIMIT).decode("utf-8", "replace")
-    settings: dict[str, str] = {}
     for number, line in enumerate(map(str.strip, text.split("\n")), 1):
         if line and line[0] not in "#;":
-            name, _, value = (part.strip() for part in line.partition("="))
-            settings[name.replace("/", ".")] = value
+            name = line.partition("=")[0].strip()
             if flaw := _flaw(line, name):
                 yield fail(file.path, file.place, file.path, str(number), flaw, key=f"{name} {flaw}")
-    yield from _alone(file, settings)
 
 
 def _flaw(line: str, name: str) -> str:
@@ -179,14 +233,137 @@ def _flaw(line: str, name: str) -> str:
     return ""
 
 
-def _alone(file: File, settings: Mapping[str, str]) -> Iterator[Verdict]:
-    """Settings that the kernel joins with another one, which still has the value that it starts with."""
-    for row in load("sysctls")["alone"]:
-        if settings.get(row["name"]) == row["value"] and settings.get(row["needs"]) != row["value"]:
-            needs = f"{row['needs']}={row['value']}"
-            told = f"{row['name']}={row['value']}"
-            variant = {"variant": "alone", "key": row["name"], "profile": Profile.PEDANTIC}
-            yield fail(file.path, file.place, file.path, told, needs, **variant)
+# --- what the kernel makes of them
+
+
+def _applies(system: System) -> bool:
+    return bool(applied(system))
+
+
+_JOINED = late(r"net\.ipv4\.conf\.(?P<whose>all|default)\.(?P<key>\w+)")
+_OTHER = {"all": "default", "default": "all"}
+
+
+@rule(
+    "LKY007",
+    "half-a-kernel-setting",
+    Severity.LOW,
+    "'{1}' in '{0}' has no effect without '{2}'.",
+    remedy="Set both: the one for all interfaces, and the one that interfaces start with.",
+    nist=("3.1.2", "3.5.2"),
+    profile=Profile.PEDANTIC,
+    about=_applies,
+)
+def half_a_kernel_setting(system: System) -> Iterator[Verdict]:
+    """A setting is one half of two that the kernel joins, and the other half is still on.
+
+    All files that are applied count, in their order; of LinuxKit's own sysctl, in a spec, what it is known to set. A
+    machine that forwards packets joins redirects another way, and is left out.
+    """
+    found, table = effective(system), load("sysctls")
+    given = {**(table["linuxkit"] if _has_package(system) else {}), **{name: one.value for name, one in found.items()}}
+    if given.get("net.ipv4.ip_forward") == "1" or given.get("net.ipv4.conf.all.forwarding") == "1":
+        return
+    for name, one in found.items():
+        match = _JOINED.fullmatch(name)
+        row = table["joined"].get(match["key"]) if match else None
+        if match is None or row is None or one.value != "0":
+            continue
+        other = f"net.ipv4.conf.{_OTHER[match['whose']]}.{match['key']}"
+        single = [key for key in given if key.startswith("net.ipv4.conf.") and key.endswith(f".{match['key']}")]
+        if given.get(other, str(row["start"])) != "0" and not set(single) - {name, other}:
+            evidence = [
+                f"line {one.line} of the file",
+                f"the other half is {given.get(other, row['start'])}",
+                row["why"],
+            ]
+            told = f"{name}={one.value}", f"{other}=0"
+            yield fail(one.sysctl.path, one.sysctl.place, one.sysctl.path, *told, key=name, evidence=evidence)
+
+
+def _has_package(system: System) -> bool:
+    """Whether LinuxKit's sysctl is there, its settings not covered, and its files not seen."""
+    return system.kind != "image" and any(
+        _is_package(one) and not any(host_path(mount.destination) in {"/etc", _FOLDER} for mount in one.mounts)
+        for one in system.containers
+    )
+
+
+def _is_known(system: System) -> bool:
+    return system.kind == "image" and _applies(system)
+
+
+@rule(
+    "LKY008",
+    "missing-kernel-settings",
+    Severity.LOW,
+    "Nothing sets '{0}'.",
+    remedy="Set them in a file below etc/sysctl.d that the sysctl container reads.",
+    nist=("3.5.2",),
+    profile=Profile.PEDANTIC,
+    about=_is_known,
+)
+def missing_kernel_settings(system: System) -> Iterator[Verdict]:
+    """Settings that harden the kernel are left at what it starts with, though others are set.
+
+    Where nothing at all is set, no-sysctl-container tells. Halves are told of by half-a-kernel-setting.
+    """
+    given = {name: one.value for name, one in effective(system).items()}
+    configs = [kernel.config for kernel in system.kernels if kernel.config is not None]
+    missing = {
+        name: row
+        for name, row in load("sysctls")["wanted"].items()
+        if all(_matters(row, config) for config in configs) and not _is_set(name, row, given)
+    }
+    if missing:
+        evidence = [f"{name} ({', '.join(row['sources'])}): {row['why']}" for name, row in missing.items()]
+        yield fail(system.kind, applied(system)[-1].place, " ".join(missing), evidence=evidence, members=missing)
+
+
+def _matters(row: Mapping[str, Any], config: Mapping[str, str]) -> bool:
+    """Whether the kernel has what the setting is about, and is not built to do it anyway."""
+    needs = row.get("needs", ())
+    return (not needs or any(config.get(one) == "y" for one in needs)) and not any(
+        config.get(one) == "y" for one in row.get("unless", ())
+    )
+
+
+def _is_set(name: str, row: Mapping[str, Any], given: Mapping[str, str]) -> bool:
+    """Whether a setting has a value that is wanted in the end; one of interfaces joined as the kernel does it."""
+    start = row["start"]
+    if "join" not in row:
+        return re.fullmatch(row["values"], given.get(name, start)) is not None
+    halves = [
+        given.get(name.replace("*", "all"), row.get("all", start)),
+        given.get(name.replace("*", "default"), start),
+    ]
+    if row["join"] == "or" and "0" in halves and halves != ["0", "0"]:
+        return any(name.replace("*", whose) in given for whose in _OTHER)  # told of as a half
+    numbers = [int(one) if one.isdecimal() else 0 for one in halves]
+    joined = {"or": max, "and": min, "max": max}[row["join"]](numbers)
+    return re.fullmatch(row["values"], str(joined)) is not None
+
+
+def _has_sysctl(container: Container) -> bool:
+    return bool((container.oci.get("linux") or {}).get("sysctl"))
+
+
+@rule(
+    "LKY009",
+    "weak-setting-of-container",
+    Severity.LOW,
+    "Container '{0}' sets '{1}' to '{2}' for itself.",
+    remedy="Take it out of the container's 'sysctl', or set a stricter value.",
+    nist=("3.4.3", "3.5.2"),
+    about=_has_sysctl,
+)
+def weak_setting_of_container(container: Container) -> Iterator[Verdict]:
+    """A container's `sysctl:` gives a defence of its own network or ipc namespace away."""
+    origin = container.origin("sysctl")
+    for name, value in sorted(container.oci["linux"]["sysctl"].items()):
+        if row := _row(name.replace("/", "."), value):
+            told = {"note": note(container, origin), "evidence": [row["reason"]]}
+            yield _weak(row, container.title, origin.place, container.name, name, value, **told)
 
 
 # --- who reads the files
@@ -269,4 +446,7 @@ RULES = (
     ineffective_kernel_setting,
     unread_kernel_settings,
     sysctl_package_covered,
+    half_a_kernel_setting,
+    missing_kernel_settings,
+    weak_setting_of_container,
 )

@@ -15,6 +15,7 @@ from test_rules_modules import system as modules
 from lkscan.rules.catalogue import RULES
 from lkscan.rules.engine import Outcome
 from lkscan.rules.ignores import Ignore
+from lkscan.rules.tables import load
 from lkscan.scanner.effective import CAPABILITIES
 from lkscan.scanner.subjects import (
     Directory,
@@ -71,6 +72,21 @@ def refused(kind):
 
 def directive(*patterns, reason="", until="", flaw="", strangers=(), unused=(), required=False):
     return Ignore(SPEC, patterns, reason, until, flaw, strangers, unused, required=required)
+
+
+ALL_WANTED = tuple(
+    text
+    for name, row in load("sysctls")["wanted"].items()
+    for whose in ("all", "default")
+    for text in (name.replace("*", whose), row["values"].strip("[")[0])
+)
+"""Every setting that is worth having, and a value of it."""
+
+
+def settings(path, *pairs):
+    """An image with one file of settings: name, value, name, value …"""
+    lines = tuple((name, value, 1) for name, value in zip(pairs[::2], pairs[1::2], strict=True))
+    return System(SPEC, "image", False, "cpio", sysctls=(Sysctl(SPEC, lines, path),))  # noqa: FBT003 - of LinuxKit
 
 
 def microcode(date, models=60):
@@ -309,9 +325,9 @@ CASES = {
     "LKP005": (system(container(uid=1)), system(container(uid=1, no_new_privileges=True)), system()),
     "LKY001": (sysctl("vm.swappiness"), sysctl("net.core.somaxconn", net="new"), container()),
     "LKY002": (
-        Sysctl(SPEC, (("kernel.kptr_restrict", "0", 1),), "etc/sysctl.d/a"),
-        Sysctl(SPEC, (("kernel.kptr_restrict", "2", 1),), "etc/sysctl.d/a"),
-        Sysctl(SPEC, (("kernel.kptr_restrict", "0", 1),), "containers/services/web/lower/etc/sysctl.conf"),
+        settings("etc/sysctl.d/a", "kernel.kptr_restrict", "0"),
+        settings("etc/sysctl.d/a", "kernel.kptr_restrict", "2"),
+        settings("containers/services/web/lower/etc/sysctl.conf", "kernel.kptr_restrict", "0"),
     ),
     "LKY003": (
         container(command=["sysctl", "-w", "kernel.kptr_restrict=0"]),
@@ -331,6 +347,17 @@ CASES = {
     "LKY006": (
         container(image=image("linuxkit/sysctl:1", "version-tag"), binds=["/etc/sysctl.d:/etc/sysctl.d"]),
         container(image=image("linuxkit/sysctl:1", "version-tag")),
+        container(),
+    ),
+    "LKY007": (
+        settings("etc/sysctl.d/a", "net.ipv4.conf.all.send_redirects", "0"),
+        settings("etc/sysctl.d/a", "net.ipv4.conf.all.rp_filter", "1"),
+        system(container()),
+    ),
+    "LKY008": (settings("etc/sysctl.d/a", "kernel.sysrq", "0"), settings("etc/sysctl.d/a", *ALL_WANTED), system()),
+    "LKY009": (
+        sysctl("net.ipv4.conf.all.route_localnet", net="new"),
+        sysctl("net.core.somaxconn", net="new"),
         container(),
     ),
     "LKL001": (system(container()), system(container(), container(name="sysctl")), system()),
