@@ -97,6 +97,7 @@ def test_the_command_line_and_the_settings_are_judged_as_well(config, capsys):
     _, out, _ = run(capsys, "kernel", config, "--cmdline", "mitigations=off", "--sysctl", "a.conf")
     assert "LKC001" in out
     assert "LKY002" in out
+    assert "broke off" not in out
 
 
 def test_options_that_break_containers_are_for_auditors(config, capsys):

@@ -58,7 +58,9 @@ def run(order: argparse.Namespace) -> int:
         policy = found(path).for_images()
         return policy._replace(rules=tuple(rule for rule in policy.rules if rule.id[2] in _FAMILIES))
 
-    boot = Boot(order.arch, _command_lines(order.cmdline), tuple(map(_settings, order.sysctl)))
+    home = Place((order.paths[0],))
+    settings = tuple(_settings(path, home) for path in order.sysctl)
+    boot = Boot(order.arch, _command_lines(order.cmdline, home), settings)
     one = Input("image", tuple(order.paths), boot=boot)
     if order.fragment or order.list:
         if order.output or order.baseline:
@@ -96,19 +98,19 @@ def _facts(one: Input, policy: Policy, who: Staff, *, fragment: bool) -> int:
     return INCOMPLETE if problems else OK
 
 
-def _command_lines(text: str | None) -> tuple[KernelCommandLine, ...]:
+def _command_lines(text: str | None, home: Place) -> tuple[KernelCommandLine, ...]:
     if text is None:
         return ()
     if os.path.exists(text):
-        return (KernelCommandLine(Place((text,)), " ".join(_text(text).split("\n")).strip()),)
-    return (KernelCommandLine(Place(("--cmdline",)), text),)
+        return (KernelCommandLine(home.inside(text), " ".join(_text(text).split("\n")).strip()),)
+    return (KernelCommandLine(home.inside("--cmdline"), text),)
 
 
-def _settings(path: str) -> Sysctl:
+def _settings(path: str, home: Place) -> Sysctl:
     from ..scanner import sysctl
 
     try:
-        return sysctl.read(_text(path), Place((path,)), path)
+        return sysctl.read(_text(path), home.inside(path), path)
     except DamagedError as error:
         raise UsageError(f"{path}: {error}") from None
 
