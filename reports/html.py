@@ -20,11 +20,13 @@ from . import html_parts as parts
 from . import treemap
 from .compliance import assess
 from .formats import Options
-from .html_findings import Listed, as_json, listed
-from .printable import printable
+from .html_findings import Listed, as_json, clean, evidence, listed
 from .promises import words
 
 _FOLDER = os.path.join(os.path.dirname(__file__), "templates")
+
+_MOST = 300
+"""Containers, rows and items of a list that are written out; of what there is more, the number is told."""
 
 _PLAIN = 50
 """Findings that are there without scripts, the most severe."""
@@ -61,6 +63,7 @@ def render(result: Result, options: Options) -> str:
             open=parts.alike(result),
             silenced=parts.silenced(result),
             choices=_choices(findings),
+            most=_MOST,
         )
     )
     return page if page.endswith("\n") else f"{page}\n"
@@ -76,13 +79,13 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    environment.filters.update(code=_code, amount=treemap.amount, number=_number)
+    environment.filters.update(code=_code, amount=treemap.amount, number=_number, evidence=evidence)
     return environment
 
 
 def _finalized(value: object) -> object:
     """Whatever is written into the page: nothing in it may act on the terminal or editor that shows the source."""
-    return printable(value) if type(value) is str else value
+    return clean(value) if type(value) is str else value
 
 
 def _text(name: str) -> str:
@@ -104,7 +107,7 @@ def _digest(text: str) -> str:
 
 def _code(text: str) -> Markup:
     """What stands between backticks, as code."""
-    pieces = printable(text).split("`")
+    pieces = clean(text).split("`")
     return Markup("").join(
         Markup("<code>{}</code>").format(piece) if number % 2 else piece for number, piece in enumerate(pieces)
     )

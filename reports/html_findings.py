@@ -18,6 +18,15 @@ from .printable import printable
 _ID = 12
 """Hexadecimal digits of a fingerprint in an id: 48 bits tell a million findings apart."""
 
+_MOST = 200_000
+"""Findings in a page; it is some 60 MB then, which a browser opens in three seconds."""
+
+_FACTS = 50
+"""Lines of evidence and other places of one finding."""
+
+_LONG, _HEAD, _TAIL = 4000, 3000, 500
+"""Of a text that only somebody who means harm writes, what is shown."""
+
 _WHY = re.compile(r"^## Why it matters\n+(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")
 
@@ -36,14 +45,20 @@ class Listed(NamedTuple):
         return _place(self.finding.place)
 
 
+def clean(text: str) -> str:
+    """The text as a page may get it: on one line, with nothing in it to act on, and no flood."""
+    text = printable(text)
+    return text if len(text) <= _LONG else f"{text[:_HEAD]} … {text[-_TAIL:]}"
+
+
 def listed(result: Result) -> list[Listed]:
-    """All findings to show, the most severe first, else in their order."""
+    """The findings to show, the most severe first, else in their order."""
     seen: dict[str, int] = {}
     found: list[Listed] = []
     for one in inputs(result):
         for group in one.groups:
             found += [Listed(_name(finding, seen), finding, one.name, group.title) for finding in group.findings]
-    return sorted(found, key=lambda one: -one.finding.severity)
+    return sorted(found, key=lambda one: -one.finding.severity)[:_MOST]
 
 
 def _name(finding: Finding, seen: dict[str, int]) -> str:
@@ -70,12 +85,12 @@ def as_json(findings: Sequence[Listed]) -> str:
             about.append(_about(finding.rule))
         component, source = (_index(table, getattr(one, name)) for name, table in tables.items())
         row = [one.id, number, int(finding.severity), component, source]
-        row += [printable(finding.message), printable(one.where), *_more(finding)]
+        row += [clean(finding.message), clean(one.where), *_more(finding)]
         rows.append(row)
     document = {
         "rules": about,
-        "components": [printable(name) for name in tables["component"]],
-        "inputs": [printable(name) for name in tables["input"]],
+        "components": [clean(name) for name in tables["component"]],
+        "inputs": [clean(name) for name in tables["input"]],
         "findings": rows,
     }
     text = json.dumps(document, separators=(",", ":"))
@@ -97,13 +112,18 @@ def _more(finding: Finding) -> list[Any]:
 def evidence(finding: Finding) -> list[str]:
     """What shows it, the primary place's note first."""
     note = telling(finding.locations[0])
-    return [printable(text) for text in (*([note] if note else []), *finding.evidence)]
+    return _some([clean(text) for text in (*([note] if note else []), *finding.evidence)])
 
 
 def places(finding: Finding) -> list[str]:
     """The other places, each with what is to be seen there."""
     found = ((_place(one.place), telling(one)) for one in finding.locations[1:])
-    return list(dict.fromkeys(printable(f"{place}: {note}" if note else place) for place, note in found))
+    return _some(list(dict.fromkeys(clean(f"{place}: {note}" if note else place) for place, note in found)))
+
+
+def _some(texts: list[str]) -> list[str]:
+    more = len(texts) - _FACTS
+    return [*texts[:_FACTS], f"and {more} more (--format json has them all)"] if more > 0 else texts
 
 
 def _place(place: Place) -> str:
@@ -113,22 +133,22 @@ def _place(place: Place) -> str:
 
 def mending(fix: Fix) -> str:
     """What `lkscan fix` would do."""
-    return printable(f"lkscan fix{'' if fix.safe else ' --unsafe'} does this: {fix.description}")
+    return clean(f"lkscan fix{'' if fix.safe else ' --unsafe'} does this: {fix.description}")
 
 
 def why(rule: Rule) -> list[str]:
     """The paragraphs of the rule's page that say why it matters."""
     match = _WHY.search(body(rule))
     paragraphs = _LINK.sub(r"\1", match[1]).split("\n\n") if match else []
-    return [printable(" ".join(one.split())) for one in paragraphs if one.strip()]
+    return [clean(" ".join(one.split())) for one in paragraphs if one.strip()]
 
 
 def _about(rule: Rule) -> dict[str, Any]:
     return {
         "id": rule.id,
         "name": rule.name,
-        "summary": printable(rule.summary),
-        "remedy": printable(rule.remedy),
+        "summary": clean(rule.summary),
+        "remedy": clean(rule.remedy),
         "why": why(rule),
         "nist": [str(section(number)) for number in rule.nist],
     }

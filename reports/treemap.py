@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 
@@ -137,11 +138,12 @@ _Box = tuple[float, float, float, float]
 
 
 def _boxes(sizes: Sequence[int], x: float, y: float, width: float, height: float) -> list[_Box]:
-    """Where each goes, as (x, y, width, height); sizes fall."""
-    if not sizes or min(width, height) < _SMALL:
-        return [(x, y, 0.0, 0.0) for _ in sizes]
-    made = squarify(normalize_sizes(sizes, width, height), x, y, width, height)
-    return [(one["x"], one["y"], one["dx"], one["dy"]) for one in made]
+    """Where each goes, as (x, y, width, height), all zero for what has no pixel of its own; sizes fall."""
+    pixel = sum(sizes) / (width * height) if min(width, height) >= _SMALL else math.inf
+    drawn = [size for size in sizes if size and size >= pixel]
+    made = squarify(normalize_sizes(drawn, width, height), x, y, width, height) if drawn else []
+    boxes = [(one["x"], one["y"], one["dx"], one["dy"]) for one in made]
+    return boxes + [(0.0, 0.0, 0.0, 0.0)] * (len(sizes) - len(boxes))
 
 
 def _inside(box: _Box, one: Component, tones: Tones) -> list[Rectangle]:

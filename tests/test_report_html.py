@@ -8,9 +8,13 @@ from html.parser import HTMLParser
 
 import pytest
 from htmllab import ATTACKS, hostile, image_page, many
-from reportlab import GETTY, RULES, TOKEN, WEB, image_result, snapshot, spec_result
+from reportlab import GETTY, RULES, SPEC_SYSTEM, TOKEN, WEB, image_result, inside, snapshot, spec_result, writable
+from rulelab import container
 
 from lkscan.reports import formats, treemap
+from lkscan.rules import engine
+from lkscan.rules.contents import Component, Contents, Part
+from lkscan.rules.engine import Finding
 from lkscan.rules.funnel import Result, Suppressed
 from lkscan.scanner.subjects import Place, Problem
 
@@ -155,11 +159,26 @@ def test_the_verdict_is_that_of_the_worst_finding(result: Result, told: str) -> 
 
 
 def test_what_could_not_be_read_is_said_on_the_first_screen() -> None:
-    problems = tuple(Problem(Place((f"{number}.iso",)), "ends in the middle") for number in range(201))
+    problems = tuple(Problem(Place((f"{number}.iso",)), "ends in the middle") for number in range(301))
     page = render(Result(systems=spec_result().systems, problems=problems))
-    assert '<a href="#unread">201 problems</a>' in page
+    assert '<a href="#unread">301 problems</a>' in page
     assert "199.iso: ends in the middle" in page
     assert "and 1 more" in page
+
+
+def test_a_flood_of_names_is_bounded() -> None:
+    many_mounts = [{"destination": f"/{one}", "type": "bind", "source": "/x", "options": []} for one in range(5000)]
+    flooded = container(command=["x" * 100_000] * 3, mounts=many_mounts, capabilities=[f"CAP_{n}" for n in range(5000)])
+    crowd = tuple(container(name=f"c{number}") for number in range(600))
+    system = SPEC_SYSTEM._replace(containers=(flooded, *crowd))
+    told = engine.fail("x" * 50_000, inside("x"), "y" * 50_000, evidence=["z" * 50_000] * 500)
+    page = render(Result(systems=(system,), findings=(Finding.of(writable, told),), rules=RULES))
+    assert len(page) < 2_000_000
+    assert "<p>and 301 more</p>" in page
+    assert '<td colspan="4">and 4,703 more</td>' in page
+    (finding,) = data(page)["findings"]
+    assert len(finding[5]) < 4000
+    assert finding[7][-1] == "and 450 more (--format json has them all)"
 
 
 def test_the_three_things_to_do_first_are_of_the_worst_rules() -> None:
@@ -226,6 +245,14 @@ def test_the_map_colours_files_and_folders_by_the_worst_found_there() -> None:
     assert parts["kernel"] == ""
     rows = {row.name: (row.findings, row.severity) for row in treemap.rows(made, tones)}
     assert rows == {"root filesystem": (2, "high"), "services/web": (1, "high"), "kernel and modules": (0, "")}
+
+
+@pytest.mark.parametrize("sizes", [[1 << 60, 1], [1 << one for one in range(63, -1, -1)], [1] * 10_000, [0, 0], [7]])
+def test_a_map_of_any_sizes_can_be_drawn(sizes: list[int]) -> None:
+    made = (Component(f"services/{n}", Place(("x",)), size, 1, (Part("a", size, 1),)) for n, size in enumerate(sizes))
+    areas = treemap.draw(Contents(Place(("x",)), tuple(made), ()), treemap.Tones(()), treemap.WIDE)
+    assert bool(areas) == any(sizes)
+    assert all(area.frame.x + area.frame.width < 1120.1 for area in areas)
 
 
 def test_an_image_of_one_empty_file_and_sizes_of_any_kind_draw_something() -> None:
