@@ -24,6 +24,7 @@ COMPLIANCE = {
     "json": ".compliance_json",
     "markdown": ".compliance_markdown",
     "oscal": ".oscal",
+    "html": ".compliance_html",
 }
 """The same for the assessment by NIST SP 800-190."""
 

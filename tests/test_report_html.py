@@ -62,6 +62,15 @@ def test_the_page_looks_as_reviewed(name: str, result: Result) -> None:
     assert text == snapshot(name, text)
 
 
+def test_the_assessment_is_a_page_of_its_own_without_scripts() -> None:
+    page = formats.render("html", spec_result()._replace(rules=RULES), formats.COMPLIANCE, version="1.2.3")
+    policy = next(one["content"] for tag, one in Elements(page).found if one.get("http-equiv"))
+    assert "script-src 'none'; style-src 'sha256-" in policy
+    page = page.replace(embedded(page, "style"), "STYLE")
+    page = re.sub(r"sha256-[\w+/=]+", "sha256-HASH", page)
+    assert page == snapshot("compliance.html", page)
+
+
 def test_the_same_result_gives_the_same_bytes() -> None:
     assert render(image_page()) == render(image_page())
 

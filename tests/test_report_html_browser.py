@@ -34,6 +34,8 @@ def pages(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pages")
     for name, result in RESULTS.items():
         (folder / f"{name}.html").write_text(formats.render("html", result), encoding="utf-8")
+    assessment = formats.render("html", hostile(), formats.COMPLIANCE)
+    (folder / "assessment.html").write_text(assessment, encoding="utf-8")
     return folder
 
 
@@ -82,14 +84,14 @@ def visit(browser, pages):
         context.close()
 
 
-@pytest.mark.parametrize("name", RESULTS)
+@pytest.mark.parametrize("name", [*RESULTS, "assessment"])
 def test_it_opens_without_a_word_and_without_a_request(visit, name):
     seen = visit(name)
     assert seen.page.title().startswith("lkscan: ")
     assert seen.said == []
 
 
-@pytest.mark.parametrize("name", RESULTS)
+@pytest.mark.parametrize("name", [*RESULTS, "assessment"])
 def test_it_fits_the_screen(visit, name):
     seen = visit(name)
     seen.page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true })")
@@ -106,6 +108,7 @@ def test_it_fits_the_screen(visit, name):
         ("image", 1440, "light"),
         ("hostile", 1440, "dark"),
         ("spec", 820, "light"),
+        ("assessment", 390, "dark"),
         ("nothing", 390, "light"),
     ],
 )
