@@ -10,6 +10,7 @@ from reportlab import GETTY, spec_result
 
 from lkscan.reports import formats
 from lkscan.rules.funnel import Result
+from lkscan.rules.joining import join
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs Playwright")
 CHROMIUM = shutil.which("chromium")
@@ -18,7 +19,14 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
 
 WIDTHS = (390, 820, 1440)
 """Of a phone, a tablet and a desk, in pixels."""
-RESULTS = {"spec": spec_result(), "image": image_page(), "hostile": hostile(), "many": many(250), "nothing": Result()}
+RESULTS = {
+    "spec": spec_result(),
+    "image": image_page(),
+    "several": join([spec_result(), image_page()], ["linuxkit.yml", "out/linux kit.iso"]),
+    "hostile": hostile(),
+    "many": many(250),
+    "nothing": Result(),
+}
 
 
 @pytest.fixture(scope="module")
@@ -161,6 +169,17 @@ def test_numbers_and_steps_lead_to_their_findings(visit):
     seen.page.click(".actions a >> nth=0")
     seen.settled("63 findings of 250.")
     assert set(seen.page.locator("#list .rule").all_text_contents()) == {"LKP902"}
+
+
+def test_of_several_inputs_a_container_leads_to_its_own_findings(visit):
+    seen = visit("several")
+    seen.settled("5 findings.")
+    web = seen.page.locator("#containers details", has_text="out/linux kit.iso").first
+    web.locator("summary").click()
+    web.locator("a").click()
+    seen.settled("1 finding of 5.")
+    assert seen.page.input_value("select[name=input]") == "out/linux kit.iso"
+    assert seen.page.input_value("select[name=component]") == "services/web"
 
 
 def test_the_findings_come_in_pages(visit):

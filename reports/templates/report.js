@@ -146,7 +146,8 @@
   };
 
   for (const link of document.querySelectorAll("a[data-filter]")) {
-    link.hash = `findings?${new URLSearchParams([[link.dataset.filter, link.dataset.value]])}`;
+    const { filter, value, input: source } = link.dataset;
+    link.hash = `findings?${new URLSearchParams({ [filter]: value, ...(source && { input: source }) })}`;
   }
   let waiting = 0;
   const changed = () => {
