@@ -48,7 +48,7 @@ help: ## what can be made
 # What lkscan is compared with; what cannot be installed here is left out by name.
 build/peers: Makefile
 	@$(PY) -m venv --clear $@
-	@for tool in yamllint zizmor checkov unblob; do \
+	@for tool in yamllint zizmor checkov unblob checksec.py; do \
 	  $@/bin/python -m pip install --quiet --prefer-binary "$$tool" || echo "left out: $$tool" >&2; done
 	@touch $@
 
@@ -70,6 +70,7 @@ format: .venv/dev ## format the code
 bench: .venv/core build/peers ## measure lkscan against plain tools; CORPUS=DIR also takes its noise on real specs anew
 	@$(PY) benchmarks/run.py build/peers
 	@$(PY) benchmarks/images.py
+	@$(PY) benchmarks/binaries.py build/peers
 	@$(PY) benchmarks/secrets.py
 	@$(PY) benchmarks/reports.py
 	@$(PY) benchmarks/corpus.py $(CORPUS)

@@ -81,8 +81,8 @@ def _usage(usage: resource.struct_rusage) -> Usage:
     return Usage(usage.ru_utime + usage.ru_stime, usage.ru_maxrss // 1024)
 
 
-def newc(paths: Iterator[Path], limit: int) -> Iterator[bytes]:
-    """A cpio archive (newc) of regular files, in their order, up to `limit` bytes of content."""
+def newc(paths: Iterator[Path], limit: int, top: Path = Path("/")) -> Iterator[bytes]:
+    """A cpio archive (newc) of regular files, in their order and named from `top`, up to `limit` bytes of content."""
     total = 0
     for number, path in enumerate(paths):
         try:
@@ -92,7 +92,7 @@ def newc(paths: Iterator[Path], limit: int) -> Iterator[bytes]:
         total += len(data)
         if total > limit:
             break
-        yield from _member(str(path).lstrip("/"), number, data)
+        yield from _member(str(path.relative_to(top)), number, data)
     yield from _member("TRAILER!!!", 0, b"")
 
 

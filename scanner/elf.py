@@ -6,7 +6,6 @@ only to tell separate debug symbols from programs, and in relocatable objects, w
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from struct import Struct, unpack
@@ -111,18 +110,22 @@ class _Layout:
 
     @staticmethod
     def of(bits: int, order: str) -> _Layout:
-        """The layout for `bits` and struct's byte order character."""
+        """The layout for `bits` and struct's byte order character; what nobody asks for is left out."""
         if bits == 64:  # noqa: PLR2004 - the class
-            shapes = ("HHIQQQIHHHHHH", "IIQQQQQQ", "IIQQQQIIQQ", "QQ")
+            shapes = ("HHIQQQIHHHHHH", "IIQQ8xQQ8x", "IIQ8xQQII16x", "QQ")
         else:
-            shapes = ("HHIIIIIHHHHHH", "IIIIIIII", "IIIIIIIIII", "II")
+            shapes = ("HHIIIIIHHHHHH", "III4xIII4x", "III4xIIII8x", "II")
         return _Layout(bits, *(Struct(order + shape) for shape in shapes))
 
-    def to_segment(self, raw: tuple[int, ...]) -> Segment:
-        """The two classes differ in where the flags stand."""
+    def segments(self, table: bytes) -> list[Segment]:
+        """Those of a table; the two classes differ in where the flags stand."""
         if self.bits == 64:  # noqa: PLR2004 - the class
-            return Segment(raw[0], raw[1], raw[2], raw[3], raw[5], raw[6])
-        return Segment(raw[0], raw[6], raw[1], raw[2], raw[4], raw[5])
+            return list(map(Segment._make, self.segment.iter_unpack(table)))
+        return [Segment(one[0], one[5], *one[1:5]) for one in self.segment.iter_unpack(table)]
+
+    def sections(self, table: bytes) -> list[Section]:
+        """Those of a table."""
+        return list(map(Section._make, self.section.iter_unpack(table)))
 
 
 _LAYOUTS = {(kind, order): _Layout.of(32 * kind, "<>"[order - 1]) for kind in (1, 2) for order in (1, 2)}
@@ -177,7 +180,7 @@ class Elf:
         if count > _SECTIONS:
             raise LimitError(f"{count} sections, more than {_SECTIONS}")
         table = self.bytes_at(self._shoff, count * self._layout.section.size, "the table of sections")
-        return [_section(raw) for raw in self._layout.section.iter_unpack(table)]
+        return self._layout.sections(table)
 
     def section_named(self, name: bytes) -> bytes | None:
         """The content of the first section of that name, None when there is none. Raises DamagedError."""
@@ -207,24 +210,22 @@ class Elf:
     @cached_property
     def tags(self) -> dict[int, int]:
         """The first value of each tag of the dynamic section. Raises DamagedError, LimitError."""
-        tags: dict[int, int] = {}
-        for tag, value in self.dynamic():
-            tags.setdefault(tag, value)
-        return tags
+        return dict(reversed(self.dynamic))
 
-    def dynamic(self) -> Iterator[tuple[int, int]]:
+    @cached_property
+    def dynamic(self) -> list[tuple[int, int]]:
         """The entries (tag, value) of the dynamic section up to its end. Raises DamagedError, LimitError."""
         segment = next((one for one in self.segments if one.type == _DYNAMIC), None)
         if segment is None:
-            return
+            return []
         size = self._layout.dynamic.size
-        table = self.bytes_at(segment.offset, segment.filesize // size * size, "the dynamic section")
-        for count, (tag, value) in enumerate(self._layout.dynamic.iter_unpack(table)):
-            if not tag:
-                return
-            if count == _ENTRIES:
-                raise LimitError(f"a dynamic section of more than {_ENTRIES} entries")
-            yield tag, value
+        count = min(segment.filesize // size, _ENTRIES + 1)
+        table = self.bytes_at(segment.offset, count * size, "the dynamic section")
+        entries: list[tuple[int, int]] = list(self._layout.dynamic.iter_unpack(table))
+        end = next((number for number, entry in enumerate(entries) if not entry[0]), len(entries))
+        if end > _ENTRIES:
+            raise LimitError(f"a dynamic section of more than {_ENTRIES} entries")
+        return entries[:end]
 
     def offset_of(self, address: int) -> int:
         """Where in the file the byte at `address` in memory stands. Raises DamagedError when nowhere."""
@@ -251,17 +252,13 @@ class Elf:
         if not self._shoff:
             raise DamagedError("a count that stands in the first section, and no sections")
         size = self._layout.section.size
-        return _section(self._layout.section.unpack(self.bytes_at(self._shoff, size, "the first section header")))
+        return self._layout.sections(self.bytes_at(self._shoff, size, "the first section header"))[0]
 
     def _segments(self, offset: int, count: int) -> list[Segment]:
         if count > _ENTRIES:
             raise LimitError(f"{count} program headers, more than {_ENTRIES}")
         table = self.bytes_at(offset, count * self._layout.segment.size, "the table of program headers")
-        return [self._layout.to_segment(raw) for raw in self._layout.segment.iter_unpack(table)]
-
-
-def _section(raw: tuple[int, ...]) -> Section:
-    return Section(raw[0], raw[1], raw[2], raw[4], raw[5], raw[6], raw[7])
+        return self._layout.segments(table)
 
 
 def read(file: File, data: bytes) -> Binary | None:
@@ -319,7 +316,7 @@ class _Facts:
         self._check()
         self._interpreter = self._find_interpreter()
         self._tags = elf.tags
-        needed = [value for tag, value in elf.dynamic() if tag == _NEEDED]
+        needed = [value for tag, value in elf.dynamic if tag == _NEEDED]
         self._needed = tuple(self._dynamic_string(one) for one in needed)
         self._soname = self._dynamic_string(self._tags[_SONAME]) if _SONAME in self._tags else ""
 

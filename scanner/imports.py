@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from array import array
 from collections.abc import Mapping
-from struct import Struct
 
 from .elf import Elf
 from .source import LimitError
@@ -21,9 +22,8 @@ _DEFINED = 1 << 14
 and to read theirs takes longer than all else."""
 _DYNSYM = 11
 """Type of the section that holds the symbols."""
-_SYMBOL = {(64, "<"): Struct("<I2xH16x"), (64, ">"): Struct(">I2xH16x")}
-_SYMBOL |= {(32, "<"): Struct("<I10xH"), (32, ">"): Struct(">I10xH")}
-"""Where its name stands, and its section: 0 when it is undefined."""
+_SHAPES = {64: (24, 3), 32: (16, 7)}
+"""Bytes of a symbol, which begins with the place of its name, and the half word of it that tells its section."""
 
 
 def undefined(elf: Elf) -> dict[str, int]:
@@ -31,10 +31,13 @@ def undefined(elf: Elf) -> dict[str, int]:
     tags = elf.tags
     if _SYMTAB not in tags or _STRTAB not in tags:
         return {}
-    shape, names = _SYMBOL[elf.bits, elf.order], strings(elf)
-    find, count = names.find, _count(elf, tags, shape.size)
-    table = elf.bytes_at(elf.offset_of(tags[_SYMTAB]), count * shape.size, "the table of symbols")
-    wanted = [(at, number) for number, (at, section) in enumerate(shape.iter_unpack(table)) if at and not section]
+    names, (size, place) = strings(elf), _SHAPES[elf.bits]
+    find, count = names.find, _count(elf, tags, size)
+    table = elf.bytes_at(elf.offset_of(tags[_SYMTAB]), count * size, "the table of symbols")
+    sections, starts = array("H", table)[place :: size // 2], array("I", table)[:: size // 4]
+    if (elf.order == "<") != (sys.byteorder == "little"):
+        starts.byteswap()
+    wanted = [(starts[number], number) for number, section in enumerate(sections) if not section and starts[number]]
     if len(wanted) > _UNDEFINED:
         raise LimitError(f"{len(wanted)} undefined symbols, more than {_UNDEFINED}")
     return {
