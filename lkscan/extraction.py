@@ -14,6 +14,7 @@ from .scanner.source import FileSource, Limits, Watch
 from .scanner.startup import NamedTuple
 from .scanner.stream import over
 from .scanner.subjects import File, Place, Problem
+from .terminal import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -60,6 +61,19 @@ def work(path: str, wanted: str, limits: Limits, slot: Slot | None) -> Iterator[
     yield json.dumps(found).encode("ascii") + b"\n"
     if found.kind == "file":
         yield from _content(path, wanted, limits, found.number, watch)
+
+
+def found(line: bytes) -> Found:
+    """What such a line tells. Raises UsageError for anything else, which only a process that was taken over writes."""
+    try:
+        one = Found(*json.loads(line))
+        texts = (one.kind, one.target, one.problem, *one.near)
+        is_one = all(isinstance(text, str) for text in texts) and isinstance(one.size, int)
+    except (ValueError, TypeError, RecursionError):
+        is_one = False
+    if not is_one:
+        raise UsageError("the reading of the image gave nothing sensible; please report it")
+    return one
 
 
 def _files(path: str, limits: Limits, watch: Watch | None) -> Iterator[File | Problem]:

@@ -20,19 +20,33 @@ if TYPE_CHECKING:
     from .workers import Ends, Slot, Task
 
 
+_ANSWER = 512 << 20
+"""Bytes that a process may answer: an image with as many files as the limits allow has less than half of it to tell."""
+
+
 class Order(NamedTuple):
-    """One image and what is to be done with it: `work` gives what `transfer` can carry, with these `rules` in it."""
+    """One image and what is to be done with it: `work` gives what `transfer` can carry, with these `rules` in it.
+
+    It gives as many values as `kinds` has types, and of these types.
+    """
 
     image: Input
     limits: Limits
     work: Callable[[Slot | None], Any]
+    kinds: tuple[type | tuple[type, ...], ...]
     rules: Iterable[Rule] = ()
 
 
 def judge(images: Sequence[tuple[Input, Policy]], staff: Staff) -> tuple[list[Result], list[Problem]]:
     """A result for each image that could be read at all, in order, and what became of the others."""
     orders = [
-        Order(one, policy.limits, partial(_judged, one, policy, contents=staff.contents), policy.known())
+        Order(
+            one,
+            policy.limits,
+            partial(_judged, one, policy, contents=staff.contents),
+            (Result, list),
+            policy.known(),
+        )
         for one, policy in images
     ]
     parts: list[Result] = []
@@ -89,17 +103,35 @@ def results(orders: Sequence[Order], staff: Staff) -> Iterator[Any]:
         yield transfer.dump(order.work(slot))
 
     answers = [bytearray() for _ in orders]
+
+    def take(number: int, data: bytes) -> None:
+        if len(answers[number]) <= _ANSWER:  # the rest of one that is too long is thrown away, and it is no JSON
+            answers[number] += data
+
     total = sum(_size(path) for order in orders for path in order.image.paths)
     tasks = [workers.Task(order.image.paths, order.limits, partial(work, order)) for order in orders]
-    ends = _run(tasks, staff, lambda number, data: answers[number].extend(data), total)
+    ends = _run(tasks, staff, take, total)
     for order, answer, failure in zip(orders, answers, ends.failures, strict=True):
         try:
-            yield Problem(Place((order.image.paths[0],)), failure) if failure else transfer.load(answer, order.rules)
+            yield Problem(Place((order.image.paths[0],)), failure) if failure else _answered(order, answer)
         except transfer.TransferError as error:
             yield Problem(
                 Place((order.image.paths[0],)), f"its reading gave nothing sensible ({error}); please report it"
             )
         answer.clear()
+
+
+def _answered(order: Order, answer: bytearray) -> Any:  # noqa: ANN401 - what the work gave
+    """What a process answered. Raises TransferError where it is not what was asked for."""
+    from . import transfer
+
+    found = transfer.load(answer, order.rules)
+    if not isinstance(found, list | tuple) or len(found) != len(order.kinds):
+        raise transfer.TransferError(type(found).__name__)
+    for one, kind in zip(found, order.kinds, strict=True):
+        if not isinstance(one, kind):
+            raise transfer.TransferError(type(one).__name__)
+    return found
 
 
 def _run(tasks: Sequence[Task], staff: Staff, take: Callable[[int, bytes], None], total: int) -> Ends:

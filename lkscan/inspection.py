@@ -59,6 +59,11 @@ class Facts:
     """Whether its System was met, which comes last."""
 
 
+_LIST_OR_NONE = (list, type(None))
+_KINDS = (str, str, (str, type(None)), bool, str, list, list, list, tuple, _LIST_OR_NONE, _LIST_OR_NONE, list, bool)
+"""Types of the fields of Facts, in their order."""
+
+
 def inspect(
     inputs: Iterable[Input | Problem],
     policy_of: Callable[[str], Policy],
@@ -85,7 +90,7 @@ def inspect(
             continue
         work = partial(_facts, one, policy, files, binaries)
         if one.kind == "image":
-            orders[len(found)] = Order(one, policy.limits, work)
+            orders[len(found)] = Order(one, policy.limits, work, _KINDS)
         found.append(Facts(one.paths[0], one.kind) if one.kind == "image" else Facts(*work(None)))
     for number, values in zip(orders, results(list(orders.values()), staff or Staff()), strict=True):
         path = found[number].path

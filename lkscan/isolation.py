@@ -16,6 +16,7 @@ from collections.abc import Iterable
 import tomli
 
 from .scanner.source import Limits
+from .scanner.startup import Any
 
 LANDLOCK, SECCOMP = 1, 2
 """What a kernel may lack, as bits."""
@@ -37,20 +38,25 @@ _ALL_RIGHTS = 0xFFFF
 _TCP, _SCOPES = 3, 3
 
 # linux/filter.h, linux/seccomp.h
-_LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
+_LOAD, _JUMP, _EQUAL, _ANY_BIT, _RETURN = 0x20, 0x05, 0x15, 0x45, 0x06
 _KILL, _REFUSE, _ALLOW = 0x80000000, 0x00050001, 0x7FFF0000
-_X32 = 0x40000000
-_TMPFILE = 0o20000000
-_WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | _TMPFILE
+_NUMBER, _MACHINE, _ARGUMENTS = 0, 4, 16
+"""Where a filter finds the call's number, the machine, and the arguments of eight bytes each."""
+
+_FILES = 256
+"""Files that may be open at once; reading an image takes a handful."""
+_LIBRARY_FOLDERS = frozenset({"site-packages", "dist-packages", "lib-dynload"})
 
 
 def enter(readable: Iterable[str], limits: Limits) -> int:
     """From now on this process reads the files `readable` and what Python itself is made of, and changes nothing.
 
-    It opens no file for writing, has no network, starts no program, signals nobody, and ends with its parent. Returns
-    what the kernel lacks, as bits; nothing fails for that. There is no way back.
+    It opens no file for writing, has no network, starts no program or process, signals nobody, and ends with its
+    parent. Returns what the kernel lacks, as bits; nothing fails for that. There is no way back.
     """
     _lower(resource.RLIMIT_CORE, 0)
+    _lower(resource.RLIMIT_NPROC, 0)
+    _lower(resource.RLIMIT_NOFILE, _FILES)
     _lower(resource.RLIMIT_FSIZE, 0)
     _lower(resource.RLIMIT_AS, limits.address)
     _lower(resource.RLIMIT_CPU, limits.seconds, 1)  # SIGXCPU, a second before SIGKILL
@@ -98,10 +104,15 @@ def _landlock(libc: ctypes.CDLL, readable: Iterable[str]) -> bool:
 
 
 def _own() -> list[str]:
-    """Where the modules and libraries lie that may still be loaded; links are what they lead to."""
+    """Where the modules and libraries lie that may still be loaded; links are what they lead to.
+
+    Not all of `sys.path`: it has the folder that the user is in, or that of a script, with whatever else lies there.
+    """
     packages = [sys.modules[name] for name in ("lkscan", "lkscan.scanner", "lkscan.rules") if name in sys.modules]
-    folders = [*sys.path, os.path.join(sys.base_prefix, "lib"), *(path for one in packages for path in one.__path__)]
-    return [*(os.path.realpath(path) for path in folders if path), *_LIBRARIES]
+    folders = [path for path in sys.path if os.path.basename(path) in _LIBRARY_FOLDERS or path.endswith(".zip")]
+    folders += [os.path.dirname(os.__file__), os.path.join(sys.base_prefix, "lib")]
+    folders += [path for one in packages for path in one.__path__]
+    return [*map(os.path.realpath, folders), *_LIBRARIES]
 
 
 def _drop_capabilities(libc: ctypes.CDLL) -> None:
@@ -113,29 +124,30 @@ def _drop_capabilities(libc: ctypes.CDLL) -> None:
 
 
 def _seccomp(libc: ctypes.CDLL) -> bool:
-    """Refuse the system calls of the table. Returns whether the kernel does it."""
+    """Refuse all system calls but those of the table. Returns whether the kernel does it."""
     with open(os.path.join(os.path.dirname(__file__), "syscalls.toml"), "rb") as file:
-        table = tomli.load(file).get(os.uname().machine)
-    if table is None:
+        table = tomli.load(file)
+    machine = table["machines"].get(os.uname().machine)
+    if machine is None:
         return False
-    program = _program(table)
+    program = _program(machine["audit"], table["calls"][machine["calls"]], table["decided"][machine["calls"]])
     buffer = ctypes.create_string_buffer(program)
     description = struct.pack("@HP", len(program) // 8, ctypes.addressof(buffer))
     return bool(libc.prctl(_PR_SET_SECCOMP, 2, description, 0, 0) == 0)
 
 
-def _program(table: dict[str, dict[str, int] | list[int] | int]) -> bytes:
-    """A filter: calls of another machine kill the process, those of the table are refused, all others allowed."""
-    refused = sorted(number for numbers in table.values() if isinstance(numbers, list) for number in numbers)
-    steps = [(_LOAD, 0, 0, 4), (_EQUAL, 1, 0, table["audit"]), (_RETURN, 0, 0, _KILL), (_LOAD, 0, 0, 0)]
-    tail: list[tuple[int, int, int, object]] = []
-    opening = table["open"]
-    if isinstance(opening, dict):
-        for number, argument in opening.items():  # the low half of the flags, which all these machines have first
-            tail += [(_EQUAL, 0, 3, int(number)), (_LOAD, 0, 0, 16 + 8 * argument)]
-            tail += [(_ANY_BIT, 0, 1, _WRITING), (_RETURN, 0, 0, _REFUSE)]
-            tail += [(_LOAD, 0, 0, 0)]
-    tail += [(_RETURN, 0, 0, _ALLOW), (_RETURN, 0, 0, _REFUSE)]
-    count = len(refused) + 1 + len(tail)
-    tests = [(_AT_LEAST, count - 2, 0, _X32), *((_EQUAL, count - 3 - i, 0, one) for i, one in enumerate(refused))]
-    return b"".join(struct.pack("=HBBI", *step) for step in (*steps, *tests, *tail))
+def _program(audit: int, calls: dict[str, dict[str, int]], decided: dict[str, dict[str, Any]]) -> bytes:
+    """A filter: calls of another machine kill the process, those of the table are allowed, all others refused."""
+    steps = [(_LOAD, 0, 0, _MACHINE), (_EQUAL, 1, 0, audit), (_RETURN, 0, 0, _KILL), (_LOAD, 0, 0, _NUMBER)]
+    numbers = [number for group in calls.values() for number in group.values()]
+    steps += [*_among(numbers), (_JUMP, 0, 0, 1), (_RETURN, 0, 0, _ALLOW)]
+    for one in decided.values():
+        block = _among(one["among"]) if "among" in one else [(_ANY_BIT, 0, 1, one["without"])]
+        steps += [(_EQUAL, 0, len(block) + 3, one["number"]), (_LOAD, 0, 0, _ARGUMENTS + 8 * one["argument"]), *block]
+        steps += [(_RETURN, 0, 0, _REFUSE), (_RETURN, 0, 0, _ALLOW)]
+    return b"".join(struct.pack("=HBBI", *step) for step in (*steps, (_RETURN, 0, 0, _REFUSE)))
+
+
+def _among(values: list[int]) -> list[tuple[int, int, int, int]]:
+    """Tests that lead to the second step behind them for one of the values, else to the first."""
+    return [(_EQUAL, len(values) - at, 0, value) for at, value in enumerate(values)]

@@ -1,6 +1,7 @@
 """Results between processes, as JSON: whoever took over the process that read an image can send data, and no code.
 
-What only works in the process that made it (the readers of files, the retelling of verdicts) becomes None.
+What only works in the process that made it (the readers of files, the retelling of verdicts) becomes None. In what
+comes back, each field has the type that its record says.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ import json
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
+from functools import cache
+from types import UnionType
 
 from .rules import contents, engine, funnel
 from .scanner import subjects
@@ -23,6 +26,8 @@ _RECORDS: dict[str, Any] = {
 _WORDS: dict[str, type[Enum]] = {
     one.__name__: one for one in (engine.Severity, engine.Confidence, engine.Profile, engine.Outcome)
 }
+_NAMED: dict[str, Any] = {**_RECORDS, **_WORDS, "str": str, "int": int, "bool": bool, "bytes": bytes}
+_Kinds = tuple[type, ...]
 _PLAIN = frozenset({type(None), bool, int, float, str})
 
 
@@ -81,4 +86,45 @@ def _decoded(value: Any, rules: Mapping[str, engine.Rule]) -> Any:  # noqa: ANN4
     parts = [_decoded(one, rules) for one in content]
     if kind == "tuple":
         return tuple(parts)
-    return dict(parts) if kind == "map" else _RECORDS[kind](*parts)
+    return dict(parts) if kind == "map" else _checked(_RECORDS[kind](*parts))
+
+
+def _checked(record: Any) -> Any:  # noqa: ANN401 - one of _RECORDS
+    """The same. Raises TypeError where a field, or what is in a tuple, is of another type than the record says."""
+    for value, (kinds, inner) in zip(record, _fields(type(record)), strict=True):
+        if kinds and not isinstance(value, kinds):
+            raise TypeError(type(record).__name__)
+        if inner and isinstance(value, tuple) and not all(isinstance(one, inner) for one in value):
+            raise TypeError(type(record).__name__)
+    return record
+
+
+@cache
+def _fields(kind: type) -> tuple[tuple[_Kinds, _Kinds], ...]:
+    """For each field its types and, of a tuple of any length, those of what is in it; () where anything may stand."""
+    hints = {
+        name: hint for one in reversed(kind.__mro__) for name, hint in vars(one).get("__annotations__", {}).items()
+    }
+    return tuple((_kinds(hints.get(name)), _inner(hints.get(name))) for name in kind._fields)  # type: ignore[attr-defined]
+
+
+def _kinds(hint: Any) -> _Kinds:  # noqa: ANN401 - an annotation
+    """The types that an annotation stands for."""
+    if hint is None or hint is type(None):
+        return (type(None),) if hint else ()
+    if isinstance(hint, str):
+        hint = _NAMED.get(hint)
+    if isinstance(hint, UnionType):
+        parts = [_kinds(one) for one in hint.__args__]
+        return tuple(one for part in parts for one in part) if all(parts) else ()
+    origin = getattr(hint, "__origin__", hint)
+    if origin is Callable:
+        return (type(None),)
+    if origin is Mapping:
+        return (dict,)
+    return (origin,) if isinstance(origin, type) and origin not in {object, frozenset, type(None)} else ()
+
+
+def _inner(hint: Any) -> _Kinds:  # noqa: ANN401 - an annotation
+    arguments = getattr(hint, "__args__", ())
+    return _kinds(arguments[0]) if getattr(hint, "__origin__", None) is tuple and arguments[1:] == (...,) else ()

@@ -101,6 +101,7 @@ def run(
                         continue
                     selector.unregister(key.fd)
                     os.close(key.fd)
+                    os.kill(children[key.data], signal.SIGKILL)  # it is ending, unless it lies: only its end counts
                     _, status = os.waitpid(children[key.data], 0)
                     del children[key.data]
                     failures[key.data] = _reason(status, slots[key.data].told()[2], tasks[key.data].limits)
@@ -126,16 +127,22 @@ _BROKEN = 70
 def _start(task: Task, slot: Slot, *, isolated: bool) -> tuple[int, int]:
     """The new process and the pipe that it writes to."""
     here, there = os.pipe()
+    parent = os.getpid()
+    held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # the child has to be told from us first
     pid = os.fork()
     if pid:
+        signal.pthread_sigmask(signal.SIG_SETMASK, held)
         os.close(there)
         return pid, here
     status = _BROKEN
     try:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, held)
         _keep_only(there)
         if isolated:
             slot.lack(isolation.enter(task.paths, task.limits))
+            if os.getppid() != parent:  # it ended before we were bound to end with it
+                os._exit(status)
         for piece in task.work(slot):
             _write(piece)
         status = 0
@@ -154,7 +161,11 @@ def _keep_only(descriptor: int) -> None:
     """Leave nothing open but the pipe: neither the terminal nor what the user has open in our name."""
     if descriptor != _PIPE:
         os.dup2(descriptor, _PIPE, inheritable=False)
-    os.closerange(_PIPE + 1, os.sysconf("SC_OPEN_MAX"))
+    try:
+        numbers = [int(name) for name in os.listdir("/dev/fd")]  # the limit is no bound: it may have been lowered
+    except OSError:
+        numbers = list(range(os.sysconf("SC_OPEN_MAX")))
+    os.closerange(_PIPE + 1, max(numbers, default=0) + 1)
     empty = os.open(os.devnull, os.O_RDWR)
     for number in range(_PIPE):
         os.dup2(empty, number)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from functools import partial
@@ -20,6 +19,8 @@ EPILOG = """exit status:
   2  wrong usage, or there is no such file in the image
   3  the file, or what it lies in, could not be read whole
 """
+_HEAD = 1 << 20
+"""Bytes of the line that tells what is at the place; its paths are bounded."""
 _TEXT = frozenset((*b"\t\n\r", *range(32, 127), *range(128, 256)))
 _NONE = {
     "char": "a character device, which has no content",
@@ -72,9 +73,9 @@ class _Sink:
         if self._found is None:
             self._head += data
             line, newline, data = self._head.partition(b"\n")
-            if not newline:
+            if not newline and len(self._head) <= _HEAD:
                 return
-            self._found = Found(*json.loads(line))
+            self._found = extraction.found(line)
         if not self._force and not _TEXT.issuperset(data):
             raise UsageError(f"{self._place}: is no text; redirect it to a file, or --force")
         sys.stdout.buffer.write(data)

@@ -75,12 +75,12 @@ def _facts(one: Input, policy: Policy, who: Staff, *, fragment: bool) -> int:
     from .. import kernels
     from ..imaging import Order, results
 
-    def work(slot: Slot | None) -> list[Subject | Problem]:
+    def work(slot: Slot | None) -> tuple[list[Subject | Problem]]:
         found = read(one, LabelFinder(), policy.limits, slot.watch if slot else None)
-        return [subject for subject in found if isinstance(subject, Problem | System | Kernel)]
+        return ([subject for subject in found if isinstance(subject, Problem | System | Kernel)],)
 
-    (answer,) = results([Order(one, policy.limits, work)], who)
-    subjects: list[Any] = [answer] if isinstance(answer, Problem) else answer
+    (answer,) = results([Order(one, policy.limits, work, (list,))], who)
+    subjects: list[Any] = [answer] if isinstance(answer, Problem) else answer[0]
     problems = [subject for subject in subjects if isinstance(subject, Problem)]
     system = next((subject for subject in subjects if isinstance(subject, System)), None)
     known = [subject for subject in subjects if isinstance(subject, Kernel) and subject.config is not None]
