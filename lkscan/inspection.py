@@ -19,6 +19,7 @@ from .scanner.startup import Any
 from .scanner.subjects import (
     Binary,
     Container,
+    EfiProgram,
     File,
     Kernel,
     KernelCommandLine,
@@ -54,6 +55,8 @@ class Facts:
     layers: tuple[PeeledLayer, ...] = ()
     files: list[dict[str, Any]] | None = None
     binaries: list[dict[str, Any]] | None = None
+    loaders: list[EfiProgram] = field(default_factory=list)
+    modules: int = 0
     problems: list[Problem] = field(default_factory=list)
     is_whole: bool = False
     """Whether its System was met, which comes last."""
@@ -142,9 +145,11 @@ def _note(facts: Facts, subject: object, limit: int) -> None:
             facts.files.append(_file(subject, limit))
         case Binary() if facts.binaries is not None:
             facts.binaries += [_binary(subject, file) for file in subject.files]
+        case EfiProgram():
+            facts.loaders.append(subject)
         case System():
             facts.kind, facts.is_linuxkit, facts.format = subject.kind, subject.is_linuxkit, subject.format
-            facts.layers, facts.is_whole = subject.layers, True
+            facts.layers, facts.modules, facts.is_whole = subject.layers, subject.modules, True
 
 
 def _file(file: File, limit: int) -> dict[str, Any]:
@@ -186,6 +191,22 @@ def _binary(binary: Binary, file: File) -> dict[str, Any]:
     }
 
 
+def _loader(loader: EfiProgram) -> dict[str, Any]:
+    return {
+        "path": loader.file.path,
+        "machine": loader.machine,
+        "subsystem": loader.subsystem,
+        "alignment": loader.alignment,
+        "writable_code": list(loader.writable_code),
+        "misaligned": list(loader.misaligned),
+        "nx_compat": loader.nx,
+        "sbat": list(loader.sbat) if loader.sbat is not None else None,
+        "certificates": loader.certificates,
+        "signature": loader.signature,
+        "signers": list(loader.signers),
+    }
+
+
 def as_json(found: Sequence[Facts]) -> str:
     """A JSON array with one object per input; the keys are a contract, later versions only add."""
     return json.dumps([_object(facts) for facts in found], indent=1, ensure_ascii=True) + "\n"
@@ -206,6 +227,10 @@ def _object(facts: Facts) -> dict[str, Any]:
     }
     if facts.layers:
         document["layers"] = [_layer(layer) for layer in facts.layers]
+    if facts.loaders:
+        document["efi"] = [_loader(loader) for loader in facts.loaders]
+    if facts.modules:
+        document["modules"] = facts.modules
     if facts.files is not None:
         document["files"] = facts.files
     if facts.binaries is not None:
@@ -259,6 +284,12 @@ def _tree(facts: Facts) -> list[str]:
     branches += _layers(facts)
     for container in facts.containers:
         branches += _branch(container)
+    for loader in facts.loaders:
+        signed = f"signature {loader.signature}" + "".join(f", {one}" for one in loader.signers)
+        branches.append(
+            f"EFI {loader.subsystem} {loader.file.path}: {loader.machine}, alignment {loader.alignment}, {signed}"
+        )
+    branches += [f"kernel modules: {facts.modules}"] if facts.modules else []
     for file in facts.files or ():
         branches.append(f"file {file['mode']} {file['uid']}:{file['gid']} {file['size']:>9} {file['path']}")
     for binary in facts.binaries or ():

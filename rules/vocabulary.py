@@ -132,6 +132,11 @@ def _binary(one: Binary) -> dict[str, Any]:
         "nx": one.nx,
         "rwx": list(one.rwx),
         "textrel": one.textrel,
+        "answers": dict(one.answers),
+        "made": one.made,
+        "libc": one.libc,
+        "search": list(one.search),
+        "copies": [file.path for file in one.copies],
     }
 
 

@@ -65,8 +65,9 @@ _CHECKED = frozenset(f"__{name}_chk" for name in _FORMATTED | _SIZED)
 """What it replaces them with."""
 _LEAST_COVERAGE, _LEAST_FUNCTIONS = 0.02, 100
 """Of 646 files that use canaries, one has less than 2 % of its functions guarded, and the median is 23 %."""
-_LEAST_TARGETS = 0.3
-"""Functions that start with a branch target, of all, in what was compiled for it: 80 % are usual, 2 % without."""
+_LEAST_MARKED, _LEAST_TARGETS = 20, 0.3
+"""Functions, fewer of which are mostly the C library's own, and how many of them start with a branch target in what was
+compiled for it: 80 % are usual, 2 % without."""
 _STARTING_NAMES = (
     "execve execv execvp execvpe execl execlp execle execveat fexecve posix_spawn posix_spawnp system popen"
 )
@@ -404,9 +405,9 @@ class Inspector:
         if is_marked:
             return _Found("yes", f"GNU_PROPERTY {what}")
         functions = codebytes.functions(self._elf)
-        is_asked = functions and self._reads_code and not self.toolchain.is_go
+        is_asked = functions >= _LEAST_MARKED and self._reads_code and not self.toolchain.is_go
         targets = codebytes.branch_targets(self._elf) if is_asked else 0
-        if targets > functions * _LEAST_TARGETS and targets > 1:
+        if targets > functions * _LEAST_TARGETS:
             return _Found("partial", f"{targets} {mark} in {functions} functions, but no GNU_PROPERTY {what}")
         return _Found("no", "no GNU_PROPERTY for it")
 

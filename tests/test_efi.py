@@ -1,5 +1,6 @@
 """Programs that the firmware starts: headers bit by bit, and Debian's own, signed ones."""
 
+import json
 import struct
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from imagelab import Item, newc, of, subjects
 from rulelab import file, fires, outcomes
 
+from lkscan.cli import main
 from lkscan.rules.efi import (
     broken_efi_signature,
     signed_efi_program_without_sbat,
@@ -198,3 +200,12 @@ def test_a_kernel_is_a_program_of_the_firmware_too(tmp_path):
     (found,) = of(items, EfiProgram)
     assert (found.certificates, found.nx, found.alignment) == (1, True, 4096)
     assert of(items, Kernel)
+
+
+def test_inspect_tells_of_it(tmp_path, capsys):
+    (tmp_path / "bootx64.efi").write_bytes(program(alignment=512, certificates=struct.pack("<IHH", 8, 0x200, 2)))
+    assert main(["inspect", "--format", "json", str(tmp_path / "bootx64.efi")]) == 0
+    (loader,) = json.loads(capsys.readouterr().out)[0]["efi"]
+    assert (loader["alignment"], loader["certificates"], loader["signature"]) == (512, 1, "unread")
+    assert main(["inspect", str(tmp_path / "bootx64.efi")]) == 0
+    assert "EFI application bootx64.efi: x86_64, alignment 512, signature unread" in capsys.readouterr().out

@@ -4,9 +4,11 @@ import os
 import shutil
 import struct
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from elflab import EXEC, FLAGS_1, LOAD, RE, Lab, R, a_file
 
 from lkscan.scanner import codebytes, elf, hardening, imports
 from lkscan.scanner.elf import Elf
@@ -176,3 +178,53 @@ def test_a_damaged_program_never_raises(compiled, tmp_path, seed) -> None:
         return
     answers = {*found.answers.values()} if found else set()
     assert answers <= {"yes", "no", "na", "partial", "undecided"}
+
+
+def go(info: bytes, *, rest: bytes = b"", flags: int = 6) -> bytes:
+    """A static program with Go's note-less mark in its writable segment; `rest` lies behind, at address 0x30000."""
+    body = info + rest
+    lab = Lab(EXEC, has_dynamic=False, relro=None, loads=())
+    start = len(lab.build()) + 56
+    head = replace(lab, segments=((LOAD, flags, start, 0x30000, len(body), len(body)),)).build()
+    return head + body
+
+
+def head_of(size: int, flags: int, *pointers: int) -> bytes:
+    words = b"".join(one.to_bytes(size, "little") for one in pointers)
+    return (b"\xff Go buildinf:" + bytes((size, flags)) + words).ljust(32, b"\0")
+
+
+def text(content: bytes) -> bytes:
+    assert len(content) < 128
+    return bytes((len(content),)) + content
+
+
+OLD = b"".join(one.to_bytes(8, "little") for one in (0x30040, 8, 0x30048, 13)) + b"go1.17.3CGO_ENABLED=1"
+GO = {
+    "new": (go(head_of(8, 2) + text(b"go1.21.5") + text(b"build\tCGO_ENABLED=0")), "Go 1.21.5"),
+    "old, by pointers": (go(head_of(8, 0, 0x30020, 0x30030), rest=OLD), "Go 1.17.3"),
+    "a long text": (go(head_of(8, 2) + text(b"go1.21.5") + b"\x80\x01" + bytes(128)), "Go 1.21.5"),
+    "pointers into nowhere": (go(head_of(8, 0, 0x50, 0x60)), "Go"),
+    "cut off": (go(head_of(8, 2)[:20]), "Go"),
+}
+
+
+@pytest.mark.parametrize("title", GO)
+def test_gos_version_is_read_as_go_reads_it(title) -> None:
+    data, made = GO[title]
+    found = hardening.examine(a_file(data), data)
+    assert found
+    assert (found.made, found.answers["canary"], found.libc) == (made, "na", "")
+
+
+def test_a_rust_program_needs_no_canary() -> None:
+    code = b"\x48\x8d\x44\x24\x10\xc3"
+    path = b"/rustc/" + b"0" * 40 + b"/library/core/src/fmt/mod.rs"
+    lab = Lab(tags=((FLAGS_1, 0x08000000),), interpreter="/ld.so", segments=((LOAD, R, 0, 0, 0, 0),) * 2)
+    start = len(lab.build())
+    behind = start + len(code)
+    segments = ((LOAD, RE, start, 0x40000, len(code), 6), (LOAD, R, behind, 0x50000, len(path), len(path)))
+    data = replace(lab, segments=segments).build() + code + path
+    found = hardening.examine(a_file(data), data)
+    assert found
+    assert (found.answers["canary"], found.evidence["canary"]) == ("na", "Rust checks bounds itself")
