@@ -72,6 +72,7 @@ bench: .venv/core build/peers ## measure lkscan against plain tools; CORPUS=DIR 
 	@$(PY) benchmarks/images.py
 	@$(PY) benchmarks/binaries.py build/peers
 	@$(PY) benchmarks/secrets.py
+	@$(PY) benchmarks/kernels.py
 	@$(PY) benchmarks/reports.py
 	@$(PY) benchmarks/corpus.py $(CORPUS)
 

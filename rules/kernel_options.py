@@ -10,6 +10,9 @@ from .tables import load
 _MARKERS = ("LOCALVERSION", "PANIC_TIMEOUT")
 """Options with a value in every configuration (from 3.14): of its first menu, and of its last."""
 
+_LAST = b"\n# end of Kernel hacking"
+"""What closes the last menu."""
+
 
 class State(NamedTuple):
     """What a configuration says of a feature; `option` is its name in that version, `fact` what decides."""
@@ -63,9 +66,10 @@ def is_whole(kernel: Kernel) -> bool:
     Kconfig closes its menus with a comment (since 4.20), and the last of them is `Kernel hacking`.
     """
     text = kernel.config_text
-    return all(marker in (kernel.config or {}) for marker in _MARKERS) and (
-        b"\n# end of " not in text or b"\n# end of Kernel hacking\n" in text.replace(b"\r", b"")
-    )
+    if not all(marker in (kernel.config or {}) for marker in _MARKERS):
+        return False
+    last = text.rfind(_LAST) + len(_LAST)  # from the end, where it stands: this is asked for every option
+    return text[last : last + 2].startswith((b"\n", b"\r\n")) if last >= len(_LAST) else b"\n# end of " not in text
 
 
 def spellings(key: str, row: Mapping[str, Any]) -> list[Mapping[str, Any]]:

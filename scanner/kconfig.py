@@ -52,9 +52,10 @@ def parse(text: bytes) -> dict[str, str]:
     The last line about an option wins, as in Kconfig; other lines are passed over. Raises LimitError.
     """
     _bound(text)
+    plain = {b"y": "y", b"m": "m"}  # nine in ten: a third of the time
     return {
-        (match["name"] or match["off"]).decode(): "n" if match["name"] is None else _value(match["value"])
-        for match in _LINE.finditer(text)
+        (name or off).decode(): (plain.get(value) or _value(value)) if name else "n"
+        for name, value, off in _LINE.findall(text)
     }
 
 

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from elflab import bzimage, packed, vmlinux
 
 from lkscan.cli import main
 from lkscan.commands.kernel import _ARCHITECTURES
@@ -189,11 +190,22 @@ def test_orders_that_make_no_sense_are_refused(config, capsys, options):
     assert (status, out, err.count("\n")) == (2, "", 1)
 
 
-def _comparison():
-    spec = importlib.util.spec_from_file_location("kernel_options", ROOT / "benchmarks/kernel_options.py")
+def _comparison(name="kernel_options"):
+    spec = importlib.util.spec_from_file_location(name, ROOT / f"benchmarks/{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def test_the_figures_are_of_a_whole_configuration_or_of_those_that_are_named(tmp_path):
+    module = _comparison("kernels")
+    made = module.configuration()
+    (tmp_path / "x.config").write_bytes(made)
+    assert module.text_of(tmp_path / "x.config") == made
+    assert module.verdict(made) > len(kconfig.parse(b""))
+    (tmp_path / "bare").write_bytes(bzimage(packed(vmlinux(None), "gzip")))
+    with pytest.raises(SystemExit, match="no IKCONFIG"):
+        module.text_of(tmp_path / "bare")
 
 
 def test_a_comparison_of_nothing_says_what_it_wants(tmp_path):
