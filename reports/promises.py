@@ -77,27 +77,24 @@ def _word(
         reason = "It was not read whole."
     if reason:
         return Word(paths[0], promise, "not decidable", _ids(about), reason=reason)
-    run = {rule for rule, _ in tally}
-    return Word(
-        paths[0],
-        promise,
-        "kept",
-        tuple(sorted(one.id for one in result.rules if one.id in run and promise.covers(one))),
-    )
+    covering = {one.id for one in result.rules if promise.covers(one)}
+    passed = {rule for rule, outcome in tally if rule in covering and outcome is Outcome.PASS}
+    silent = passed or {rule for rule, _ in tally if rule in covering}
+    return Word(paths[0], promise, "kept", tuple(sorted(silent)))
 
 
 def _lacking(promise: Promise, system: System, rules: Iterable[Rule]) -> str:
     """Why the silence of the rules would say nothing, in a sentence; "" where it says that the promise is kept."""
-    known = tuple(rules)
-    for pattern, _ in promise.rules:
-        if not any(fnmatchcase(rule.id, pattern) or fnmatchcase(rule.name, pattern) for rule in known):
-            return f"{pattern} is switched off."
     for need in promise.needs:
         is_there, otherwise = _NEEDS[need]
         if need in _OF_IMAGES and system.kind != "image":
             return _UNBUILT
         if not is_there(system):
             return _BUILT if need in _OF_SPECS and system.kind == "image" else otherwise
+    known = tuple(rules)
+    for pattern, _ in promise.rules:
+        if not any(fnmatchcase(rule.id, pattern) or fnmatchcase(rule.name, pattern) for rule in known):
+            return f"{pattern} is switched off."
     return ""
 
 

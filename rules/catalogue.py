@@ -61,6 +61,7 @@ _MODULES = (
     "special_files",
     "rootfs",
     "binaries",
+    "daemons",
     "modules",
     "efi",
     kernel,

@@ -486,6 +486,11 @@ CASES = {
         entry("etc/it", b"", kind="symlink"),
     ),
     "LKX002": (container(env=["PASSWORD=Gr4vel-Harbour-91"]), container(env=["LANG=C"]), container()),
+    "LKB022": (
+        binary("usr/bin/runc", made="GCC 12.2.0"),
+        binary("usr/bin/runc", made="Go 1.22.1 with C"),
+        binary("bin/app", made="GCC 12.2.0"),
+    ),
     "LKF001": (
         entry("etc/app.conf", b"", mode=0o666),
         entry("etc/app.conf", b"", mode=0o644),
