@@ -91,7 +91,7 @@ def _decoded(value: Any, rules: Mapping[str, engine.Rule]) -> Any:  # noqa: ANN4
 
 def _checked(record: Any) -> Any:  # noqa: ANN401 - one of _RECORDS
     """The same. Raises TypeError where a field, or what is in a tuple, is of another type than the record says."""
-    for value, (kinds, inner) in zip(record, _fields(type(record)), strict=True):
+    for value, (kinds, inner) in zip(record, _fields(record.__class__), strict=True):
         if kinds and not isinstance(value, kinds):
             raise TypeError(type(record).__name__)
         if inner and isinstance(value, tuple) and not all(isinstance(one, inner) for one in value):
@@ -126,5 +126,5 @@ def _kinds(hint: Any) -> _Kinds:  # noqa: ANN401 - an annotation
 
 
 def _inner(hint: Any) -> _Kinds:  # noqa: ANN401 - an annotation
-    arguments = getattr(hint, "__args__", ())
-    return _kinds(arguments[0]) if getattr(hint, "__origin__", None) is tuple and arguments[1:] == (...,) else ()
+    arguments = list(getattr(hint, "__args__", ()))
+    return _kinds(arguments[0]) if getattr(hint, "__origin__", None) is tuple and Ellipsis in arguments else ()
