@@ -62,9 +62,9 @@ class Facts:
     """Whether its System was met, which comes last."""
 
 
-_LIST_OR_NONE = (list, type(None))
-_KINDS = (str, str, (str, type(None)), bool, str, list, list, list, tuple, _LIST_OR_NONE, _LIST_OR_NONE, list, bool)
-"""Types of the fields of Facts, in their order."""
+_BLANK = Facts("")
+_KINDS = tuple(object if (value := getattr(_BLANK, one.name)) is None else type(value) for one in fields(_BLANK))
+"""Types of the fields of Facts, in their order; anything may stand where there may be nothing."""
 
 
 def inspect(
