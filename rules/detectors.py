@@ -6,7 +6,7 @@ from binascii import a2b_base64
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
-from itertools import islice
+from itertools import count, islice
 from math import log2
 
 from ..scanner.startup import Any, NamedTuple, late
@@ -15,6 +15,9 @@ from .tables import load
 
 _SHORT = 256
 """Bytes of a text that is searched for one literal after the other; to load a library for it takes a millisecond."""
+_FEW = 100
+"""Short texts after which the library is loaded all the same: a folder of specs has thousands."""
+_short_texts = count()
 COUNTED = 100
 """Secrets in one text that one detector counts."""
 _KEY_LIMIT = 32 << 10
@@ -100,7 +103,7 @@ def _present(text: bytes, *, in_spec: bool) -> dict[bytes, list[int]]:
     """Which of the detectors' literals stand in the text, and where each ends."""
     literals = _literals(in_spec=in_spec)
     found: dict[bytes, list[int]] = {}
-    if len(text) > _SHORT or _search.cache_info().currsize:
+    if len(text) > _SHORT or _search.cache_info().currsize or next(_short_texts) > _FEW:
         for index, _, end in _search(in_spec=in_spec)(text, overlapping=True):
             found.setdefault(literals[index], []).append(end)
         return found

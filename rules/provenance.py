@@ -10,12 +10,17 @@ from .kernel import days_between, today
 from .rootfs import is_root
 from .spec import is_parsed
 
-_BOM = late(r"(?:.*/)?(?:[^/]*\.(?:spdx|cdx|sbom|bom)(?:\.(?:json|xml|rdf|ya?ml|tv))?|s?bom\.(?:json|xml))")
+_BOM = late(
+    r"(?:.*/)?(?:[^/]*\.(?:spdx(?:\.(?:json|xml|rdf|ya?ml|tv))?|(?:cdx|sbom|bom)\.(?:json|xml))|s?bom\.(?:json|xml))"
+)
 """Names of bills of materials, as SPDX, CycloneDX and the tools that write them recommend."""
 _HEAD, _WHOLE = 64 << 10, 16 << 20
 """Bytes of a bill of materials that tell its format, and those in which packages are looked for."""
 _FORMATS = (
-    ("SPDX", late(rb'"spdxVersion"\s{0,8}:\s{0,8}"SPDX-[0-9.]{1,8}"|(?:^|\n)SPDXVersion: SPDX-[0-9.]{1,8}')),
+    (
+        "SPDX",
+        late(rb'"spdxVersion"\s{0,8}:\s{0,8}"SPDX-[0-9.]{1,8}"|(?:^|\n)(?:SPDX|spdx)Version: "?SPDX-[0-9.]{1,8}'),
+    ),
     (
         "SPDX",
         late(rb'"@context"\s{0,8}:\s{0,8}"https://spdx\.org/rdf/[0-9.]{1,8}/spdx-context\.jsonld"|<spdx:SpdxDocument'),
@@ -26,7 +31,7 @@ _FORMATS = (
     ),
 )
 _PACKAGES = late(
-    rb'"(?:packages|components|@graph)"\s{0,64}:\s{0,64}\[\s{0,64}\{|(?:^|\n)PackageName: '
+    rb'"(?:packages|components|@graph)"\s{0,64}:\s{0,64}\[\s{0,64}\{|(?:^|\n)(?:PackageName: |packages:\s{0,64}-)'
     rb"|<(?:[a-z]{1,16}:)?(?:component|Package)[ >]"
 )
 """What the first package of a bill of materials looks like, in any of the formats."""

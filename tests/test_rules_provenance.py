@@ -65,6 +65,7 @@ def test_an_image_without_one_is_told_if_linuxkit_built_it():
 BILLS = {
     "SPDX 2, JSON": b'{"spdxVersion": "SPDX-2.3", "packages": [ {"name": "musl"}]}',
     "SPDX 2, tag-value": b"# made by hand\nSPDXVersion: SPDX-2.2\nPackageName: musl\n",
+    "SPDX 2, YAML": b'spdxVersion: "SPDX-2.3"\npackages:\n- name: musl\n',
     "SPDX 2, RDF": b'<rdf:RDF xmlns:spdx="x"><spdx:SpdxDocument><spdx:Package rdf:about="a"/>',
     "SPDX 3": b'{"@context": "https://spdx.org/rdf/3.0.1/spdx-context.jsonld", "@graph": [{"type": "Package"}]}',
     "CycloneDX, JSON": b'{"bomFormat": "CycloneDX", "specVersion": "1.6", "components": [{"name": "musl"}]}',
@@ -97,6 +98,7 @@ def test_what_says_nothing_is_told(text, variant):
         (file("sbom.spdx.json", None), Outcome.UNDECIDED),
         (file("usr/share/doc/a/sbom.spdx.json", b""), Outcome.NOT_APPLICABLE),
         (file("etc/bombs.json", b""), Outcome.NOT_APPLICABLE),
+        (file("etc/app.bom", b""), Outcome.NOT_APPLICABLE),
     ],
 )
 def test_bills_that_are_not_judged(given, expected):

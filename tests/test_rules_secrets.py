@@ -155,6 +155,13 @@ def test_literals_are_found_wherever_they_overlap(in_spec):
         assert all(text[:end].endswith(literal) for literal, ends in found.items() for end in ends)
 
 
+def test_many_short_texts_are_searched_by_the_library_too():
+    detectors._search.cache_clear()
+    for _ in range(detectors._FEW + 2):
+        assert detectors._present(b"password", in_spec=True) == {b"password": [8]}
+    assert detectors._search.cache_info().currsize == 1
+
+
 @pytest.mark.usefixtures("search")
 @pytest.mark.parametrize(("kind", "text"), SECRETS.values(), ids=list(SECRETS))
 @pytest.mark.parametrize("make", [file, in_spec])
