@@ -183,6 +183,7 @@ def _binary(binary: Binary, file: File) -> dict[str, Any]:
 
     return {
         "path": file.path,
+        "form": binary.kind,
         **facts(binary),
         "made": binary.made,
         "libc": binary.libc,

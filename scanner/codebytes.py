@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 import sys
 from array import array
-from collections.abc import Iterator
 
 from .elf import Elf
 from .marks import Marks
@@ -18,7 +17,7 @@ from .startup import NamedTuple, late
 _WINDOW = 4 << 20
 """Bytes of arm64 code that are taken for numbers at once."""
 _X = 1
-_LOAD, _EH_FRAME_HDR = 1, 0x6474E550
+_EH_FRAME_HDR = 0x6474E550
 _TESTS, _LOADS = b"\x33\x2b\x3b", b"\x8b"
 _GUARD = Marks(
     *(
@@ -183,8 +182,6 @@ def _adds(data: bytes) -> bool:
     return any(word & 0xFF8003E0 == 0x910003E0 and word & 0x1F not in {29, 31} for word in words)  # noqa: PLR2004 - ADD
 
 
-def _code(elf: Elf) -> Iterator[tuple[int, int]]:
+def _code(elf: Elf) -> list[tuple[int, int]]:
     """Where the executable segments start and end; they are searched where they lie, as copies cost more than that."""
-    for one in elf.segments:
-        if one.type == _LOAD and one.flags & _X:
-            yield one.offset, one.offset + one.filesize
+    return elf.stretches(_X)

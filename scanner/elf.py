@@ -28,6 +28,8 @@ _ALLOC, _NOTE, _NOBITS = 0x2, 7, 8
 
 _ENTRIES = 10_000
 """Segments, or entries of a dynamic section, that a file may have: real ones stay below 100."""
+_SEGMENTS = 512
+"""Segments of what is examined: core dumps, which are not, have thousands."""
 _SECTIONS = 1 << 17
 """Sections that an object may have: one for each function, in the largest ones."""
 _STRING = 4096
@@ -227,6 +229,21 @@ class Elf:
             raise LimitError(f"a dynamic section of more than {_ENTRIES} entries")
         return entries[:end]
 
+    def stretches(self, flags: int, without: int = 0) -> list[tuple[int, int]]:
+        """Where in the file loaded segments with these flags, and without those, start and end; no byte comes twice."""
+        places = sorted(
+            (one.offset, one.offset + one.filesize)
+            for one in self.segments
+            if one.type == _LOAD and one.flags & flags == flags and not one.flags & without
+        )
+        joined: list[tuple[int, int]] = []
+        for start, end in places:
+            if joined and start < joined[-1][1]:
+                joined[-1] = joined[-1][0], max(end, joined[-1][1])
+            else:
+                joined.append((start, end))
+        return joined
+
     def offset_of(self, address: int) -> int:
         """Where in the file the byte at `address` in memory stands. Raises DamagedError when nowhere."""
         for one in self.segments:
@@ -352,6 +369,8 @@ class _Facts:
         )
 
     def _check(self) -> None:
+        if len(self._elf.segments) > _SEGMENTS:
+            raise LimitError(f"{len(self._elf.segments)} program headers, more than {_SEGMENTS}")
         if not self._loads:
             raise DamagedError("no segment to load, so it can't be run or linked")
         for one in self._loads:

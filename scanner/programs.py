@@ -17,6 +17,10 @@ _HELD = 1 << 16
 """Programs that are held: a large distribution has 5,000."""
 _NODES = 1 << 18
 """Folders and links that are known by then."""
+_USES = 1 << 17
+"""Uses of programs by containers that are told."""
+_PARTS = 32
+"""Folders of one search path that are looked up."""
 _LINKS = 40
 """Links that are followed for one path, as Linux does."""
 _SET_ID, _WORLD, _STICKY, _GROUP = 0o6000, 0o002, 0o1000, 0o020
@@ -111,7 +115,7 @@ class Programs:
             groups.setdefault(_identity(one), []).append(one)
         for group in groups.values():
             first, *others = group
-            directories = [self._directory(one, part) for one in group for part in first.binary.search]
+            directories = [self._directory(one, part) for one in group for part in first.binary.search[:_PARTS]]
             yield first.binary._replace(
                 copies=tuple(one.binary.file for one in others),
                 directories=tuple(dict.fromkeys(directories)),
@@ -192,9 +196,13 @@ class Programs:
         by_root: dict[_Place, list[_Held]] = {}
         for one in held.values():
             by_root.setdefault((one.tree, one.root), []).append(one)
+        told = 0
         for container in containers:
             tree, roots = _roots(container)
-            inhabited = [one for root in roots for one in by_root.get((tree, root), ())]
+            inhabited = [one for root in dict.fromkeys(roots) for one in by_root.get((tree, root), ())]
+            told += len(inhabited)
+            if told > _USES:
+                break
             found = self._started(container, tree, roots, held, inhabited)
             for one in inhabited:
                 place = (one.tree, one.binary.file.path)

@@ -142,8 +142,7 @@ class Toolchain:
         """Whether Rust's compiler made a part of it: paths of its library stand in messages of its programs."""
         if any(one.startswith("Rust") for one in self._compilers):
             return True
-        constants = [one for one in self._elf.segments if one.type == _LOAD and not one.flags & (_W | _X)]
-        return any(_RUST.count(self._elf.data, one.offset, one.offset + one.filesize) for one in constants)
+        return any(_RUST.count(self._elf.data, *part) for part in self._elf.stretches(0, _W | _X))
 
     @cached_property
     def _compilers(self) -> list[str]:

@@ -228,3 +228,11 @@ def test_a_rust_program_needs_no_canary() -> None:
     found = hardening.examine(a_file(data), data)
     assert found
     assert (found.answers["canary"], found.evidence["canary"]) == ("na", "Rust checks bounds itself")
+
+
+def test_segments_that_lie_over_each_other_are_read_once() -> None:
+    one = (LOAD, RE, 0, 0x80000, 64, 64)
+    found = Elf(Lab(segments=(one, one, (LOAD, RE, 32, 0x90000, 64, 64))).build()).stretches(1)
+    assert [start for start, _ in found] == [0]
+    with pytest.raises(elf.LimitError, match="program headers, more than 512"):
+        hardening.examine(a_file(many := Lab(segments=(one,) * 600).build()), many)

@@ -211,3 +211,10 @@ def test_an_image_gives_programs_in_the_end_once_each(tmp_path):
     assert [[one.path for one in group.files] for group in found] == [["a", "c"], ["b"]]
     assert [type(one).__name__ for one in items][-3:] == ["Binary", "Binary", "System"]
     assert items[-1].binaries == 4
+
+
+def test_what_would_take_too_long_is_left_out(monkeypatch):
+    monkeypatch.setattr(programs, "_USES", 1)
+    assert roles(program(), OTHER, containers=[app()]) == {}
+    (found,) = joined(*TREE, binary("usr/bin/app", search=("/usr/lib",) * 40 + ("/opt/none",)))
+    assert [one.state for one in found.directories] == ["fine"]
