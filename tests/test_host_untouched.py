@@ -33,7 +33,7 @@ OWN = {sys.prefix, str(ROOT), *PYTHON}
 """Where Python and lkscan lie, with all below."""
 SYSTEM = re.compile(
     r"""(?:/usr(?:/local)?)?/lib(?:32|64)?(?:/(?:[^/]+/)*[^/]+\.so(?:\.[0-9.]+)?)?  # and folders, for Landlock
-    |/etc/ld\.so\.(?:cache|preload)|/dev/(?:null|urandom)|/proc/self/.*
+    |/etc/ld\.so\.(?:cache|preload)|/dev/(?:null|urandom|fd)|/proc/self/.*
     |/usr/lib/ssl/openssl\.cnf|/etc/ssl/openssl\.cnf
     |/etc/(?:localtime|locale\.alias)|/usr/(?:lib|share)/(?:[^/]+/)?(?:gconv|locale|zoneinfo)(?:/.*)?
     |/(?:.*/)?python3\d+\.zip  # looked for in all folders above""",
