@@ -50,7 +50,7 @@
     const body = made.querySelector(".body");
     if (body.firstChild) return;
     const heading = element("p", "");
-    const self = element("a", "link to this finding");
+    const self = element("a", "link to this finding", "self");
     self.href = `#${row[ID]}`;
     heading.append(element("b", `${rule.name}: `), rule.summary, " ", self);
     body.append(heading);
