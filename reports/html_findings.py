@@ -19,7 +19,7 @@ _ID = 12
 """Hexadecimal digits of a fingerprint in an id: 48 bits tell a million findings apart."""
 
 _MOST = 200_000
-"""Findings in a page; it is some 60 MB then, which a browser opens in three seconds."""
+"""Findings in a page; it is some 60 MB then, which Chromium opens in two seconds."""
 
 _FACTS = 50
 """Lines of evidence and other places of one finding."""
@@ -72,7 +72,7 @@ def as_json(findings: Sequence[Listed]) -> str:
     """An object that can stand in a script element: tables of rules, components and inputs, and a row a finding.
 
     A row: id, rule, severity (4 critical to 0 note), component, input, message, place, and if there are any evidence,
-    other places, fix; the first two tables are told by index.
+    other places, fix. Rule, component and input are indices of the tables.
     """
     rules: dict[str, int] = {}
     tables: dict[str, dict[str, int]] = {"component": {}, "input": {}}

@@ -14,7 +14,7 @@ from ..rules.kernel_groups import boot
 from ..rules.kernel_options import Answer, answers, label, wanted
 from ..rules.tables import load
 from ..scanner.startup import NamedTuple
-from ..scanner.subjects import Container, Kernel, System
+from ..scanner.subjects import Container, Kernel, Mount, System
 from .html_findings import Listed
 
 _VERDICTS = {
@@ -31,6 +31,24 @@ _ACTIONS, _WHERE = 3, 4
 
 _MOST = 200
 """Rows of the lists of what is open and what is silenced."""
+
+_PLAIN_OPTIONS = frozenset(
+    {
+        "gid",
+        "gidmap",
+        "lowerdir",
+        "mode",
+        "nr_inodes",
+        "ptmxmode",
+        "size",
+        "subvol",
+        "uid",
+        "uidmap",
+        "upperdir",
+        "workdir",
+    }
+)
+"""Options of mounts whose values nobody needs to keep to himself."""
 
 _QUOTED = re.compile(r"'[^']*'")
 
@@ -71,9 +89,19 @@ class Ranked(NamedTuple):
         return [item.label for item in self.exposure.items if item.bad]
 
     @property
+    def mounts(self) -> list[tuple[Mount, str]]:
+        """Its mounts with their options, without values that may be a secret (`password=…`)."""
+        return [(one, ", ".join(map(_option_of, one.options))) for one in self.container.mounts]
+
+    @property
     def unknown(self) -> list[str]:
         """What could not be told."""
         return [item.label for item in self.exposure.items if item.bad is None]
+
+
+def _option_of(text: str) -> str:
+    name, equals, _ = text.partition("=")
+    return f"{name}=…" if equals and name not in _PLAIN_OPTIONS else text
 
 
 class Option(NamedTuple):
@@ -143,7 +171,6 @@ def _facts(system: System) -> list[tuple[str, str]]:
     facts = [("kind", f"{system.kind}{made}")]
     facts += [("format", system.format)] if system.kind == "image" and system.format else []
     facts += [("kernel", " ".join(filter(None, (one.version, one.arch)))) for one in system.kernels if one.version]
-    facts += [("command line", one.text) for one in system.command_lines if one.text and not one.ignored]
     numbers = (("containers", len(system.containers)), ("files", system.files), ("binaries", system.binaries))
     return [*facts, *((name, f"{number:,}") for name, number in numbers if number)]
 

@@ -16,7 +16,7 @@ from lkscan.rules import engine
 from lkscan.rules.contents import Component, Contents, Part
 from lkscan.rules.engine import Finding
 from lkscan.rules.funnel import Result, Suppressed
-from lkscan.scanner.subjects import Place, Problem
+from lkscan.scanner.subjects import KernelCommandLine, Place, Problem
 
 
 def render(result: Result) -> str:
@@ -204,6 +204,17 @@ def test_containers_stand_by_exposure_with_what_they_hold() -> None:
     getty = page.partition("services/getty")[2].partition("</details>")[0]
     assert all(name in getty for name in ("CAP_SYS_MODULE", "pid: the host&#39;s", "<code>/etc</code>", "as root"))
     assert "Not known, as its label is not" in page
+
+
+def test_what_may_be_a_secret_is_not_quoted() -> None:
+    options = ["ro", "size=10m", "password=hunter2-hunter2"]
+    mount = {"destination": "/x", "type": "cifs", "source": "//host/x", "options": options}
+    one = container(command=["/bin/app", "--token", "hunter2-hunter2"], env=["TOKEN=hunter2-hunter2"], mounts=[mount])
+    lines = (KernelCommandLine(inside("boot/cmdline"), "token=hunter2-hunter2"),)
+    page = render(Result(systems=(SPEC_SYSTEM._replace(containers=(one,), command_lines=lines),)))
+    assert "hunter2" not in page
+    assert "ro, size=10m, password=…" in page
+    assert "<code>/bin/app</code> with 2 arguments" in page
 
 
 def test_a_kernel_is_told_option_by_option() -> None:
