@@ -50,8 +50,12 @@ _GROWTH = late(
     rb"\x48\x81\xec(....)(\x48\x83\x0c\x24\x00|\x48\x83\x8c\x24\xf8\x0f\x00\x00\x00|\x48\xc7\x04\x24)?", re.DOTALL
 )
 """SUB $n,%rsp, and what touches the page that it reaches: ORQ $0,(%rsp) or $0,0xff8(%rsp) by GCC, MOVQ by Clang."""
-_COMPUTED = Marks(*(bytes((prefix, 0x29, one)) for prefix in b"\x48\x4c" for one in b"\xc4\xcc\xd4\xdc\xec\xf4\xfc"))
-"""SUB of a register from %rsp: an array whose length is known at run time only."""
+_COMPUTED = Marks(
+    b"\xf3\x0f\x1e\xfa",
+    *(bytes((prefix, 0x29, operand)) for prefix in b"\x48\x4c" for operand in b"\xc4\xcc\xd4\xdc\xec\xf4\xfc"),
+)
+"""SUB of a register from %rsp: an array whose length is known at run time only. The first mark, ENDBR64, is no such:
+without it the library chooses another way to search, which takes ten times as long."""
 _PAGE, _LARGEST_FRAME = 0x1000, 64 << 20
 _ARM64_PROBE = late(rb"\xff\x03\x02\xf9")
 """STR xzr,[sp,#1024]: what GCC touches every 64 KiB."""
@@ -123,7 +127,7 @@ def frames(elf: Elf) -> Frames:
             grown = (_arm64_pages(found) for found in _ARM64_GROWTH.finditer(elf.data, start, end))
             large += sum(pages > _ARM64_GUARD for pages in grown)
             continue
-        computed += _COMPUTED.count(elf.data, start, end)
+        computed += sum(number > 0 for number, _, _ in _COMPUTED.places(elf.data, start, end))
         for _, at, _ in _GROWS.places(elf.data, start, end):
             if (found := _GROWTH.match(elf.data, at, end)) is None:
                 continue

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from struct import Struct
 
 from .elf import Elf
 from .source import DamagedError
+from .startup import late
 
 _LOAD, _X = 1, 1
 _JMPREL, _PLTRELSZ, _PLTREL, _RELA = 23, 2, 20, 7
@@ -34,6 +36,8 @@ _ZERO = {b"\xbf": b"\x31\xff", b"\xbe": b"\x31\xf6", b"\xba": b"\x31\xd2"}
 """XOR of that register with itself, which is how a zero is passed."""
 _SEARCHED = 64 << 10
 """Bytes of code in which calls are looked for: files are of one level throughout."""
+_JUMP, _CALL = late(rb"\xff\x25(?=.{4})", re.DOTALL), late(rb"\xe8(?=.{4})", re.DOTALL)
+_DISTANCE = Struct("<i").unpack_from
 _CALLS = 8
 _BEFORE = 40
 """Bytes before a call in which its arguments are loaded."""
@@ -82,26 +86,27 @@ def _stubs(data: bytes, start: int, address: int, end: int, slots: Mapping[int, 
     """The addresses to call: of each JMP through such a word, and of an ENDBR64 or a prefix before it."""
     stubs: dict[int, bytes] = {}
     missing = set(slots)
-    at = data.find(b"\xff\x25", start, end)
-    while at >= 0 and missing:
+    for jump in _JUMP.finditer(data, start, end):
+        at = jump.start()
         here = address + at - start
-        word = here + 6 + int.from_bytes(data[at + 2 : at + 6], "little", signed=True)
+        word = here + 6 + _DISTANCE(data, at + 2)[0]
         if word in slots:
             missing.discard(word)
             for before in (0, 1, 4, 5):  # nothing, BND, ENDBR64, both
                 stubs[here - before] = slots[word]
-        at = data.find(b"\xff\x25", at + 2, end)
+            if not missing:
+                break
     return stubs
 
 
 def _calls(data: bytes, start: int, address: int, end: int, stubs: Mapping[int, bytes]) -> Iterator[tuple[bytes, int]]:
     """The opcode that loads the flag, and the place of each call of a stub."""
-    at = data.find(b"\xe8", start, end) if stubs else -1
-    while at >= 0:
-        target = address + at - start + 5 + int.from_bytes(data[at + 1 : at + 5], "little", signed=True)
+    behind = address - start + 5
+    for call in _CALL.finditer(data, start, end) if stubs else ():
+        at = call.start()
+        target = behind + at + _DISTANCE(data, at + 1)[0]
         if target in stubs:
             yield stubs[target], at
-        at = data.find(b"\xe8", at + 1, end)
 
 
 def _passed(before: bytes, opcode: bytes) -> list[int]:
