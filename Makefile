@@ -27,10 +27,10 @@ print(*project["dependency-groups"]["dev"], *(one for extra in extras for one in
 endef
 export DEV
 
-.PHONY: help demo test lint format bench fuzz clean
+.PHONY: help demo test lint format bench bench-images fuzz clean
 
 help: ## what can be made
-	@sed -n 's/^\([a-z]*\):.*## /make \1	/p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*## /make \1	/p' Makefile
 
 .venv/core: pyproject.toml
 	@$(PY) -c 'import pip, sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || \
@@ -75,6 +75,9 @@ bench: .venv/core build/peers ## measure lkscan against plain tools; CORPUS=DIR 
 	@$(PY) benchmarks/kernels.py
 	@$(PY) benchmarks/reports.py
 	@$(PY) benchmarks/corpus.py $(CORPUS)
+
+bench-images: .venv/dev build/peers ## measure audits of images against the tools that unpack them; ONLY="initrd.img processes memory" takes less
+	@$(PY) benchmarks/images.py $(ONLY)
 
 fuzz: .venv/dev ## bend images of every format, 100,000 of each; FUZZ="--seconds 60 squashfs-xz" takes less
 	@$(PY) tests/fuzzlab.py $(FUZZ)

@@ -1,11 +1,13 @@
 """Measures audits of images against the tools that unpack them, side by side in one run: ratios of time and memory.
 
-The images are built under build/images, out of files below /usr, with the tools that LinuxKit's scripts call, and kept
-for the next run. A tool that is not installed is named, and what needs it is not compared.
+`make bench-images` runs it. The images are built under build/images, out of files below /usr, with the tools that
+LinuxKit's scripts call, and kept for the next run. A tool that is not installed is named, and what needs it is not
+compared. The last block holds the ratios against what they are meant to be.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import shutil
@@ -52,11 +54,17 @@ IMAGES = (
     Image("initrd.zst", "zstd -q -f -3 plain.cpio -o initrd.zst"),
     Image("tree.iso", "genisoimage -quiet -l -J -R -joliet-long -o tree.iso tree"),
     Image("tree.ext4", "rm -f tree.ext4 && mke2fs -q -t ext4 -d tree tree.ext4 400M"),
+    Image(
+        "disk.iso",
+        "mkdir -p disk.d/boot && ln -f initrd.img disk.d/boot/ && "
+        "genisoimage -quiet -l -J -R -o disk.iso disk.d && rm -r disk.d",
+    ),
     Image("disk.raw", DISK.format("disk.raw", "initrd.img", 400)),
     Image("disk.qcow2", "qemu-img convert -f raw -O qcow2 disk.raw disk.qcow2"),
     Image("tree.qcow2", "qemu-img convert -f raw -O qcow2 tree.ext4 tree.qcow2"),
     Image("packed.qcow2", "qemu-img convert -f raw -O qcow2 -c tree.ext4 packed.qcow2"),
     Image("tree.vmdk", "qemu-img convert -f raw -O vmdk -o subformat=streamOptimized tree.ext4 tree.vmdk"),
+    Image("disk.tar.gz", "tar -cSf - disk.raw | gzip -1nc > disk.tar.gz"),
     Image("gzip.squashfs", "mksquashfs tree gzip.squashfs -comp gzip -noappend -quiet -no-progress"),
     Image("xz.squashfs", "mksquashfs tree xz.squashfs -comp xz -noappend -quiet -no-progress"),
     Image("zstd.squashfs", "mksquashfs tree zstd.squashfs -comp zstd -noappend -quiet -no-progress"),
@@ -64,7 +72,7 @@ IMAGES = (
 )
 
 SEVEN = "7z x -y -o$T"
-CHAIN = f"{SEVEN} {{}} && 7z x -so $T/initrd.img | cpio -id --quiet -D $T"
+CHAIN = f"{SEVEN} {{}} && 7z x -so $(find $T -name initrd.img) | cpio -id --quiet -D $T"
 """7z goes through all layers of a disk by itself, down to the files in its file system."""
 RIVALS = {
     "initrd.img": (
@@ -77,7 +85,9 @@ RIVALS = {
     "initrd.zst": ("zstd -dc {} | cpio -t", "bsdtar -xOf {}"),
     "tree.iso": ("7z e -so {}", f"{SEVEN} {{}}", "bsdtar -xOf {}"),
     "tree.ext4": ("7z e -so {}", f"{SEVEN} {{}}", 'debugfs -R "rdump / $T" {}'),
+    "disk.iso": (CHAIN,),
     "disk.raw": (CHAIN,),
+    "disk.tar.gz": ("7z x -so {} | 7z x -si -ttar -y -o$T && 7z x -y -o$T/x $T/disk.raw",),
     "disk.qcow2": (
         "qemu-img convert -f qcow2 -O raw {} $T/raw",
         CHAIN,
@@ -96,6 +106,27 @@ FOREIGN = {
     "binwalk": "binwalk --run-as=root -q -e -M -C $T {}",
 }
 """Tools that look for everything in anything; they are slow, and run once."""
+
+
+UNSQUASH = "unsquashfs -q -n -d $T/x {}"
+TARGETS = {
+    "initrd.img": ("zcat {} > /dev/null", 0.5),
+    "tree.iso": (f"{SEVEN} {{}}", 1.0),
+    "tree.ext4": (f"{SEVEN} {{}}", 1.0),
+    "disk.iso": (CHAIN, 1.0),
+    "disk.raw": (CHAIN, 1.0),
+    "disk.qcow2": (CHAIN, 1.0),
+    "tree.qcow2": (f"{SEVEN} {{}}", 1.0),
+    "packed.qcow2": (f"{SEVEN} {{}}", 1.0),
+    "gzip.squashfs": (UNSQUASH, 1.0),
+    "xz.squashfs": (UNSQUASH, 1.0),
+    "zstd.squashfs": (UNSQUASH, 1.0),
+}
+"""What an audit is measured by: the tool, and the most that it may take of the tool's time on the clock."""
+MOST, GAIN = 200, 1.7
+"""MiB that an audit may take, and how much faster four images are to be read by two processes than by one."""
+SUMMARY: list[str] = []
+"""The lines of the last block."""
 
 
 class Usage(NamedTuple):
@@ -146,9 +177,11 @@ def _once(command: str) -> Usage | None:
 
 def missing(command: str) -> str:
     """The first tool of a command that is not installed, "" when all are."""
-    parts = re.split(r"&&|\||;", command)
-    tools = [part.split()[0].strip("'") for part in parts]
-    return next((tool for tool in tools if shutil.which(tool, path=PATH) is None), "")
+    return next((tool for tool in _tools(command) if shutil.which(tool, path=PATH) is None), "")
+
+
+def _tools(command: str) -> list[str]:
+    return [part.split()[0].strip("'") for part in re.split(r"&&|\||;", command)]
 
 
 def build(images: Iterable[Image]) -> dict[str, str]:
@@ -195,9 +228,20 @@ def compare(name: str) -> None:
             else ""
         )
         print(f"  {rival:58} {_shown(used)}{ratio}", flush=True)
+        if audit and used and name in TARGETS and rival == TARGETS[name][0].format(name):
+            tool = rival.split()[0]
+            _judge(f"{name}: time by that of {tool}", audit.wall / used.wall, TARGETS[name][1])
+            _judge(f"{name}: CPU by that of {tool}", audit.cpu / used.cpu, TARGETS[name][1])
     for rival, lacking in rivals.items():
         if lacking:
             print(f"  not compared: {rival} ({lacking} is not installed)")
+
+
+def _judge(what: str, ratio: float, most: float) -> None:
+    """A line of the last block; with `most` below 0, at least so much is wanted."""
+    is_met = ratio <= most if most > 0 else ratio >= -most
+    wanted = f"{'at most' if most > 0 else 'at least'} {abs(most):g}"
+    SUMMARY.append(f"  {what:58} {ratio:7.2f}  {wanted}{'' if is_met else '  MISSED'}")
 
 
 def _shown(used: Usage | None) -> str:
@@ -219,10 +263,41 @@ def memory() -> None:
         for name, reason in build(made).items():
             print(f"  not measured: {name} ({reason})")
         rows[f"{label}.img"], rows[f"{label}.qcow2"] = rows["initrd.img"], rows["disk.qcow2"]
+    rows["disk.tar.gz"] = "gzip > tar > MBR > ext4 > gzip > cpio"
+    peaks = []
     for name, layers in rows.items():
         if (FOLDER / name).exists():
             (used,) = measure([f"{AUDIT} {name}"], 1)
             print(f"  {name:14} {layers:44} {_shown(used)}", flush=True)
+            peaks += [used.peak] if used else []
+    if peaks:
+        _judge("memory: the most of these in MiB", max(peaks), MOST)
+
+
+def processes() -> None:
+    """What the processes that read images cost, and what several of them gain."""
+    print(f"\nprocesses; load before: {os.getloadavg()[0]:.1f}")
+    small = "small.cpio"
+    making = ["bash", "-c", f"echo README.md | cpio -o -H newc --quiet > '{FOLDER / small}'"]
+    subprocess.run(making, cwd=ROOT, check=True)
+    four = "initrd.img disk.qcow2 initrd.zst disk.raw"
+    commands = [
+        f"{AUDIT} {small}",
+        f"{AUDIT} --no-sandbox {small}",
+        f"{AUDIT} --jobs 1 {four}",
+        f"{AUDIT} --jobs 2 {four}",
+    ]
+    used = measure(commands, RUNS)
+    labels = (
+        "an archive of one small file",
+        "the same without a sandbox",
+        "four images, one at a time",
+        "two at a time",
+    )
+    for label, one in zip(labels, used, strict=True):
+        print(f"  {label:58} {_shown(one)}", flush=True)
+    if used[2] and used[3]:
+        _judge("two jobs: how often as fast as one, on four images", used[2].wall / used[3].wall, -GAIN)
 
 
 def foreign() -> None:
@@ -242,6 +317,14 @@ def foreign() -> None:
 def main() -> None:
     """Print a block of rows for each image; names given as arguments are the only ones."""
     wanted = set(sys.argv[1:])
+    peers = sorted(
+        {tool for one in (*RIVALS.values(), tuple(FOREIGN.values())) for rival in one for tool in _tools(rival)}
+    )
+    lacking = [tool for tool in peers if shutil.which(tool, path=PATH) is None]
+    print(f"compared with {', '.join(tool for tool in peers if tool not in lacking)}")
+    print(f"not installed, and not compared with: {', '.join(lacking) or 'none'}")
+    if importlib.util.find_spec("isal") is None:
+        print("the extra `fast` is not installed: gzip and the search for secrets take several times as long")
     tree()
     reasons = build(IMAGES)
     version = ".".join(map(str, sys.version_info[:3]))
@@ -251,10 +334,14 @@ def main() -> None:
             print(f"\n{one.name}: not measured ({reasons[one.name]})")
         elif one.name in RIVALS and (not wanted or one.name in wanted):
             compare(one.name)
+    if not wanted or "processes" in wanted:
+        processes()
     if not wanted or "memory" in wanted:
         memory()
     if not wanted or "foreign" in wanted:
         foreign()
+    if SUMMARY:
+        print("\nratios, and what they are meant to be", *SUMMARY, sep="\n")
 
 
 if __name__ == "__main__":
