@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from hashlib import sha256
 
@@ -13,6 +13,7 @@ from .config.policies import Policy
 from .desks import Staff, read
 from .imaging import Order, is_stray, nothing_in, results
 from .inputs import Input
+from .listing import Listing, ListingError
 from .progress import amount
 from .reports.printable import printable
 from .scanner.startup import Any
@@ -53,8 +54,8 @@ class Facts:
     kernels: list[Kernel] = field(default_factory=list)
     command_lines: list[KernelCommandLine] = field(default_factory=list)
     layers: tuple[PeeledLayer, ...] = ()
-    files: list[dict[str, Any]] | None = None
-    binaries: list[dict[str, Any]] | None = None
+    files: Listing | None = None
+    binaries: Listing | None = None
     loaders: list[EfiProgram] = field(default_factory=list)
     modules: int = 0
     problems: list[Problem] = field(default_factory=list)
@@ -91,13 +92,17 @@ def inspect(
         except ConfigurationError as error:
             found.append(_unread(Problem(Place((error.path,)), error.message, "unusable"), one.paths[0], one.kind))
             continue
-        work = partial(_facts, one, policy, files, binaries)
+        work = partial(_values, one, policy, files, binaries)
         if one.kind == "image":
             orders[len(found)] = Order(one, policy.limits, work, _KINDS)
-        found.append(Facts(one.paths[0], one.kind) if one.kind == "image" else Facts(*work(None)))
+        found.append(Facts(one.paths[0], one.kind) if one.kind == "image" else _facts(work(None)))
     for number, values in zip(orders, results(list(orders.values()), staff or Staff()), strict=True):
         path = found[number].path
-        found[number] = _unread(values, path) if isinstance(values, Problem) else Facts(*values)
+        try:
+            found[number] = _unread(values, path) if isinstance(values, Problem) else _facts(values)
+        except (ListingError, TypeError) as error:
+            why = f"its reading gave nothing sensible ({type(error).__name__}); please report it"
+            found[number] = _unread(Problem(Place((path,)), why), path)
     return _without_strays(found, {number: order.image for number, order in orders.items()})
 
 
@@ -116,16 +121,33 @@ def _unread(problem: Problem, path: str, kind: str = "") -> Facts:
     return Facts(path, kind, error=problem.message, problems=[problem])
 
 
-def _facts(one: Input, policy: Policy, files: bool, binaries: bool, slot: Slot | None) -> tuple[Any, ...]:  # noqa: FBT001 - partial
+def _values(one: Input, policy: Policy, files: bool, binaries: bool, slot: Slot | None) -> tuple[Any, ...]:  # noqa: FBT001 - partial
     """The values of Facts, which `transfer` can carry."""
-    facts = Facts(one.paths[0], one.kind, files=[] if files else None, binaries=[] if binaries else None)
+    facts = Facts(one.paths[0], one.kind, files=Listing() if files else None, binaries=Listing() if binaries else None)
     for subject in read(one, policy.labels, policy.limits, slot.watch if slot else None):
         if slot and isinstance(subject, File):
             slot.reach(subject.place)
         _note(facts, subject, policy.limits.body)
     if not facts.is_whole and facts.problems:
         facts.error = facts.error or facts.problems[0].message
-    return tuple(getattr(facts, one.name) for one in fields(facts))
+    values = (getattr(facts, one.name) for one in fields(facts))
+    return tuple(one.packed() if isinstance(one, Listing) else one for one in values)
+
+
+def _facts(values: Iterable[Any]) -> Facts:
+    """What `_values` gave."""
+    found = Facts(*values)
+    return replace(found, files=_listing(found.files), binaries=_listing(found.binaries))
+
+
+def _listing(packed: object) -> Listing | None:
+    """A list that came from another process; it is read once, to see that it can be. Raises ListingError."""
+    if not isinstance(packed, bytes):
+        return None
+    found = Listing(packed)
+    for _ in found:
+        pass
+    return found
 
 
 def _note(facts: Facts, subject: object, limit: int) -> None:
@@ -144,7 +166,7 @@ def _note(facts: Facts, subject: object, limit: int) -> None:
         case File() if facts.files is not None:
             facts.files.append(_file(subject, limit))
         case Binary() if facts.binaries is not None:
-            facts.binaries += [_binary(subject, file) for file in subject.files]
+            facts.binaries.extend(_binary(subject, file) for file in subject.files)
         case EfiProgram():
             facts.loaders.append(subject)
         case System():
@@ -208,9 +230,31 @@ def _loader(loader: EfiProgram) -> dict[str, Any]:
     }
 
 
-def as_json(found: Sequence[Facts]) -> str:
-    """A JSON array with one object per input; the keys are a contract, later versions only add."""
-    return json.dumps([_object(facts) for facts in found], indent=1, ensure_ascii=True) + "\n"
+def as_json(found: Sequence[Facts]) -> Iterator[str]:
+    """A JSON array with one object per input, bit by bit; the keys are a contract, later versions only add."""
+    yield "[" if found else "[]\n"
+    for number, facts in enumerate(found):
+        yield ",\n {" if number else "\n {"
+        for place, (key, value) in enumerate(_object(facts).items()):
+            yield f"{',' if place else ''}\n  {json.dumps(key)}: "
+            if isinstance(value, Listing):
+                yield from _array(value)
+            else:
+                yield _indented(value, 2)
+        yield "\n }"
+    yield "\n]\n" if found else ""
+
+
+def _array(values: Listing) -> Iterator[str]:
+    before = "["
+    for value in values:
+        yield f"{before}\n   {_indented(value, 3)}"
+        before = ","
+    yield "[]" if before == "[" else "\n  ]"
+
+
+def _indented(value: object, depth: int) -> str:
+    return json.dumps(value, indent=1, ensure_ascii=True).replace("\n", "\n" + " " * depth)
 
 
 def _object(facts: Facts) -> dict[str, Any]:
@@ -272,14 +316,14 @@ def _kernel(kernel: Kernel) -> dict[str, Any]:
     }
 
 
-def as_text(found: Sequence[Facts]) -> str:
-    """The same as a tree for people, without what only programs want."""
-    return "".join(f"{printable(line)}\n" for facts in found for line in _tree(facts))
+def as_text(found: Sequence[Facts]) -> Iterator[str]:
+    """The same as a tree for people, without what only programs want, line by line."""
+    return (f"{printable(line)}\n" for facts in found for line in _tree(facts))
 
 
-def _tree(facts: Facts) -> list[str]:
+def _tree(facts: Facts) -> Iterator[str]:
     mark = "" if facts.kind != "image" else ", built by LinuxKit" if facts.is_linuxkit else ", not built by LinuxKit"
-    lines = [f"{facts.path}  ({facts.kind or 'unusable'}{mark})"]
+    yield f"{facts.path}  ({facts.kind or 'unusable'}{mark})"
     branches = [f"error: {facts.error}"] if facts.error else []
     branches += [f"format: {facts.format}"] if facts.format else []
     branches += _layers(facts)
@@ -291,14 +335,14 @@ def _tree(facts: Facts) -> list[str]:
             f"EFI {loader.subsystem} {loader.file.path}: {loader.machine}, alignment {loader.alignment}, {signed}"
         )
     branches += [f"kernel modules: {facts.modules}"] if facts.modules else []
+    yield from (f"  {branch}" for branch in branches)
     for file in facts.files or ():
-        branches.append(f"file {file['mode']} {file['uid']}:{file['gid']} {file['size']:>9} {file['path']}")
+        yield f"  file {file['mode']} {file['uid']}:{file['gid']} {file['size']:>9} {file['path']}"
     for binary in facts.binaries or ():
         verdicts = " ".join(
             f"{key}={value}" for key, value in binary.items() if isinstance(value, str) and key != "path"
         )
-        branches.append(f"binary {binary['path']}: {verdicts}")
-    return lines + [f"  {branch}" for branch in branches]
+        yield f"  binary {binary['path']}: {verdicts}"
 
 
 def _layers(facts: Facts) -> list[str]:

@@ -35,6 +35,9 @@ def scan(
     that are in the file `baseline` are not in the result's findings. Nothing is raised for bad input, nothing is
     written, no network is used. Raises UsageError for a configuration or baseline that cannot be used, ValueError for
     options and configuration at once.
+
+    Images are read in this process: unlike the command line, nothing shuts their readers in, and a decoder that crashes
+    ends the caller. For images of strangers, run `lkscan --format json`.
     """
     known = accepted(baseline)
     if config is not None:

@@ -25,6 +25,7 @@ def run(order: argparse.Namespace) -> int:
     inputs = gather(order.paths, merge=order.merge, images=order.images)
     found = inspection.inspect(inputs, facts(order), staff(order), files=order.files, binaries=order.binaries)
     warn([problem for one in found for problem in one.problems])
-    print(inspection.as_json(found) if order.format == "json" else inspection.as_text(found), end="")
+    for piece in inspection.as_json(found) if order.format == "json" else inspection.as_text(found):
+        print(piece, end="")
     kinds = {problem.kind for one in found for problem in one.problems}
     return INCOMPLETE if "incomplete" in kinds else USAGE if kinds else OK
