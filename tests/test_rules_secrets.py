@@ -195,8 +195,9 @@ def test_another_secret_in_the_place_of_one_is_news_to_a_baseline(monkeypatch):
 def test_what_could_be_guessed_gets_a_hash_only_by_a_key_of_ones_own(monkeypatch):
     urls = [f"url: postgres://app:{password}@db.corp/app\n" for password in ("velvet-Otter-19", "velvet-Otter-20")]
     monkeypatch.delenv("LKSCAN_KEY", raising=False)
-    assert members(urls[0]) == members(urls[1]) == ("1",)
+    assert members(urls[0]) == members(urls[1]) == members(docker("robot:velvet-Otter-19")) == ("1",)
     monkeypatch.setenv("LKSCAN_KEY", "one")
+    assert re.fullmatch("[0-9a-f]{10}", *members(docker("robot:velvet-Otter-19")))
     known = members(urls[0])
     assert known != members(urls[1])
     monkeypatch.setenv("LKSCAN_KEY", "two")
