@@ -1,6 +1,6 @@
 """What a fault of a program is worth to an attacker: what it grants, and who runs it with which powers, if anybody."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 
 from ..scanner.startup import NamedTuple
 from ..scanner.subjects import Binary, Container, File, Use
@@ -63,15 +63,16 @@ def _is_wide(use: Use) -> bool:
     return is_reached and is_host_root(container) and exposure(container).word in _WIDE
 
 
-def _told(uses: Iterable[Use]) -> Iterator[str]:
-    """A line for each container that runs it, and one for those that do not."""
+def _told(uses: Sequence[Use]) -> Iterator[str]:
+    """A line for each container that runs it, or else for those that do not."""
     told: dict[str, None] = {}
     for one in uses:
         if one.role == "process":
             told[f"{one.container.title} starts it, {_powers(one)}"] = None
         elif one.role == "library":
             told[f"what {one.container.title} starts needs it, {_powers(one)}"] = None
-        elif one.role == "idle":
+    for one in uses if not told else ():
+        if one.role == "idle":
             told[f"{one.container.title} starts another program, which can start none"] = None
     yield from told
 
