@@ -234,7 +234,7 @@ def test_the_keyboard_reaches_everything(visit):
     assert seen.page.evaluate("location.hash") == "#findings"
     seen.page.focus("#containers summary")
     press("Enter")
-    assert seen.page.locator("#containers dl").is_visible()
+    assert seen.page.locator("#containers dl").first.is_visible()
     seen.page.focus("input[type=checkbox]")
     press("Space")
     seen.settled("of 250.")
