@@ -216,10 +216,14 @@ def _images(paths: Iterable[str], folder: str) -> Iterator[Input | Problem]:
     found: list[str] = []
     for path in paths:
         try:
-            if image.looks_like_one(path):
-                found.append(path)
+            seen = image.looks_like_one(path)
         except OSError as error:
             yield _unreadable(path, error)
+            continue
+        if isinstance(seen, Problem):
+            yield seen
+        elif seen:
+            found.append(path)
     for group in image.group(found):
         if not all(image.is_command_line(path) for path in group):
             yield Input("image", group, folder=folder)

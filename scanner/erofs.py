@@ -15,7 +15,7 @@ from typing import NamedTuple
 from . import erofs_clusters as clusters
 from . import walk
 from .blocks import ZEROS, Mapped, Run
-from .source import DamagedError, Source
+from .source import DamagedError, Source, UnreadError
 from .stream import Stream
 from .tree import NOTHING, Entry, Tree, text
 
@@ -111,7 +111,7 @@ def _super(source: Source) -> Super:
     if bits not in _BLOCK_BITS:
         raise DamagedError(f"the EROFS has blocks of 2^{bits} bytes")
     if incompatible & ~_KNOWN:
-        raise DamagedError(f"the EROFS uses features that are not read (bits {incompatible & ~_KNOWN:#x})")
+        raise UnreadError(f"the EROFS uses features that are not read (bits {incompatible & ~_KNOWN:#x})")
     count, prefixes, packed = rest[-3:]
     return Super(
         1 << bits,
@@ -194,7 +194,7 @@ class _Walk(walk.Walk[_Inode]):
         if inode.layout == _CHUNKS:
             return Mapped(self.source, inode.size, self._chunks(inode))
         if inode.layout in {_FULL, _COMPACT} and not self._super.incompatible & _PADDED:
-            raise DamagedError("it is compressed in the way of Linux 5.2 and before, which is not read")
+            raise UnreadError("it is compressed in the way of Linux 5.2 and before, which is not read")
         if inode.layout in {_FULL, _COMPACT}:
             compact, packed = inode.layout == _COMPACT, None if inode.nid == self._super.packed else self._packed
             where = self.source, inode.end, inode.size, block, self.tree.budget

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from . import ext_sums, walk
 from .blocks import ZEROS, Mapped, Run, numbers
-from .source import DamagedError, MemorySource, Source
+from .source import DamagedError, MemorySource, Source, UnreadError
 from .stream import Stream
 from .tree import Entry, Tree, text
 
@@ -142,7 +142,7 @@ def entries(source: Source, tree: Tree) -> Iterator[Entry]:
     if found is None:
         raise DamagedError("the ext superblock is not there")
     if found.incompat & ~_KNOWN:
-        raise DamagedError(f"the file system uses features that are not read (bits {found.incompat & ~_KNOWN:#x})")
+        raise UnreadError(f"the file system uses features that are not read (bits {found.incompat & ~_KNOWN:#x})")
     if found.incompat & _RECOVER:
         yield tree.problem(b".", "the file system was not unmounted: its journal holds changes that are not read")
     if found.blocks * found.block > source.size:

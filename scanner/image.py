@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from . import bootconf, built, cmdline, elf, hardening, kconfig, kernel, layout, module, pe, sysctl
+from . import bootconf, built, cmdline, elf, hardening, kconfig, kernel, layout, module, pe, sysctl, unread
 from .compression import expand, identify
 from .peel import Peeler, inside, recognise
 from .programs import Programs
@@ -110,10 +110,11 @@ def _role(path: str) -> tuple[tuple[object, ...], int]:
     return (folder, match["name"], version), _ROLES.get(match["role"], 0)
 
 
-def looks_like_one(path: str) -> bool:
+def looks_like_one(path: str) -> bool | Problem:
     """Whether a file is a regular one and in a format that is read, by its first bytes, or named as a command line.
 
-    What is compressed may turn out to be no image. Raises OSError.
+    A disk or file system of a kind that is known and not read is a Problem. What is compressed may turn out to be no
+    image. Raises OSError.
     """
     if is_command_line(path):
         return True
@@ -122,6 +123,8 @@ def looks_like_one(path: str) -> bool:
     source = FileSource(path)
     try:
         found = recognise(source) if source.size else None
+        if found and not found[0].is_read and unread.is_image(found[1]):
+            return Problem(Place((path,)), f"{found[1]} are not read yet")
         return (found is not None and found[0].is_read) or kernel.sniff(source.pread(0, kernel.HEAD))
     finally:
         source.close()
@@ -291,7 +294,8 @@ class _Reader:
         elif bootconf.kind(file.path):
             yield from self._facts(file, self._command_lines)
         elif found:
-            yield Problem(place, f"{found[1]} are not read yet", "unusable")
+            why = f"{found[1]} are not read yet"
+            yield Problem(place, why) if unread.is_image(found[1]) else Problem(place, why, "unusable")
         else:
             yield Problem(place, "not a LinuxKit spec or image", "unusable")
 

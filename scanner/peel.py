@@ -26,15 +26,15 @@ from . import (
 )
 from .compression import identify
 from .restarts import Restarts
-from .source import Budget, DamagedError, LimitError, Limits, MemorySource, Source
+from .source import Budget, DamagedError, LimitError, Limits, MemorySource, Source, UnreadError
 from .stream import Part, Stream, held, over
 from .subjects import File, PeeledLayer, Place, Problem
 from .tree import Entry, Layer, Tree
 
 HEAD = 1 << 12
 """Bytes inside of a compressed file that are looked at to see what it is."""
-WINDOW = 1 << 16
-"""Bytes that are looked at to tell what an input is: formats are known by their first 64 KiB."""
+WINDOW = unread.REACH
+"""Bytes that are looked at to tell what an input is."""
 _FIRST_BLOCK = 9 << 20
 """Bytes of a compressed file within which its first block ends: lz4's largest has 8 MiB and its header."""
 
@@ -193,6 +193,8 @@ class Peeler:
             yield Problem(place, str(error), "unusable")
         except LimitError as error:
             yield Problem(place, f"{error}; it is not read further")
+        except UnreadError as error:
+            yield Problem(place, str(error))
         except DamagedError as error:
             yield Problem(place, f"{error}; get a whole copy of it: only what stands before the damage was read")
         except (MemoryError, RecursionError):
@@ -269,7 +271,7 @@ class Peeler:
             return one.sniff(source) or name, one.open_source(source, tree)
         if one.open:
             return name, one.open(stream, tree)
-        raise NotReadError(f"{name} are not read yet")
+        raise (UnreadError if unread.is_image(name) else NotReadError)(f"{name} are not read yet")
 
     def _layer(self, layer: Layer, place: Place, chain: tuple[str, ...]) -> Iterator[File | Problem]:
         content = layer.content

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from .blocks import DISK_LIMIT, TABLE_LIMIT, ZEROS, Blocks, Packed, Place, Spend, Tables, numbers
 from .compression import unpack
-from .source import DamagedError, LimitError, Source
+from .source import DamagedError, LimitError, Source, UnreadError
 from .subjects import Problem
 from .tree import Entry, Layer, Tree, text
 from .yamlpos import shown
@@ -130,7 +130,7 @@ def _header(source: Source) -> Header:
         raise DamagedError(f"the qcow2 header breaks off at byte {len(data)}")
     version, backing, length, bits, size, encryption, entries_, table = _FIELDS.unpack_from(data, 4)
     if version not in _VERSIONS:
-        raise DamagedError(f"the qcow2 disk is of version {version}; 2 and 3 are read")
+        raise UnreadError(f"the qcow2 disk is of version {version}; 2 and 3 are read")
     incompatible, zstd = 0, False
     if version == 3:  # noqa: PLR2004 - it has more fields
         if len(data) < 104:  # noqa: PLR2004 - their end
@@ -148,9 +148,9 @@ def _check(source: Source, header: Header) -> None:
     if header.incompatible & _DATA_FILE:
         raise DamagedError("the qcow2 disk keeps its content in another file, which is never opened")
     if header.encryption:
-        raise DamagedError("the qcow2 disk is encrypted")
+        raise UnreadError("the qcow2 disk is encrypted")
     if header.incompatible & ~_KNOWN:
-        raise DamagedError(f"the qcow2 disk uses features that are not read (bits {header.incompatible & ~_KNOWN:#x})")
+        raise UnreadError(f"the qcow2 disk uses features that are not read (bits {header.incompatible & ~_KNOWN:#x})")
     if header.cluster_bits not in _CLUSTER_BITS:
         raise DamagedError(f"the qcow2 disk has clusters of 2^{header.cluster_bits} bytes")
     if header.size > DISK_LIMIT:

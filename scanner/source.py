@@ -16,6 +16,10 @@ class LimitError(DamagedError):
     """An input exceeds a limit that keeps hostile bytes harmless; the message names the limit."""
 
 
+class UnreadError(DamagedError):
+    """An input is whole, and uses what is not read; the message says what."""
+
+
 class Limits(NamedTuple):
     """What an input may cost; what exceeds it is reported, never silently cut."""
 

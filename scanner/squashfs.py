@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from . import walk
 from .compression import unpack
-from .source import DamagedError, Source
+from .source import DamagedError, Source, UnreadError
 from .stream import Stream
 from .tree import NOTHING, Entry, Tree, text
 
@@ -101,7 +101,7 @@ def _super(source: Source) -> Super:
     fields = _SUPER.unpack(source.pread(0, _SUPER.size))
     _, _, _, block, fragments, method, log, _, ids, major, minor, root, used, id_table, xattrs, inodes, *rest = fields
     if (major, minor) != (4, 0):
-        raise DamagedError(f"the squashfs is of version {major}.{minor}; 4.0 is read")
+        raise UnreadError(f"the squashfs is of version {major}.{minor}; 4.0 is read")
     if method not in _COMPRESSIONS:
         raise DamagedError(f"the squashfs is compressed by a method that nobody knows ({method})")
     if block not in _BLOCK or block != 1 << log:

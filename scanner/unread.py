@@ -53,6 +53,21 @@ _FURTHER_IN: tuple[tuple[int, bytes, str], ...] = (
 )
 """Those that leave the start free, where a partition table may stand: they are asked after all others."""
 
+_STRAYS = frozenset(
+    {
+        "7z archives",
+        "ZIP archives",
+        "RAR archives",
+        "ar archives",
+        "RPM packages",
+        "flattened device trees and FIT images",
+        "core images of GRUB",
+        "swap areas",
+        "PE executables",
+    }
+)
+"""What lies about in folders and is nobody's system."""
+
 REACH = 0x11000
 """Bytes from the start within which all of them are told."""
 
@@ -65,6 +80,11 @@ def at_start(source: Source) -> str | None:
 def further_in(source: Source) -> str | None:
     """The same by what stands behind a start that is anybody's."""
     return _name(source, _FURTHER_IN)
+
+
+def is_image(name: str) -> bool:
+    """Whether what has this name may hold a system: a disk or a file system, that is."""
+    return name not in _STRAYS
 
 
 def _name(source: Source, table: tuple[tuple[int, bytes, str], ...]) -> str | None:

@@ -374,10 +374,10 @@ def test_a_command_line_given_alone_is_read(tmp_path):
         (b"garbage" * 100, "not a LinuxKit spec or image"),
         (bytes(100_000), "not a LinuxKit spec or image"),
         (random.Random(1).randbytes(100_000), "not a LinuxKit spec or image"),
-        (b"sqsh" + bytes(1000), "squashfs file systems of the big-endian kind are not read yet"),
+        (b"PK\x03\x04" + bytes(1000), "ZIP archives are not read yet"),
         (gzip.compress(b"just text"), "not a LinuxKit spec or image"),
         (gzip.compress(b""), "not a LinuxKit spec or image"),
-        (gzip.compress(b"sqsh" + bytes(1000)), "squashfs file systems of the big-endian kind are not read yet"),
+        (gzip.compress(b"PK\x03\x04" + bytes(1000)), "ZIP archives are not read yet"),
         (padded((510, b"\x55\xaa")), "not a LinuxKit spec or image"),
     ],
 )
@@ -386,6 +386,14 @@ def test_an_input_that_is_none_is_unusable(tmp_path, data, message):
     assert item.kind == "unusable"
     assert item.message.startswith(message)
     assert item.place.artifacts == (str(tmp_path / "image"),)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_file_system_that_is_not_read_is_an_image_all_the_same(tmp_path, packed):
+    data = b"sqsh" + bytes(1000)
+    (item,) = subjects(tmp_path, gzip.compress(data) if packed else data)
+    assert item.message == "squashfs file systems of the big-endian kind are not read yet"
+    assert item.kind == "incomplete"
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from lkscan.cli import main
 from lkscan.inputs import Input, gather
 from lkscan.scanner.subjects import Problem
 
@@ -30,6 +31,30 @@ def write(path: Path, data: bytes) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)
     return path
+
+
+UNREAD = {
+    "disk.vhdx": (b"vhdxfile".ljust(4096, b"\0"), "VHDX disks"),
+    "root.btrfs": (bytes(0x10040) + b"_BHRfS_M" + bytes(4096), "btrfs file systems"),
+    "root.xfs": (b"XFSB".ljust(4096, b"\0"), "XFS file systems"),
+    "volume": (bytes(512 + 24) + b"LVM2 001" + bytes(4096), "LVM2 physical volumes"),
+}
+
+
+@pytest.mark.parametrize("name", UNREAD)
+@pytest.mark.parametrize("packed", [False, True])
+def test_an_image_in_a_folder_that_is_not_read_is_said_and_other_files_are_not(tmp_path, capsys, name, packed) -> None:
+    image_folder(tmp_path)
+    data, kind = UNREAD[name]
+    (tmp_path / name).write_bytes(gzip.compress(data) if packed else data)
+    for stray, content in (("a.zip", b"PK\x03\x04"), ("a.deb", b"!<arch>\n"), ("a.exe", b"MZ"), ("b.zip.gz", b"")):
+        (tmp_path / stray).write_bytes(content.ljust(200, b"\0") if content else gzip.compress(b"PK\x03\x04" * 9))
+    assert main(["--images", str(tmp_path)]) == 3
+    errors = capsys.readouterr().err.splitlines()
+    assert [line for line in errors if "not read yet" in line] == [
+        f"lkscan: {tmp_path / name}: {kind} are not read yet"
+    ]
+    assert len(errors) == 1
 
 
 @pytest.mark.parametrize(
