@@ -22,6 +22,31 @@ def roots(system: System) -> list[Rootfs]:
     return [root for root in system.roots if system.kind == "image" and is_root(root)]
 
 
+def note(found: dict[str, tuple[Rootfs, str]], root: Rootfs, line: str) -> None:
+    """Take note of what was found in a root file system, by its title, which several layers may share."""
+    title, number = root.title, 1
+    while title in found:
+        number += 1
+        title = f"{root.title} ({number})"
+    found[title] = (root, f"{title}: {line}")
+
+
+def users(system: System) -> dict[tuple[str, ...], list[Container]]:
+    """The containers of each root file system, by its artifacts: that in whose folder it lies, and who mounts it."""
+    found: dict[tuple[str, ...], list[Container]] = {}
+    for one in system.containers:
+        *outer, folder = one.place.home
+        paths = {f"{folder}/rootfs", f"{folder}/lower"}
+        for mount in one.runtime.get("mounts") or ():
+            lower = [option.removeprefix("lowerdir=") for option in mount.get("options") or ()]
+            paths.update(
+                path.strip("/") for path in (mount.get("source") or "", *lower) if path.startswith("/containers/")
+            )
+        for path in paths:
+            found.setdefault((*outer, path), []).append(one)
+    return found
+
+
 def told(system: System, found: Mapping[str, tuple[Rootfs, str]], *more: str, **facts: object) -> Iterator[Verdict]:
     """One failure for all root file systems in which something was found, by title, each with a line of evidence."""
     if found:
@@ -71,7 +96,7 @@ def unowned_file(system: System) -> Iterator[Verdict]:
             *_unknown(root, "etc/group", "gid", root.groups),
         ]
         if lines:
-            found[root.title] = (root, f"{root.title}: {'; '.join(lines)}")
+            note(found, root, "; ".join(lines))
     yield from told(system, found)
 
 
@@ -141,35 +166,22 @@ def _leads_nowhere(link: Link, mounts: tuple[str, ...]) -> bool:
 def _links(system: System, wanted: Callable[[Link, tuple[str, ...]], bool]) -> dict[str, tuple[Rootfs, str]]:
     """By title: the root file system, and a line on those of its links that are wanted."""
     found: dict[str, tuple[Rootfs, str]] = {}
+    running = users(system)
     for root in roots(system):
-        mounts = _mounts(root, system.containers)
+        mounts = _mounts(root, running.get(root.place.artifacts, ()))
         links = [link for link in root.links if wanted(link, mounts)]
         if links:
             shown = ", ".join(f"{link.path} -> {link.target}" for link in links[:_SHOWN])
             more = f" and {len(links) - _SHOWN} more" if len(links) > _SHOWN else ""
-            found[root.title] = (root, f"{root.title}: {shown}{more}")
+            note(found, root, f"{shown}{more}")
     return found
 
 
 def _mounts(root: Rootfs, containers: Iterable[Container]) -> tuple[str, ...]:
     """What is mounted over the root file system as it runs, below its root directory, each with a slash."""
     fixed = MOUNTED["container" if root.container else ""]
-    own = [mount.destination for one in containers if uses(one, root) for mount in one.mounts]
+    own = [mount.destination for one in containers for mount in one.mounts]
     return tuple(f"{path.strip('/')}/" for path in (*fixed, *own) if path.strip("/"))
-
-
-def uses(container: Container, root: Rootfs) -> bool:
-    """Whether a container runs in it: the one in whose folder it lies, and those that mount it from there."""
-    if not root.container:
-        return False
-    if container.place.home == root.place.home:
-        return True
-    folder = f"/{root.place.artifacts[-1]}"
-    mounts = container.runtime.get("mounts") or ()
-    return any(
-        folder in (mount.get("source"), *(one.removeprefix("lowerdir=") for one in mount.get("options") or ()))
-        for mount in mounts
-    )
 
 
 RULES = (unowned_file, link_out_of_root, dangling_link)

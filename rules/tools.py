@@ -1,11 +1,11 @@
 """Family L, its second part: programs that only help to build, to look around and to break in further."""
 
 import posixpath
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from ..scanner.subjects import Container, Rootfs, System
 from .engine import Confidence, Profile, Severity, Verdict, rule, undecided
-from .rootfs import roots, told, uses
+from .rootfs import note, roots, told, users
 from .tables import load
 
 _HOPS = 8
@@ -28,23 +28,22 @@ def _in(root: Rootfs, kind: str) -> list[str]:
     return list(first.values())
 
 
-def _started(system: System, root: Rootfs) -> set[str]:
-    """The names of all programs that the commands of its containers name."""
-    words = (
-        word for one in system.containers if uses(one, root) for argument in one.command for word in argument.split()
-    )
+def _started(containers: Iterable[Container]) -> set[str]:
+    """The names of all programs that the commands of containers name."""
+    words = (word for one in containers for argument in one.command for word in argument.split())
     return {word.rpartition("/")[2] for word in words}
 
 
 def _found(system: System, kind: str, *, host: bool) -> dict[str, tuple[Rootfs, str]]:
     """By title: the root file systems that bring programs of a kind which none of their containers starts."""
     found: dict[str, tuple[Rootfs, str]] = {}
+    running = users(system)
     for root in roots(system):
-        if bool(root.container) != host:
-            started = _started(system, root)
+        if (system.is_linuxkit and not root.container) is host:
+            started = _started(running.get(root.place.artifacts, ()))
             paths = [path for path in _in(root, kind) if path.rpartition("/")[2] not in started]
             if paths:
-                found[root.title] = (root, f"{root.title}: {', '.join(paths)}")
+                note(found, root, ", ".join(paths))
     return found
 
 
@@ -60,7 +59,7 @@ def _both(system: System, kind: str) -> Iterator[Verdict]:
     "package-manager",
     Severity.MEDIUM,
     {
-        "default": "'{0}' containers bring a package manager, which no running container needs.",
+        "default": "'{0}' root file systems bring a package manager, which nothing that runs there needs.",
         "host": "The root filesystem brings a package manager, which LinuxKit promises to leave out.",
     },
     remedy="Install what is needed as the image is built, from a stage of its own, and copy only that.",
@@ -80,7 +79,7 @@ def package_manager(system: System) -> Iterator[Verdict]:
     "compiler-in-image",
     Severity.MEDIUM,
     {
-        "default": "'{0}' containers bring compilers or linkers.",
+        "default": "'{0}' root file systems bring compilers or linkers.",
         "host": "The root filesystem brings compilers or linkers.",
     },
     remedy="Build in a stage of its own, and copy only what was built.",
@@ -97,7 +96,7 @@ def compiler_in_image(system: System) -> Iterator[Verdict]:
     "debugger-in-image",
     Severity.MEDIUM,
     {
-        "default": "'{0}' containers bring debuggers or tools to spy on the network.",
+        "default": "'{0}' root file systems bring debuggers or tools to spy on the network.",
         "host": "The root filesystem brings debuggers or tools to spy on the network.",
     },
     remedy="Leave them out of what runs in production; start a container made for debugging when one is needed.",
@@ -131,19 +130,19 @@ def unused_shell(system: System) -> Iterator[Verdict]:
     container starts is not found.
     """
     found: dict[str, tuple[Rootfs, str]] = {}
+    running = users(system)
     for root in roots(system):
-        shells = _in(root, "shells")
-        users = [one for one in system.containers if uses(one, root)]
-        if not shells or not users:
+        shells, containers = _in(root, "shells"), running.get(root.place.artifacts, [])
+        if not shells or not containers:
             continue
-        answers = [_starts_shell(one, root) for one in users]
+        answers = [_starts_shell(one, root) for one in containers]
         if None in answers:
-            first = users[answers.index(None)]
+            first = containers[answers.index(None)]
             reason = f"What '{' '.join(first.command[:1])}' of container '{first.name}' is cannot be told."
             yield undecided(first.title, first.place, reason)
         elif True not in answers:
-            commands = ", ".join(dict.fromkeys(one.command[0] for one in users))
-            found[root.title] = (root, f"{root.title}: {', '.join(shells)}; it starts {commands}")
+            commands = ", ".join(dict.fromkeys(one.command[0] for one in containers))
+            note(found, root, f"{', '.join(shells)}; it starts {commands}")
     yield from told(system, found)
 
 

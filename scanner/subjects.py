@@ -654,8 +654,8 @@ class Rootfs(NamedTuple):
 
     @property
     def title(self) -> str:
-        """`services/web`, or `the root filesystem`."""
-        return self.container or "the root filesystem"
+        """`services/web`, or the layer or container image that it is in, or `the root filesystem`."""
+        return self.container or " / ".join(self.place.artifacts[1:]) or "the root filesystem"
 
     def path(self, inner: str) -> str:
         """A path below its root directory, as File has it."""

@@ -84,3 +84,13 @@ def test_a_root_that_two_containers_share_is_judged_by_both():
 def test_containers_without_a_shell_are_fine():
     found = image(root("usr/bin/a", title=WEB), containers=[service("web", "/usr/bin/a")])
     assert outcomes(unused_shell, found) == {Outcome.PASS}
+
+
+def test_container_images_of_a_cache_are_told_apart_and_are_no_host():
+    images = [
+        rootfs(programs={"sbin/apk": "program"})._replace(place=Place(("cache", name)))
+        for name in ("a:1", "b:1", "b:1")
+    ]
+    (finding,) = fires(package_manager, image(*images)._replace(is_linuxkit=False))
+    assert finding.members == ("a:1", "b:1", "b:1 (2)")
+    assert (finding.variant, finding.profile) == ("default", Profile.PEDANTIC)
