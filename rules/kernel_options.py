@@ -1,6 +1,7 @@
 """What a kernel's configuration says of the options in kernel_options.toml."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
 from ..scanner.startup import Any, Literal, NamedTuple
@@ -48,11 +49,24 @@ def given(lines: Iterable[KernelCommandLine], settings: Iterable[tuple[str, str]
 
     Of two values for one name, the last one counts. What is built in adds to what boot loaders pass.
     """
-    heeded = [line for line in lines if not line.ignored]
-    built_in = [pair for line in heeded if line.built_in for pair in _pairs(line)]
-    passed = [_pairs(line) for line in heeded if not line.built_in and line.text.strip()] or [[]]
-    each = [dict([*built_in, *pairs]).items() for pairs in passed]
-    return Given({name: value for name, value in each[0] if all((name, value) in one for one in each)}, dict(settings))
+    built_in: dict[str, str | None] = {}
+    told: dict[str, set[str | None]] = {}
+    counts: Counter[str] = Counter()
+    number = 0
+    for line in lines:
+        if line.ignored or not line.text.strip():
+            continue
+        pairs = dict(_pairs(line))
+        if line.built_in:
+            built_in.update(pairs)
+            continue
+        number += 1
+        counts.update(pairs.keys())
+        for name, value in pairs.items():
+            told.setdefault(name, set()).add(value)
+    always = {name: values.pop() for name, values in told.items() if len(values) == 1 and counts[name] == number}
+    kept = {name: value for name, value in built_in.items() if told.get(name, {value}) <= {value}}
+    return Given({**kept, **always}, dict(settings))
 
 
 def _pairs(line: KernelCommandLine) -> list[tuple[str, str | None]]:

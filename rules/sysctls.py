@@ -92,26 +92,25 @@ def applied(system: System) -> list[Sysctl]:
 
 def _seen(container: Container, sysctls: Iterable[Sysctl]) -> dict[str, Sysctl]:
     """The files that a container sees in /etc/sysctl.d, by name: those of its tree, over them what is mounted there."""
-    is_covered = any(host_path(mount.destination) in {"/etc", _FOLDER} for mount in container.mounts)
-    own, seen = f"{container.place.home[-1]}/", {}
+    own = f"{container.place.home[-1]}/"
+    is_covered, folders, files = False, set(), {}
+    for mount in container.mounts:
+        source, destination = host_path(mount.source), host_path(mount.destination)
+        folder, _, name = destination.rpartition("/")
+        if destination in {"/etc", _FOLDER}:
+            is_covered = True
+            folders |= {f"{source.rstrip('/')}{_FOLDER[len(destination) :]}"} if mount.is_bind else set()
+        elif folder == _FOLDER and mount.is_bind:
+            files[source] = name
+    seen = {}
     for sysctl in sysctls:
-        folder, _, name = sysctl.path.rpartition("/")
-        if sysctl.path.startswith(own) and folder.endswith(_FOLDER) and not is_covered:
+        folder, _, name = f"/{sysctl.path}".rpartition("/")
+        is_own = sysctl.path.startswith(own) and folder.endswith(_FOLDER) and not is_covered
+        if is_own or folder in folders:
             seen[name] = sysctl
-        for mount in container.mounts:
-            if mount.is_bind and (name := _name_by(mount, sysctl.path)):
-                seen[name] = sysctl
+        if bound := files.get(f"/{sysctl.path}"):
+            seen[bound] = sysctl
     return seen
-
-
-def _name_by(mount: Mount, path: str) -> str:
-    """Under which name a bind brings the host's file of this path into /etc/sysctl.d; "" where it does not."""
-    source, destination = host_path(mount.source), host_path(mount.destination)
-    if destination in {"/etc", _FOLDER}:
-        folder, _, name = f"/{path}".rpartition("/")
-        return name if folder == f"{source.rstrip('/')}{_FOLDER[len(destination) :]}" else ""
-    folder, _, name = destination.rpartition("/")
-    return name if folder == _FOLDER and source == f"/{path}" else ""
 
 
 def _weak(row: Mapping[str, Any], subject: str, at: Any, *arguments: str, **more: Any) -> Verdict:  # noqa: ANN401 - as fail takes them

@@ -34,14 +34,16 @@ def effective(kernels: Sequence[Kernel], lines: Iterable[KernelCommandLine]) -> 
         passed = [line._replace(ignored="the kernel was built to heed its own command line only") for line in passed]
     elif mode == "behind":
         passed = [line._replace(overridden=_common([_built_in(kernel) for kernel in kernels])) for line in passed]
-    return [*passed, *(_heeded(kernel, given) for kernel in kernels if _text(kernel))]
+    again = _common(given)
+    return [*passed, *(_heeded(kernel, again, is_passed=bool(given)) for kernel in kernels if _text(kernel))]
 
 
-def _heeded(kernel: Kernel, given: list[KernelCommandLine]) -> KernelCommandLine:
+def _heeded(kernel: Kernel, again: tuple[str, ...], *, is_passed: bool) -> KernelCommandLine:
+    """What is built in; `again` are the parameters that all boot loaders pass, if anything `is_passed`."""
     line, mode = _built_in(kernel), _mode(kernel)
-    if mode == "instead" and given:
+    if mode == "instead" and is_passed:
         return line._replace(ignored="the boot loader passes one, in the place of which it would serve")
-    return line._replace(overridden=_common(given)) if mode == "in front" else line
+    return line._replace(overridden=again) if mode == "in front" else line
 
 
 def _built_in(kernel: Kernel) -> KernelCommandLine:

@@ -509,7 +509,8 @@ class _Reader:
         text = data.decode("utf-8", "surrogateescape")
         found = bootconf.read(file.path, text, file.place)
         self._keep(sum(len(one.text) for one in found))
-        self._found.command_lines[file.place.artifacts] = found
+        if found or file.replaces:
+            self._found.command_lines[file.place.artifacts] = found
         yield from ()
 
     def _heeded(self) -> Iterator[Subject]:

@@ -1,6 +1,8 @@
 """What a kernel makes of its command line: built in, passed by boot loaders, and one over the other."""
 
+import hypothesis
 import pytest
+from hypothesis import strategies as st
 
 from lkscan.rules.cmdline import mitigations_disabled
 from lkscan.rules.kernel_options import given
@@ -17,6 +19,10 @@ def kernel(arch="x86_64", text="nokaslr quiet", *, at=KERNEL, **options):
 
 def lines(*texts):
     return [KernelCommandLine(BOOT, text) for text in texts]
+
+
+def line(text):
+    return KernelCommandLine(BOOT, text)
 
 
 def heeded(kernels, passed):
@@ -87,3 +93,14 @@ def test_only_what_every_way_to_boot_gives_is_given():
     assert given(found, []).arguments == {"pti": "on", "slab_nomerge": None, "quiet": None}
     assert given(lines("", "a=1"), []).arguments == {"a": "1"}
     assert given([], []).arguments == {}
+
+
+_ARGUMENTS = st.lists(st.sampled_from(["a", "a=1", "a=2", "b", "c=1", "c=2"]), max_size=4).map(" ".join)
+
+
+@hypothesis.given(_ARGUMENTS, st.lists(_ARGUMENTS, max_size=4))
+def test_what_is_given_is_in_every_line_with_what_is_built_in_in_front(built_in, passed):
+    each = [dict(line(f"{built_in} {text}").arguments) for text in passed if text] or [dict(line(built_in).arguments)]
+    expected = {name: value for name, value in each[0].items() if all((name, value) in one.items() for one in each)}
+    found = [*lines(*passed), KernelCommandLine(KERNEL, built_in, built_in=True)]
+    assert given(found, []).arguments == expected
