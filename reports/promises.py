@@ -75,10 +75,15 @@ def _word(
         reason = about[0].message + (f" ({more} more reasons)" if more > 1 else " (1 more reason)" if more else "")
     if not reason and any(one.place.artifacts[0] in paths for one in result.problems):
         reason = "It was not read whole."
-    if reason:
-        return Word(paths[0], promise, "not decidable", _ids(about), reason=reason)
     covering = {one.id for one in result.rules if promise.covers(one)}
     passed = {rule for rule, outcome in tally if rule in covering and outcome is Outcome.PASS}
+    options = [option for _, option in promise.rules if option]
+    if options and all((kernel.config or {}).get(option) == "y" for kernel in system.kernels for option in options):
+        passed = covering
+    if not reason and promise.proof and not passed:
+        reason = "Nothing that it is about was found in it."
+    if reason:
+        return Word(paths[0], promise, "not decidable", _ids(about), reason=reason)
     silent = passed or {rule for rule, _ in tally if rule in covering}
     return Word(paths[0], promise, "kept", tuple(sorted(silent)))
 

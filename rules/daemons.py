@@ -23,7 +23,7 @@ _SAFE = ("Go ", "Rust", "OCaml")
 
 
 def _is_daemon(binary: Binary) -> bool:
-    return binary.file.path in _DAEMONS
+    return any(file.path in _DAEMONS for file in binary.files)
 
 
 @rule(
@@ -38,10 +38,13 @@ def _is_daemon(binary: Binary) -> bool:
 )
 def daemon_not_type_safe(binary: Binary) -> Iterator[Verdict]:
     """A part of LinuxKit's core is written in a language that does not check types and bounds."""
-    if not binary.made:
-        yield undecided(binary.file.path, binary.place, "What made it is not told.")
-    elif not f"{binary.made} ".startswith(_SAFE):
-        yield fail(binary.file.path, binary.place, binary.file.path, binary.made)
+    for file in binary.files:
+        if file.path not in _DAEMONS:
+            continue
+        if not binary.made:
+            yield undecided(file.path, file.place, "What made it is not told.")
+        elif not f"{binary.made} ".startswith(_SAFE):
+            yield fail(file.path, file.place, file.path, binary.made)
 
 
 RULES = (daemon_not_type_safe,)

@@ -15,13 +15,17 @@ PREFIX = "promise:"
 
 
 class Promise(NamedTuple):
-    """A promise, as tables/promises.toml has it: `rules` are patterns, each with the option that it is about or ""."""
+    """A promise, as tables/promises.toml has it: `rules` are patterns, each with the option that it is about or "".
+
+    `proof`: that nothing speaks against it does not do, a rule has to have looked at something and passed it.
+    """
 
     name: str
     says: str
     rules: tuple[tuple[str, str], ...]
     profile: Profile
     needs: tuple[str, ...]
+    proof: bool = False
 
     def covers(self, rule: Rule) -> bool:
         """Whether the rule has a word on it."""
@@ -46,6 +50,7 @@ def promises() -> tuple[Promise, ...]:
             tuple((pattern, option) for pattern, _, option in (text.partition(":") for text in row["rules"])),
             Profile[row.get("profile", "regular").upper()],
             tuple(row.get("needs", ())),
+            bool(row.get("proof", False)),
         )
         for name, row in load("promises").items()
     )

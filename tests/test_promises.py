@@ -3,7 +3,9 @@
 import json
 
 import pytest
-from defaultlab import document, initrd
+from defaultlab import CONFIG, document, initrd
+from elflab import Lab
+from imagelab import Item, newc
 
 from lkscan.cli import main
 from lkscan.reports.promises import words
@@ -78,6 +80,13 @@ def test_the_default_image_is_found_to_break_what_it_breaks(inputs):
     assert found["images-by-digest"][2] == "An image does not tell; scan the spec that it was built from."
 
 
+def test_silence_is_no_proof_where_nothing_was_looked_at(inputs):
+    (inputs / "bare.cpio").write_bytes(newc(Item("usr/bin/tool", Lab().build()), Item("etc/motd", b"hello")))
+    found = states("bare.cpio")
+    assert found["type-safe-daemons"] == ("not decidable", (), "Nothing that it is about was found in it.")
+    assert found["no-package-manager"][0] == "kept"
+
+
 @pytest.mark.parametrize("kind", ["yml", "img"])
 def test_a_missing_sysctl_container_breaks_the_promise_of_settings(inputs, kind):
     assert "LKL001" not in states(f"linuxkit.{kind}")["hardened-settings"][1]
@@ -111,6 +120,12 @@ def test_an_option_of_a_rule_is_told_apart_from_its_others(inputs):
     fails = scan(["linuxkit.img"], options=Options(select=("LKK012",))).findings
     assert fails
     assert not any(helper.concerns(one) for one in fails)
+
+
+def test_an_option_that_a_kernel_does_not_have_is_no_promise_kept(inputs, monkeypatch):
+    monkeypatch.setattr("defaultlab.CONFIG", CONFIG.replace(b"CONFIG_STATIC_USERMODEHELPER=y\n", b""))
+    (inputs / "old.img").write_bytes(initrd(document()))
+    assert states("old.img")["restricted-helper"][0] == "not decidable"
 
 
 def test_the_profile_asks_for_all_promises_and_a_selection_for_some(inputs, capsys):
