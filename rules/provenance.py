@@ -161,8 +161,8 @@ def _configuration(file: File) -> Mapping[str, Any]:
         found: Any = json.loads(file.read(_LIMIT)) if file.read and file.size <= _LIMIT else None
     except (ValueError, RecursionError):
         return {}
-    is_one = isinstance(found, dict) and isinstance(found.get("rootfs"), dict) and isinstance(found.get("os"), str)
-    return found if is_one else {}
+    is_one = isinstance(found, dict) and isinstance(found.get("os"), str)
+    return found if is_one and ("rootfs" in found or "architecture" in found) else {}
 
 
 @rule(
@@ -185,7 +185,8 @@ def image_without_source(file: File) -> Iterator[Verdict]:
     labels = inner.get("Labels") if isinstance(inner, dict) else None
     missing = [name for name in _LABELS if not (isinstance(labels, dict) and labels.get(name))]
     if missing:
-        yield fail(file.path, file.place, file.source or file.path, ", ".join(missing))
+        image = file.source or file.path
+        yield fail(image, file.place, image, ", ".join(missing))
 
 
 @rule(
@@ -210,7 +211,8 @@ def old_image(file: File) -> Iterator[Verdict]:
     elif not re.fullmatch(r"\d{4}-\d{2}-\d{2}", created) or created < "1990":
         yield not_applicable(file.path, file.place, "It does not say when the image was built.")
     elif (age := days_between(created, today())) > _AGE:
-        yield fail(file.path, file.place, file.source or file.path, created, evidence=[f"{age} days before {today()}"])
+        image = file.source or file.path
+        yield fail(image, file.place, image, created, evidence=[f"{age} days before {today()}"])
 
 
 RULES = (build_with_network, fixed_package_tag, no_sbom, useless_sbom, image_without_source, old_image)

@@ -334,7 +334,8 @@ def _image(image: _Image, store: Store, tree: Tree) -> Iterator[Entry]:
     config = store.open(image.config) if image.config else None
     if config is not None and config.size:
         content = over(config, tree.budget, "the configuration of the image")
-        yield tree.entry(image.config.encode("utf-8", "surrogateescape"), 0o100644, (0, 0), config.size, content)
+        name = image.config.encode("utf-8", "surrogateescape")
+        yield tree.entry(name, 0o100644, (0, 0), config.size, content, provenance=(image.label, ""))
         content.close()
         store.close(config)
     if len(image.layers) > _LAYERS:

@@ -11,9 +11,11 @@ import pytest
 from imagelab import of, paths, subjects
 
 from lkscan import cli
+from lkscan.rules.funnel import Options
 from lkscan.scanner import compression, image
 from lkscan.scanner.source import Limits
 from lkscan.scanner.subjects import File, Problem, System
+from lkscan.scanning import scan
 
 DIR, LINK, SYM = tarfile.DIRTYPE, tarfile.LNKTYPE, tarfile.SYMTYPE
 
@@ -291,6 +293,13 @@ def test_a_folder_with_a_layout_is_scanned_as_an_image(tmp_path, capsys):
     assert "OCI layout" in capsys.readouterr().out
     os.unlink(next(path for path in (folder / "blobs/sha256").iterdir() if path.read_bytes()[:2] == b"\x1f\x8b"))
     assert cli.main(["inspect", str(folder)]) == 3
+
+
+def test_the_labels_of_an_image_are_judged_by_its_name(tmp_path):
+    result = scan([as_folder(tmp_path, one_image())], options=Options(select=("LKV005",)))
+    (finding,) = result.findings
+    assert finding.subject.startswith("lab:")
+    assert finding.subject.endswith("(linux/amd64)")
 
 
 def test_a_system_ends_every_reading(tmp_path):
