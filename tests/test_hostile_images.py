@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import os
 import shutil
 import struct
 import subprocess
@@ -122,15 +123,15 @@ def test_files_that_an_image_names_are_never_opened(tmp_path, secret, make, caps
 
 
 SIZES = {
-    "cve_2014_0143_qcow2_of_2_62_bytes": (qcow2(size=1 << 62), "virtual disk has"),
-    "cve_2014_0143_qcow2_with_a_table_of_2_32_entries": (qcow2(entries=(1 << 32) - 1), "table has 4294967295 entries"),
-    "cve_2014_0145_qcow2_with_a_table_that_is_too_short": (qcow2(size=1 << 40), "entries and needs"),
-    "cve_2014_0147_qcow2_with_clusters_of_2_40_bytes": (
+    "cve_2015_5162_qcow2_of_2_62_bytes": (qcow2(size=1 << 62), "virtual disk has"),
+    "cve_2014_0144_qcow2_with_a_table_of_2_32_entries": (qcow2(entries=(1 << 32) - 1), "table has 4294967295 entries"),
+    "qcow2_with_a_table_that_is_too_short": (qcow2(size=1 << 40), "entries and needs"),
+    "qcow2_with_clusters_of_2_40_bytes": (
         qcow2().replace(b"\0\0\0\x10", b"\0\0\0\x28", 1),
         "clusters of 2^40",
     ),
     "cve_2014_0144_vhd_with_a_table_of_2_32_entries": (vhd_dynamic(count=(1 << 32) - 1), "4294967295 entries"),
-    "cve_2014_0142_vhd_with_blocks_of_no_bytes": (vhd_dynamic(block=0), "blocks of 0 bytes"),
+    "cve_2014_0144_vhd_with_blocks_of_no_bytes": (vhd_dynamic(block=0), "blocks of 0 bytes"),
     "vhd_with_a_size_of_2_63": (vhd_dynamic(size=1 << 63), "virtual disk has"),
     "vhd_fixed_larger_than_the_file": (bytes(1 << 12) + vhd_footer(kind=2, size=1 << 30), "but the image ends"),
     "vmdk_of_2_62_sectors": (vmdk(capacity=1 << 62), "virtual disk has"),
@@ -266,6 +267,57 @@ def test_a_sparse_file_of_an_exabyte_costs_no_more_than_the_limits(tmp_path, see
     assert cli.main(["inspect", "--files", str(path)]) == cli.INCOMPLETE
 
 
+def test_files_on_the_same_blocks_are_paid_for_each(tmp_path, seeds):
+    """One that is large would be many that are, for nothing."""
+    data = bytearray(seeds["ext4"])
+    small, large = ext_inode(data, len(b"root:x:0:0:root:/root:/bin/sh\n")), ext_inode(data, BLOCKS)
+    data[small + 40 : small + 100] = data[large + 40 : large + 100]
+    struct.pack_into("<I", data, small + 4, BLOCKS)
+    path = write(tmp_path, data)
+    files, _ = read(path)
+    assert files["etc/passwd"] == files["etc/blocks"]
+    used = next(spent for spent in range(100_000, 1_000_000, 4096) if "limit: total" not in read(path, total=spent)[1])
+    once = next(
+        spent
+        for spent in range(100_000, 1_000_000, 4096)
+        if "limit: total" not in read(write(tmp_path, seeds["ext4"], "whole"), total=spent)[1]
+    )
+    assert used - once > BLOCKS // 2
+
+
+def test_a_file_that_shrinks_while_it_is_read_breaks_off(tmp_path, seeds):
+    path = write(tmp_path, seeds["ext4"])
+    items = image.read((str(path),))
+    first = next(items)
+    os.truncate(path, 4096)
+    rest = list(items)
+    assert isinstance(first, File)
+    assert any(isinstance(one, Problem) for one in rest)
+
+
+def test_devices_and_pipes_are_told_and_never_opened(tmp_path):
+    kinds = {"block": 0o060600, "char": 0o020600, "fifo": 0o010600, "socket": 0o140600}
+    data = newc(*(Item(name, mode=mode) for name, mode in kinds.items()))
+    files = [one for one in image.read((str(write(tmp_path, data)),)) if isinstance(one, File)]
+    assert [(one.path, one.kind) for one in files] == [(kind, kind) for kind in kinds]
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (qcow2(features=1 << 40), "the qcow2 disk uses features that are not read (bits 0x10000000000)"),
+        (qcow2()[:32] + (2).to_bytes(4, "big") + qcow2()[36:], "the qcow2 disk is encrypted"),
+        (b"sqsh" + bytes(1 << 12), "squashfs file systems of the big-endian kind are not read yet"),
+        (bytes(1024) + b"\xe2\xe1\xf5\xe0".ljust(12, b"\0") + b"\x0c" + bytes(1 << 14), "no directory"),
+    ],
+    ids=["features", "encrypted", "big-endian", "empty erofs"],
+)
+def test_what_is_not_read_is_not_called_clean(tmp_path, data, said):
+    path = write(tmp_path, data)
+    assert said in read(path)[1]
+    assert cli.main([str(path)]) == cli.INCOMPLETE
+
+
 def test_unblob_778_a_directory_of_ext_that_holds_itself_is_not_followed(tmp_path, seeds):
     data = bytearray(seeds["ext2"])
     (containers,) = struct.unpack_from("<I", data, data.index(b"containers") - 8)
@@ -294,7 +346,8 @@ def test_sleuthkit_1859_a_chain_of_clusters_that_is_a_ring_ends(tmp_path, seeds)
 SQUASHFS = {
     "cve_2015_4645_more_fragments_than_there_can_be": (16, 0xFFFFFFFF, "<I"),
     "cve_2015_4646_a_table_of_inodes_behind_the_end": (64, 1 << 62, "<Q"),
-    "cve_2012_4025_a_root_that_is_nowhere": (32, (1 << 64) - 1, "<Q"),
+    "cve_2012_4025_a_block_of_2_65535_bytes": (22, 0xFFFF, "<H"),
+    "a_root_that_is_nowhere": (32, (1 << 64) - 1, "<Q"),
     "a_table_of_ids_behind_the_end": (48, (1 << 63) + 5, "<Q"),
     "a_table_of_directories_behind_the_end": (72, (1 << 64) - 2, "<Q"),
     "a_table_of_fragments_behind_the_end": (80, (1 << 64) - 8, "<Q"),
