@@ -1,8 +1,7 @@
-"""Short marks in long bytes: all places of them, by a library where there is one, which takes a tenth of the time."""
+"""Short marks in long bytes: all places of them, at a tenth of the time that Python's own search takes."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from functools import cached_property
 
@@ -15,28 +14,17 @@ class Marks:
 
     def places(self, data: bytes, start: int, end: int) -> list[tuple[int, int, int]]:
         """Those between two offsets, in order and apart: the number of the mark, its offset and its end."""
-        found = self._library(memoryview(data)[start:end]) if self._library else None
-        if found is not None:
-            return [(number, start + at, start + to) for number, at, to in found] if start else found
-        numbers = {mark: number for number, mark in enumerate(self._marks)}
-        return [(numbers[one[0]], *one.span()) for one in self._pattern.finditer(data, start, end)]
+        found = self._find(memoryview(data)[start:end])
+        return [(number, start + at, start + to) for number, at, to in found] if start else found
 
     def count(self, data: bytes, start: int, end: int) -> int:
         """How many there are."""
-        if self._library:
-            return len(self._library(memoryview(data)[start:end]))
-        return sum(1 for _ in self._pattern.finditer(data, start, end))
+        return len(self._find(memoryview(data)[start:end]))
 
     @cached_property
-    def _pattern(self) -> re.Pattern[bytes]:
-        return re.compile(b"|".join(map(re.escape, self._marks)))
+    def _find(self) -> Callable[[memoryview], list[tuple[int, int, int]]]:
+        from ahocorasick_rs import BytesAhoCorasick, MatchKind
 
-    @cached_property
-    def _library(self) -> Callable[[memoryview], list[tuple[int, int, int]]] | None:
-        try:
-            from ahocorasick_rs import BytesAhoCorasick, MatchKind
-        except ImportError:
-            return None
         find: Callable[[memoryview], list[tuple[int, int, int]]]
         find = BytesAhoCorasick(self._marks, matchkind=MatchKind.LeftmostFirst).find_matches_as_indexes
         return find

@@ -82,6 +82,8 @@ def _ends(source: Source) -> tuple[int, int]:
 
 def _footer(source: Source) -> bytes:
     """The 512 bytes at the end, what is left of them, or their copy at the start; "" when none is there."""
+    if COOKIE not in source.pread(max(0, source.size - _FOOTER), _FOOTER) and source.pread(0, len(COOKIE)) != COOKIE:
+        return b""  # nearly all files of a tree
     for at in (*_ends(source), 0, source.size - source.size % _SECTOR):
         data = source.pread(at, _FOOTER)
         if data.startswith(COOKIE) and len(data) >= _LEAST:

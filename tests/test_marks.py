@@ -1,9 +1,6 @@
-"""Marks in bytes: the same places with the library as without, wherever the search starts and ends."""
+"""Marks in bytes: all of them, wherever the search starts and ends."""
 
-import sys
-
-import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lkscan.scanner.marks import Marks
@@ -21,14 +18,8 @@ def expected(data, start, end):
     return found
 
 
-@pytest.mark.parametrize("library", [True, False])
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(pieces=st.lists(st.sampled_from((*MARKS, b"a", b"\0", b"x"))), start=st.integers(0, 9), cut=st.integers(0, 9))
-def test_all_places_are_found(library, pieces, start, cut, monkeypatch):
-    if library:
-        pytest.importorskip("ahocorasick_rs")
-    else:
-        monkeypatch.setitem(sys.modules, "ahocorasick_rs", None)
+@given(st.lists(st.sampled_from((*MARKS, b"a", b"\0", b"x"))), st.integers(0, 9), st.integers(0, 9))
+def test_all_places_are_found(pieces, start, cut):
     data = b"".join(pieces)
     end = max(0, len(data) - cut)
     subject = Marks(*MARKS)
