@@ -216,7 +216,11 @@ def test_a_mended_spec_has_what_was_claimed_and_no_other_configuration(unsafe, d
     text = data.draw(specs())
     mended, _ = mend("linuxkit.yml", text.encode(), scan, unsafe=unsafe)
     after = mended.after.decode()
-    assert not mended.failure
+    if mended.failure:  # what a directive would come to cover is for its author to say
+        assert re.fullmatch(r"a directive would come to silence \w+, which it was not written for", mended.failure)
+        assert "lkscan: ignore" in text
+        assert after == text
+        return
 
     claimed = Counter((one.fingerprint, one.message) for one in mended.mended)
     before, left = found(text), found(after)
