@@ -141,7 +141,7 @@ def test_the_content_of_a_large_file_is_held_once(tmp_path):
     assert len(file.read(8 << 20)) == 8 << 20
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert peak < 12 << 20
+    assert peak < 14 << 20  # it, and the piece that is read just now
 
 
 def test_specs_named_like_the_parts_of_an_image_stay_specs():
