@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 import traceback
+from bisect import bisect_left
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
@@ -88,7 +89,7 @@ def bend(data: bytes, places: list[int], chance: random.Random) -> bytearray:
         if len(bent) < _ROW:
             bent = bytearray(data[:_ROW])
         elif len(bent) != len(data):
-            places = [place for place in places if place < len(bent)] or [0]
+            places = places[: bisect_left(places, len(bent))] or [0]
     return bent
 
 
