@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from io import BytesIO
 from itertools import accumulate
@@ -116,10 +116,13 @@ class Stream:
         """Random access to all of it, from its first byte on, by reading it once more; None where there is none."""
         return self.source or self._again
 
-    def afresh(self) -> Iterator[bytes] | None:
-        """All of it from its first byte on, bit by bit, by reading it once more; None where that cannot be."""
+    def afresh(self, spend: Callable[[int], None]) -> Iterator[bytes] | None:
+        """All of it from its first byte on, bit by bit, by reading it once more; None where that cannot be.
+
+        What is read is spent; it ends where that is too much.
+        """
         whole = self.again()
-        return None if whole is None else _read(whole)
+        return None if whole is None else _read(whole, spend)
 
     def close(self) -> None:
         """Drop what is held; to look at it afterwards is a mistake and raises ValueError."""
@@ -266,11 +269,12 @@ class Part:
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
-def _read(source: Source) -> Iterator[bytes]:
+def _read(source: Source, spend: Callable[[int], None]) -> Iterator[bytes]:
     """All of a source, up to where it ends or breaks off."""
     at = 0
     with suppress(DamagedError):
         while piece := source.pread(at, PIECE):
+            spend(len(piece))
             at += len(piece)
             yield piece
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 
 from .source import Budget, Source
@@ -107,7 +108,7 @@ class Tree:
                 location,
                 read,
                 pieces=content.pieces if content else None,
-                again=content.afresh if content else None,
+                again=partial(content.afresh, self.budget.spend) if content else None,
             ),
             content,
         )

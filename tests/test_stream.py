@@ -168,3 +168,15 @@ def test_only_regular_files_are_opened_as_a_source(tmp_path):
     source.close()
     with pytest.raises(OSError, match="not a regular file"):
         FileSource(str(tmp_path))
+
+
+def test_what_is_read_afresh_is_the_same_and_paid_for():
+    source = MemorySource(bytes(range(256)) * 4000)
+    subject = over(source, Budget(Limits()), "it")
+    assert subject.read(1000) == source.pread(0, 1000)
+    budget = Budget(Limits(total=source.size))
+    assert b"".join(subject.afresh(budget.spend)) == source.pread(0, source.size)
+    assert budget.delivered == source.size
+    assert len(b"".join(subject.afresh(Budget(Limits(total=300_000)).spend))) < 300_000
+    assert subject.window(500, "it").afresh(budget.spend) is not None
+    assert stream(b"abc").afresh(budget.spend) is None
