@@ -18,6 +18,7 @@ import sarif_om as om
 
 from ..rules.engine import Finding, Outcome, Rule
 from ..rules.funnel import Result
+from ..scanner.startup import Any
 from ..scanner.subjects import Problem
 from .formats import Checkout, Options
 from .jsonreport import promises
@@ -34,6 +35,8 @@ RESULTS = 25_000
 COMPRESSED = 10 << 20
 """GitHub refuses a file that is larger than this under gzip."""
 
+_SPREAD = 1_000
+"""Results that are written with a line for each of their values."""
 _ROOT_OF = {False: "Where lkscan was run.", True: "The root of the working tree."}
 
 
@@ -72,7 +75,21 @@ def _document(result: Result, options: Options, limit: int) -> str:
     )
     log = plain(om.SarifLog(schema_uri=SCHEMA, version="2.1.0", runs=[run]))
     first = {name: log.pop(name) for name in ("$schema", "version")}  # what tells a reader that this is SARIF
-    return json.dumps({**first, **log}, indent=1) + "\n"
+    return _text({**first, **log})
+
+
+def _text(log: dict[str, Any]) -> str:
+    """The document; very many results or artifacts are a line each: spread as the rest they would take four seconds."""
+    run, dense = log["runs"][0], {}
+    for name in ("artifacts", "results"):
+        if len(run.get(name, ())) > _SPREAD:
+            dense[name] = ",\n    ".join(map(json.dumps, run[name]))
+            run[name] = []
+    text = json.dumps(log, indent=1)
+    for name, lines in dense.items():
+        head, key, tail = text.partition(f'\n   "{name}": [')
+        text = f"{head}{key}\n    {lines}\n   {tail}"
+    return f"{text}\n"
 
 
 def _rules(kept: Sequence[Finding], result: Result, options: Options) -> Iterable[Rule]:

@@ -12,28 +12,33 @@ _ALWAYS = frozenset({"level", "kind", "rules", "results"})
 """Written even when they equal their default: without them a consumer takes the rule's default instead."""
 
 
+_SCALARS = frozenset({str, int, float, bool, type(None)})
+
+
 def plain(value: Any) -> Any:  # noqa: ANN401 - a JSON value
     """The JSON value of an object of sarif_om, of a container of them, or of a plain value."""
-    if isinstance(value, dict):
-        return {name: plain(one) for name, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(one) for one in value]
-    if not hasattr(value, "__attrs_attrs__"):
+    kind = value.__class__
+    if kind in _SCALARS:
         return value
-    found = {}
-    for attribute, name, default in _fields(value.__class__):
-        one = getattr(value, attribute)
-        if one is not None and (one != default or name in _ALWAYS):
-            found[name] = plain(one)
+    if kind is dict:
+        return {name: plain(one) for name, one in value.items()}
+    if kind in {list, tuple}:
+        return [plain(one) for one in value]
+    fields, found = _fields(kind), {}
+    for attribute, one in vars(value).items():
+        if one is not None:
+            name, default = fields[attribute]
+            if default is None or one != default or name in _ALWAYS:
+                found[name] = plain(one)
     return found
 
 
 @cache
-def _fields(kind: type) -> list[tuple[str, str, Any]]:
-    """Attribute, name in SARIF and default of each field; a required one comes first and has no default."""
-    return [
-        (field.name, field.metadata["schema_property_name"], _default(field.default)) for field in attr.fields(kind)
-    ]
+def _fields(kind: type) -> dict[str, tuple[str, Any]]:
+    """Name in SARIF and default of each attribute; a required one has no default."""
+    return {
+        field.name: (field.metadata["schema_property_name"], _default(field.default)) for field in attr.fields(kind)
+    }
 
 
 def _default(default: Any) -> Any:  # noqa: ANN401 - a JSON value, or attr's marks

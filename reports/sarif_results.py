@@ -32,10 +32,11 @@ def results(
         primary = places.primary(finding)
         related = [one for one in finding.locations if one is not primary]
         name, span = primary.place.artifacts[0], primary.place.span
-        identity = (name, finding.fingerprint)
+        fingerprint = finding.fingerprint
+        identity = (name, fingerprint)
         seen[identity] += 1
         # Without lines to hash, lkscan's own fingerprint stands in: GitHub would take all findings of a rule for one.
-        line_hash = hashes.get((name, span.line if span else 0), f"{finding.fingerprint[:16]}:{seen[identity]}")
+        line_hash = hashes.get((name, span.line if span else 0), f"{fingerprint[:16]}:{seen[identity]}")
         yield om.Result(
             rule_id=finding.rule.id,
             rule_index=index[finding.rule.id],
@@ -48,7 +49,7 @@ def results(
             ]
             or None,
             partial_fingerprints={
-                "lkscan/v1": f"{finding.fingerprint}:{seen[identity]}",
+                "lkscan/v1": f"{fingerprint}:{seen[identity]}",
                 "primaryLocationLineHash": line_hash,
             },
             fixes=_fixes(finding, result, places),

@@ -569,3 +569,12 @@ def test_where_nothing_was_found_the_rules_that_ran_are_named_without_their_page
     assert run["results"] == []
     assert [rule["id"] for rule in run["tool"]["driver"]["rules"]] == sorted(rule.id for rule in RULES)
     assert all("markdown" not in rule["help"] for rule in run["tool"]["driver"]["rules"])
+
+
+def test_very_many_results_are_a_line_each_and_the_same_document(monkeypatch) -> None:
+    spread = formats.render("sarif", image_result(30), version="1.2.3")
+    monkeypatch.setattr(sarif, "_SPREAD", 10)
+    dense = formats.render("sarif", image_result(30), version="1.2.3")
+    assert json.loads(dense) == json.loads(spread)
+    assert list(json.loads(dense)) == list(json.loads(spread))
+    assert len(dense.splitlines()) < len(spread.splitlines()) / 5
