@@ -2,7 +2,7 @@
 
     binaries.py [PEERS]
 
-The same ELF files below /usr for every tool, 1,200 of up to 8 MiB, by name. lkscan's two rows are the facts of headers,
+The same ELF files below /usr for every tool, 1,000 of up to 8 MiB, by name. lkscan's two rows are the facts of headers,
 symbols and notes, which is what the others read, and the same with what code tells, which none of them reads. lief
 and pyelftools are asked, in a loop of their own, for what decides RELRO, the stack, PIE, canaries and FORTIFY;
 checksec.py and checksec are run as they are. PEERS is a folder that holds checksec.py (`make bench` makes it).
@@ -23,7 +23,7 @@ from pathlib import Path
 
 from run import ROOT, SCAN, Usage, files_below, measure, newc
 
-FILES, MOST, MODULES, RUNS = 1200, 8 << 20, 1100, 3
+FILES, MOST, MODULES, RUNS = 1000, 8 << 20, 1100, 3
 READERS = Path(__file__).with_name("binary_readers.py")
 NAMES = {
     "facts": "lkscan, headers, symbols and notes",
@@ -88,7 +88,7 @@ def _once_for_all(listed: Path) -> Usage:
 
 def modules(scratch: Path) -> None:
     """The audit of an archive of kernel modules as a whole, and of one file, which is what a start takes."""
-    packages = sorted(Path(os.environ.get("LKSCAN_DEBS", ".venv-ci/debs")).glob("linux-image-*.deb"))
+    packages = sorted(Path(os.environ.get("LKSCAN_DEBS", ".venv-ci/debs")).glob("linux-image-*_amd64.deb"))
     if not packages:
         print("\nnot measured: kernel modules (no linux-image package in the folder that LKSCAN_DEBS names)")
         return
