@@ -6,6 +6,7 @@ is Chromium, driven by Playwright; without them that line is left out.
 
 from __future__ import annotations
 
+import gc
 import gzip
 import os
 import resource
@@ -53,6 +54,7 @@ def render(name: str, given: Result, path: Path) -> tuple[float, int]:
     """CPU seconds and MiB that one process takes to write a report, besides what the result takes itself."""
     pid = os.fork()
     if not pid:
+        gc.set_threshold(1_000_000)  # as the console script does
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         path.write_text(formats.render(name, given), encoding="utf-8", errors="backslashreplace")
         grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
