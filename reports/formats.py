@@ -62,6 +62,11 @@ class Options(NamedTuple):
     everything: bool = False
     silenced: bool = False
 
+    @property
+    def top(self) -> str:
+        """The folder that paths start from where code is hosted: the root of the checkout; "" without one."""
+        return self.checkout.root if self.checkout else ""
+
 
 class Checkout(NamedTuple):
     """A git working tree: its folder, its remote's address, the commit that is checked out, and the branch or ""."""

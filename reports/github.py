@@ -30,7 +30,7 @@ def render(result: Result, options: Options) -> str:
 
 def _annotation(finding: Finding, options: Options) -> str:
     place = finding.place
-    values = {"file": from_root(place.artifacts[0], options)}
+    values = {"file": from_root(place.artifacts[0], options.root, options.top)}
     if place.span and len(place.artifacts) == 1:
         span = place.span
         values |= {"line": str(span.line), "endLine": str(span.end_line)}

@@ -27,7 +27,7 @@ def render(result: Result, options: Options) -> str:
     issues = []
     for finding in result.findings:
         place = finding.place
-        path = from_root(place.artifacts[0], options)
+        path = from_root(place.artifacts[0], options.root, options.top)
         seen[path, finding.fingerprint] += 1
         line = place.span.line if place.span and len(place.artifacts) == 1 else 1
         where = f" In {printable(within(place))}." if within(place) else ""

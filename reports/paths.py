@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import posixpath
 
-from .formats import Options
 
+def from_root(path: str, root: str, top: str = "") -> str:
+    """The path of an input, from the folder `top`, or else from `root`, the folder lkscan ran in; absolute elsewhere.
 
-def from_root(path: str, options: Options) -> str:
-    """The path of an input, from the root of the checkout, or else from the folder lkscan ran in, where it is below it.
-
-    Elsewhere it stays as it is.
+    Both are absolute, and "" where they are not known.
     """
     short = posixpath.normpath(path)
-    if options.root and short.startswith(f"{options.root.rstrip('/')}/"):
-        short = posixpath.relpath(short, options.root)
-    if options.checkout and options.root and not short.startswith("/"):
-        return posixpath.normpath(posixpath.join(posixpath.relpath(options.root, options.checkout.root), short))
+    if root and short.startswith(f"{root.rstrip('/')}/"):
+        short = posixpath.relpath(short, root)
+    if top and root and not short.startswith("/"):
+        return posixpath.normpath(posixpath.join(posixpath.relpath(root, top), short))
     return short

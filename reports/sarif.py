@@ -55,7 +55,7 @@ def _document(result: Result, options: Options, limit: int) -> str:
     rules = sorted(_rules(kept, result, options), key=lambda rule: rule.id)
     named = taxonomies(rules)
     checkout = options.checkout
-    places = Places(result, options.root, checkout.root if checkout else "")
+    places = Places(result, options.root, options.top)
     told = list(results(kept, rules, result, places, suppressions=options.silenced))
     if options.silenced:
         told += silenced(rules, result, places)

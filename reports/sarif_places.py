@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import posixpath
 import re
 from collections.abc import Mapping
 from urllib.parse import quote
@@ -14,6 +13,7 @@ from ..rules.engine import Finding, Location, Outcome
 from ..rules.funnel import Result
 from ..scanner.subjects import Place, Span, Spec
 from .grouping import within
+from .paths import from_root
 from .printable import encodable, printable
 
 ROOT = "SRCROOT"
@@ -41,8 +41,7 @@ class Places:
 
         `top` is the folder that the report's paths are to be relative to, `root` or one above it.
         """
-        self._root = root
-        self._below = posixpath.relpath(root, top) if top and root != top else ""
+        self._folders = root, top
         self._formats = {one.place.artifacts[0]: one.format for one in result.systems if one.kind == "image"}
         self._artifacts: dict[tuple[str, ...], int] = {}
         self._lines: Mapping[str, list[str]] = {
@@ -106,11 +105,7 @@ class Places:
 
     def artifact(self, path: str) -> om.ArtifactLocation:
         """The URI of an input, relative and without `..`; a path that cannot be so is kept in the description."""
-        short = posixpath.normpath(path)
-        if self._root and short.startswith(f"{self._root.rstrip('/')}/"):
-            short = posixpath.relpath(short, self._root)
-        if self._below and not short.startswith("/"):
-            short = posixpath.normpath(posixpath.join(self._below, short))
+        short = from_root(path, *self._folders)
         stripped = re.sub(r"^(?:/+|\.\./)+", "", short)
         uri = quote(stripped.encode("utf-8", "surrogateescape"))
         if stripped == short:

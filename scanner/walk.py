@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
@@ -42,7 +43,7 @@ class _Pending(NamedTuple):
     above: tuple[int, ...]
 
 
-class Walk(Generic[Node]):
+class Walk(ABC, Generic[Node]):
     """Yields a file system's entries, directory by directory. A key is the number by which an inode is found.
 
     A format tells the inode of a key, its extended attributes, what a directory holds, where a link leads to and what
@@ -55,25 +56,25 @@ class Walk(Generic[Node]):
         self._linked: dict[int, str] = {}
         self._pending: list[_Pending] = []
 
+    @abstractmethod
     def inode(self, key: int) -> Node:
         """The inode of a key."""
-        raise NotImplementedError
 
+    @abstractmethod
     def attributes(self, inode: Node) -> Mapping[str, bytes]:
         """Its extended attributes by name."""
-        raise NotImplementedError
 
+    @abstractmethod
     def names(self, inode: Node) -> Iterator[tuple[int, bytes]]:
         """Key and name of what a directory holds, but for itself and the one above."""
-        raise NotImplementedError
 
+    @abstractmethod
     def target(self, inode: Node) -> bytes:
         """Where a symbolic link leads to."""
-        raise NotImplementedError
 
+    @abstractmethod
     def content(self, inode: Node) -> tuple[Stream, int]:
         """What is in a file, and where in the source it ends."""
-        raise NotImplementedError
 
     def below(self, root: int, what: str) -> Iterator[Entry]:
         """Everything, the root first. Raises DamagedError, naming `what`, where there is none."""
