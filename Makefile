@@ -55,8 +55,8 @@ build/peers: Makefile
 demo: .venv/core ## lint the example specs, then build and audit a small ISO
 	@$(PY) examples/demo.py
 
-test: .venv/dev ## run the tests
-	@$(PY) -m pytest
+test: .venv/dev ## run the tests, on all processors; a file's tests share what they build, so they stay together
+	@$(PY) -m pytest --numprocesses auto --dist loadfile
 
 lint: .venv/dev ## ruff and mypy
 	@$(PY) -m ruff check .
