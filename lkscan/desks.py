@@ -20,6 +20,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .progress import Bar
     from .rules.contents import Collector
+    from .tracing import Trace
 
 _LIMIT = late(r"\(limit: (\w+)\)")
 
@@ -61,19 +62,28 @@ class Desk:
         if entries:
             for path in one.paths:
                 entries.meet(path)
+        trace = self._trace(one) if one.kind == "image" else None
+        meets = [one.meet for one in (funnel, trace, self._collector) if one]
         for found in read(one, self.policy.labels, self.policy.limits, watch):
             subject = self._digests.add(found) if isinstance(found, ImageReference) else found
-            funnel.meet(subject)
-            if self._collector:
-                self._collector.meet(subject)
+            for meet in meets:
+                meet(subject)
             if not isinstance(subject, Problem):
                 if reach:
                     reach(subject)
                 for finding in engine.judge(subject):
                     funnel.add(finding)
+        if trace:
+            trace.close()
+            funnel.trace(trace, trace.heeded, trace.quoted)
         funnel.close()
         if before is not None:
             self._tallies[one.paths] = engine.tally - before
+
+    def _trace(self, one: Input) -> Trace:
+        from .tracing import Trace
+
+        return Trace(one.specs, self.policy.labels, self.policy.rules)
 
     def result(self) -> Result:
         """What came of all of them."""

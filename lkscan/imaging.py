@@ -27,7 +27,7 @@ _ANSWER = 512 << 20
 class Order(NamedTuple):
     """One image and what is to be done with it: `work` gives what `transfer` can carry, with these `rules` in it.
 
-    It gives as many values as `kinds` has types, and of these types.
+    It gives as many values as `kinds` has types, and of these types. It may read what is in `folders`, too.
     """
 
     image: Input
@@ -35,6 +35,7 @@ class Order(NamedTuple):
     work: Callable[[Slot | None], Any]
     kinds: tuple[type | tuple[type, ...], ...]
     rules: Iterable[Rule] = ()
+    folders: tuple[str, ...] = ()
 
 
 def judge(images: Sequence[tuple[Input, Policy]], staff: Staff) -> tuple[list[Result], list[Problem]]:
@@ -46,6 +47,7 @@ def judge(images: Sequence[tuple[Input, Policy]], staff: Staff) -> tuple[list[Re
             partial(_judged, one, policy, contents=staff.contents),
             (Result, list),
             policy.known(),
+            policy.labels.folders,
         )
         for one, policy in images
     ]
@@ -109,7 +111,7 @@ def results(orders: Sequence[Order], staff: Staff) -> Iterator[Any]:
             answers[number] += data
 
     total = sum(_size(path) for order in orders for path in order.image.paths)
-    tasks = [workers.Task(order.image.paths, order.limits, partial(work, order)) for order in orders]
+    tasks = [workers.Task((*order.image.paths, *order.folders), order.limits, partial(work, order)) for order in orders]
     ends = _run(tasks, staff, take, total)
     for order, answer, failure in zip(orders, answers, ends.failures, strict=True):
         try:

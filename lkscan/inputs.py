@@ -29,7 +29,8 @@ class Input(NamedTuple):
 
     `documents` are (path, bytes) of the specs, joined when there are several. `boot` is what is given beside a kernel
     that is to be judged alone. `folder` is None for an image that the user named; for one that was found and may be no
-    image after all, it is the directory that has nothing else, or "".
+    image after all, it is the directory that has nothing else, or "". `specs` are (path, bytes) of those that an image
+    was built from, as far as the user tells them.
     """
 
     kind: Literal["spec", "image"]
@@ -37,6 +38,7 @@ class Input(NamedTuple):
     documents: tuple[tuple[str, bytes], ...] = ()
     boot: Boot | None = None
     folder: str | None = None
+    specs: tuple[tuple[str, bytes], ...] = ()
 
 
 def gather(

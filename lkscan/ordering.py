@@ -28,6 +28,17 @@ def add_inputs(parser: argparse.ArgumentParser, *, merge: bool = True) -> None:
     add_labels(parser)
 
 
+def add_specs(parser: argparse.ArgumentParser) -> None:
+    """The option that says what images were built from."""
+    parser.add_argument(
+        "--spec",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="the spec that the images were built from: findings lead to its lines; repeatable, joined in this order",
+    )
+
+
 def add_labels(parser: argparse.ArgumentParser) -> None:
     """The options that say where images' labels are looked for."""
     parser.add_argument("--packages", metavar="DIR", help="LinuxKit packages whose build.yml gives image defaults")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from ..rules.engine import Finding, Severity
 from ..rules.funnel import Result
 from .formats import Options
-from .grouping import within
+from .grouping import inside
 from .paths import from_root
 from .printable import printable
 
@@ -29,7 +29,7 @@ def render(result: Result, options: Options) -> str:
 
 
 def _annotation(finding: Finding, options: Options) -> str:
-    place = finding.place
+    place = finding.shown.place
     values = {"file": from_root(place.artifacts[0], options.root, options.top)}
     if place.span and len(place.artifacts) == 1:
         span = place.span
@@ -37,7 +37,7 @@ def _annotation(finding: Finding, options: Options) -> str:
         if span.line == span.end_line:  # GitHub refuses columns of several lines
             values |= {"col": str(span.column), "endColumn": str(span.end_column)}
     values["title"] = f"{finding.rule.id} {finding.rule.name}"
-    where = f" In {within(place)}." if within(place) else ""
+    where = f" In {inside(finding)}." if inside(finding) else ""
     text = f"{finding.message}{where} {finding.rule.remedy}"
     told = ",".join(f"{name}={_property(value)}" for name, value in values.items())
     return f"::{_COMMANDS[finding.severity]} {told}::{_data(text)}"

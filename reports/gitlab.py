@@ -8,7 +8,7 @@ from collections import Counter
 from ..rules.engine import Severity
 from ..rules.funnel import Result
 from .formats import Options
-from .grouping import within
+from .grouping import inside
 from .paths import from_root
 from .printable import encodable, printable
 
@@ -26,11 +26,11 @@ def render(result: Result, options: Options) -> str:
     seen: Counter[tuple[str, str]] = Counter()
     issues = []
     for finding in result.findings:
-        place = finding.place
+        place = finding.shown.place
         path = from_root(place.artifacts[0], options.root, options.top)
         seen[path, finding.fingerprint] += 1
         line = place.span.line if place.span and len(place.artifacts) == 1 else 1
-        where = f" In {printable(within(place))}." if within(place) else ""
+        where = f" In {printable(inside(finding))}." if inside(finding) else ""
         issues.append(
             {
                 "description": f"{printable(finding.message)}{where} {finding.rule.remedy}",

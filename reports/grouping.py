@@ -44,6 +44,17 @@ def within(place: Place) -> str:
     return str(Place(place.artifacts[1:], place.span)) if len(place.artifacts) > 1 else ""
 
 
+def inside(finding: Finding) -> str:
+    """Where it is, as far as the place that is shown first does not tell; "" where it does.
+
+    In an image: `etc/shadow`; `linuxkit.iso / etc/shadow` where a line of a spec is shown first.
+    """
+    origin = finding.origin
+    if origin is None:
+        return within(finding.place)
+    return str(finding.place) if len(origin.place.artifacts) == 1 else within(finding.place)
+
+
 def inputs(result: Result) -> list[Input]:
     """The inputs in the order of their reading; one that broke before it could be summed up has no system."""
     by_name: dict[str, list[Finding]] = {}

@@ -42,7 +42,7 @@ class Listed(NamedTuple):
     @property
     def where(self) -> str:
         """The place inside its input, or the input itself."""
-        return _place(self.finding.place)
+        return _place(self.finding.shown.place)
 
 
 def clean(text: str) -> str:
@@ -111,13 +111,13 @@ def _more(finding: Finding) -> list[Any]:
 
 def evidence(finding: Finding) -> list[str]:
     """What shows it, the primary place's note first."""
-    note = telling(finding.locations[0])
+    note = telling(finding.shown)
     return _some([clean(text) for text in (*([note] if note else []), *finding.evidence)])
 
 
 def places(finding: Finding) -> list[str]:
     """The other places, each with what is to be seen there."""
-    found = ((_place(one.place), telling(one)) for one in finding.locations[1:])
+    found = ((_place(one.place), telling(one)) for one in finding.everywhere[1:])
     return _some(list(dict.fromkeys(clean(f"{place}: {note}" if note else place) for place, note in found)))
 
 

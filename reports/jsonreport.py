@@ -115,7 +115,7 @@ def told(finding: Finding, result: Result) -> dict[str, Any]:
         "subject": encodable(finding.subject),
         "key": encodable(finding.key),
         "message": encodable(finding.message),
-        "locations": [_location(one.place, one.note) for one in finding.locations],
+        "locations": [_location(one.place, one.note) for one in finding.everywhere],
         "evidence": [encodable(one) for one in finding.evidence],
         "remedy": finding.rule.remedy,
         "nist": list(finding.rule.nist),

@@ -55,7 +55,8 @@ def _suite(root: Element, name: str, findings: Iterable[Finding], problems: list
 
 def _line(finding: Finding) -> str:
     evidence = f" ({printable('; '.join(finding.evidence))})" if finding.evidence else ""
-    return f"{printable(str(finding.place))}: {finding.severity}: {printable(finding.message)}{evidence}"
+    where = f"{finding.shown.place} ({finding.place})" if finding.origin else str(finding.place)
+    return f"{printable(where)}: {finding.severity}: {printable(finding.message)}{evidence}"
 
 
 def _case(suite: Element, rule: Rule, name: str) -> Element:

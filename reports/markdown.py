@@ -71,7 +71,8 @@ def _rows(one: Input) -> Iterator[tuple[Severity, str]]:
 def _row(finding: Finding) -> str:
     what = f"{text(finding.message)} `{finding.rule.id}` {finding.rule.name}"
     facts = "".join(f"<br>{text(one)}" for one in finding.evidence[:_FACTS])
-    return f"| **{finding.severity}** | {text(str(finding.place))} | {what}{facts}<br>*{text(finding.rule.remedy)}* |"
+    where = text(str(finding.shown.place)) + (f"<br>{text(str(finding.place))}" if finding.origin else "")
+    return f"| **{finding.severity}** | {where} | {what}{facts}<br>*{text(finding.rule.remedy)}* |"
 
 
 def text(raw: str) -> str:

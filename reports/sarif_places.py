@@ -52,6 +52,8 @@ class Places:
 
     def primary(self, finding: Finding) -> Location:
         """The location to show first: one in a spec, which a reader can open and mend, before one in an image."""
+        if finding.origin and len(finding.origin.place.artifacts) == 1:
+            return finding.origin
         return next((one for one in finding.locations if _in_text(one.place)), finding.locations[0])
 
     def location(self, finding: Finding) -> om.Location:
@@ -156,7 +158,7 @@ def _free_of_secrets(result: Result) -> Mapping[str, str]:
         location.place.artifacts[-1]
         for finding in (*result.findings, *result.others, *silenced)
         if finding.rule.id.startswith(_SECRETS) and finding.outcome in {Outcome.FAIL, Outcome.PARTIAL}
-        for location in finding.locations
+        for location in finding.everywhere
     }
     return {name: text for name, text in result.texts.items() if name not in told and not secrets.looks_secret(text)}
 

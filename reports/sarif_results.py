@@ -9,7 +9,7 @@ import sarif_om as om
 
 from ..rules.engine import Finding, Location, Outcome, Rule
 from ..rules.funnel import Result
-from .grouping import telling, within
+from .grouping import inside, telling
 from .linehash import line_hashes
 from .mending import replacements
 from .printable import encodable, printable
@@ -30,7 +30,7 @@ def results(
     seen: Counter[tuple[str, str]] = Counter()
     for finding in findings:
         primary = places.primary(finding)
-        related = [one for one in finding.locations if one is not primary]
+        related = [one for one in finding.everywhere if one is not primary]
         name, span = primary.place.artifacts[0], primary.place.span
         fingerprint = finding.fingerprint
         identity = (name, fingerprint)
@@ -45,7 +45,7 @@ def results(
             locations=[places.location(finding)],
             related_locations=[
                 *(places.related(number, one) for number, one in enumerate(related, 1)),
-                *filter(None, [places.inner(primary.place)]),
+                *filter(None, [places.inner(finding.place)]),
             ]
             or None,
             partial_fingerprints={
@@ -128,7 +128,7 @@ def _hashes(findings: Sequence[Finding], result: Result, places: Places) -> dict
 
 def _message(finding: Finding, related: Sequence[Location]) -> om.Message:
     """The sentence with where it is inside an image and where the value comes from, links to the related places."""
-    inner, note = within(finding.place), telling(finding.locations[0])
+    inner, note = inside(finding), telling(finding.shown)
     text = printable(finding.message).replace("](", "] (")
     if inner:
         text += f" In {_plain_text(inner)}."

@@ -174,6 +174,10 @@ def _mark(finding: Finding) -> str:
 def _details(finding: Finding, told: AbstractSet[str]) -> Iterator[str]:
     """Where it is and what can be checked by hand, as far as neither the message nor the title (`told`) says it."""
     first, *related = finding.locations
+    if finding.origin:
+        place, said = finding.origin.place, telling(finding.origin)
+        where = str(place) if len(place.artifacts) == 1 else within(place)
+        yield f"{where}: {said}" if said else where
     inner = " / ".join(first.place.artifacts[1:])
     if inner and inner not in told and first.place.artifacts[-1] not in finding.message:
         yield f"in {inner}"

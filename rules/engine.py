@@ -258,7 +258,10 @@ def rule(
 
 
 class Finding(NamedTuple):
-    """A verdict with its rule and nothing left open: what reports are made of. Fields as in `Verdict`."""
+    """A verdict with its rule and nothing left open: what reports are made of. Fields as in `Verdict`.
+
+    `origin` is, for what is in an image, the line of the spec that brought it, where a spec is known; the funnel tells.
+    """
 
     rule: Rule
     outcome: Outcome
@@ -275,6 +278,7 @@ class Finding(NamedTuple):
     fix: Fix | None = None
     members: tuple[str, ...] = ()
     retold: Callable[[Collection[str]], Verdict] | None = None
+    origin: Location | None = None
 
     @classmethod
     def of(cls, rule: Rule, verdict: Verdict) -> "Finding":
@@ -299,8 +303,18 @@ class Finding(NamedTuple):
 
     @property
     def place(self) -> Place:
-        """The primary place."""
+        """The primary place of the thing itself, by which it is filed."""
         return self.locations[0].place
+
+    @property
+    def shown(self) -> Location:
+        """The location to show first: the line of a spec that brought it, where that is known."""
+        return self.origin or self.locations[0]
+
+    @property
+    def everywhere(self) -> tuple[Location, ...]:
+        """All of its locations, the one to show first."""
+        return (self.origin, *self.locations) if self.origin else self.locations
 
     @property
     def message(self) -> str:

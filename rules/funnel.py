@@ -109,6 +109,8 @@ class Funnel:
         self._systems: list[System] = []
         self._texts: dict[str, str] = {}
         self._homes: dict[tuple[str, ...], int] = {}
+        self._traces: dict[int, Callable[[Finding], Finding]] = {}
+        self._traced: dict[tuple[str, ...], str] = {}
 
     def add(self, finding: Finding) -> None:
         """Take a finding of the present input."""
@@ -124,6 +126,16 @@ class Funnel:
             self._systems.append(subject._replace(roots=()))  # reports tell nothing of them, and they are large
         elif isinstance(subject, File) and subject.replaces:
             self._void[subject.place.artifacts] = len(self._inputs[-1])
+
+    def trace(self, back: Callable[[Finding], Finding], heeded: Mapping[str, str], quoted: Mapping[str, str]) -> None:
+        """The present input is an image of known origin: `back` gives a finding its line of a spec.
+
+        `heeded` are the texts of specs, by name, whose comments silence what is traced to them; `quoted` are those
+        that reports may quote.
+        """
+        self._traces[len(self._inputs) - 1] = back
+        self._traced |= {(name,): text for name, text in heeded.items()}
+        self._texts |= quoted
 
     def close(self) -> None:
         """The present input ends: what was found in files that later ones of the same path replace is dropped."""
@@ -154,8 +166,8 @@ class Funnel:
         self, tally: Mapping[tuple[str, Outcome], int], not_applicable: Mapping[tuple[str, str], int] | None = None
     ) -> Result:
         """Filter, suppress, order; with what the engine has counted."""
-        homes = self._homes if self._options.heed else {}
-        parsed = {home: _directives(self._texts[home[-1]]) for home in homes}
+        homes = {home: self._texts[home[-1]] for home in self._homes} | self._traced if self._options.heed else {}
+        parsed = {home: _directives(text) for home, text in homes.items()}
         directives = Directives(parsed, self._known, require_reason=self._options.require_reason)
         findings: list[Finding] = []
         others: list[Finding] = []
@@ -163,7 +175,10 @@ class Funnel:
         hidden = 0
         quiet: list[Finding] = []
         reason = self._reasons(directives)
-        silenced = [[pair for one in batch for pair in _parts(one, reason)] for batch in self._inputs]
+        silenced = [
+            [pair for one in batch for pair in _parts(one, reason, self._traces.get(number, _as_it_is))]
+            for number, batch in enumerate(self._inputs)
+        ]
         counts: Counter[tuple[str, Outcome]] = Counter()
         for one in self._hygiene(directives, counts):
             silenced[self._homes[one.place.artifacts]].append((one, None))
@@ -223,7 +238,10 @@ class Funnel:
         if not directives.are_any:
             return iter(())
         run = choose(self._known(), self._options)  # those on images, too, which no spec's scan has loaded
-        return hygiene(directives.outcomes(run, unread), self._rules, counts)
+        outcomes = directives.outcomes(run, unread)
+        if self._traced:  # a spec that was only held against an image was not judged itself
+            outcomes = (one for one in outcomes if one.place.artifacts in self._homes)
+        return hygiene(outcomes, self._rules, counts)
 
 
 def hygiene(
@@ -241,17 +259,24 @@ def hygiene(
             yield from found
 
 
-def _parts(finding: Finding, reason: Callable[[Finding], str | None]) -> list[tuple[Finding, str | None]]:
+def _as_it_is(finding: Finding) -> Finding:
+    return finding
+
+
+def _parts(
+    finding: Finding, reason: Callable[[Finding], str | None], back: Callable[[Finding], Finding]
+) -> list[tuple[Finding, str | None]]:
     """The finding with its excuse; one on several containers in parts, where not the same is said of each of them."""
     if finding.retold is None:
+        finding = back(finding)
         return [(finding, reason(finding))]
-    alone = [(one, Finding.of(finding.rule, finding.retold((one,)))) for one in finding.members]
+    alone = [(one, back(Finding.of(finding.rule, finding.retold((one,))))) for one in finding.members]
     parts: dict[str | None, list[str]] = {}
     for member, part in alone:
         parts.setdefault(reason(part), []).append(member)
     if len(parts) == 1:
-        return [(finding, excuse) for excuse in parts]
-    return [(Finding.of(finding.rule, finding.retold(some)), excuse) for excuse, some in parts.items()]
+        return [(back(finding), excuse) for excuse in parts]
+    return [(back(Finding.of(finding.rule, finding.retold(some))), excuse) for excuse, some in parts.items()]
 
 
 def accept(result: Result, baseline: "Baseline", read: Iterable[str]) -> Result:

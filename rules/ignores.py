@@ -86,7 +86,7 @@ class Directives:
             return None
         covering = [
             ignore.reason
-            for place in dict.fromkeys(location.place for location in finding.locations)
+            for place in dict.fromkeys(location.place for location in finding.everywhere)
             for scope, ignore in self._found.get(place.artifacts, ())
             if ignore.effective
             and scope.first <= (place.span.line if place.span else 0) <= scope.last

@@ -132,6 +132,11 @@ def from_built(  # noqa: PLR0917 - the parts of one container, outermost first
     return Container(name, section, index, place, None, Label("built", "config.json"), oci, extra, origins)
 
 
+def keys_at(container: Container, pointer: str) -> list[str]:
+    """The keys of Container.origins that a pointer into its config.json stands for: of an item, else of the whole."""
+    return [key for key, stands in _pointers(container.oci) if stands == pointer and (":" in key) == ("[" in pointer)]
+
+
 def _load(data: bytes, what: str) -> Any:  # noqa: ANN401 - JSON holds anything
     if len(data) > LIMIT:
         raise LimitError(f"{what} exceeds the limit of {LIMIT >> 20} MiB")

@@ -63,6 +63,8 @@ class LabelFinder:
         if packages is not None and not os.path.isdir(packages):
             raise LabelError(f"{packages}: not a folder")
         self._packages_folder = packages
+        self.folders = tuple(folder for folder in (packages, cache) if folder is not None)
+        """All that it reads is in these."""
         self._packages: dict[str, Package] | None = None
         self.read = read
         self.unread: list[Problem] = []

@@ -7,7 +7,7 @@ import os
 
 from .. import baselines
 from ..inputs import gather
-from ..ordering import add_inputs, add_judgement, add_reading, policies, staff
+from ..ordering import add_inputs, add_judgement, add_reading, add_specs, policies, staff
 from ..reports.printable import printable
 from ..rules.baseline import Comparison
 from ..scanning import scan_judged
@@ -25,6 +25,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """What the command takes."""
     parser.epilog = EPILOG
     add_inputs(parser)
+    add_specs(parser)
     target = parser.add_mutually_exclusive_group()
     target.add_argument("-o", "--output", metavar="FILE", help="record into this new file (default: print)")
     target.add_argument("--update", metavar="FILE", help="drop from this baseline what is no longer found; add nothing")
@@ -42,6 +43,10 @@ def run(order: argparse.Namespace) -> int:
     old = None if order.update is None else baselines.read(order.update)
     before = baselines.place((), order.output or "") if old is None else baselines.parse(old, order.update)
     inputs = gather(order.paths, merge=order.merge, images=order.images)
+    if order.spec:
+        from ..specs import traced
+
+        inputs = traced(inputs, order.spec)
     result = scan_judged(inputs, policies(order), before, staff(order))
     warn(result.problems)
     comparison = result.baseline or Comparison((), (), 0)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ..config.policies import Policies
 from ..inputs import gather
-from ..ordering import add_inputs, add_judgement, add_reading, policies, staff
+from ..ordering import add_inputs, add_judgement, add_reading, add_specs, policies, staff
 from ..reporting import add_reporting, reports, tell
 from ..reports.formats import SHOWS_CONTENTS
 from ..scanning import accepted, scan_judged
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 def add_options(parser: argparse.ArgumentParser) -> None:
     """What the command takes."""
     add_inputs(parser)
+    add_specs(parser)
     add = parser.add_argument
     add_reporting(parser)
     add_judgement(parser)
@@ -39,6 +40,10 @@ def run(order: argparse.Namespace) -> int:
         return _show(policy_of, order.paths)
     targets = reports(order)
     inputs = gather(order.paths, merge=order.merge, if_linuxkit=order.if_linuxkit, images=order.images)
+    if order.spec:
+        from ..specs import traced
+
+        inputs = traced(inputs, order.spec)
     contents = not SHOWS_CONTENTS.isdisjoint({order.format, *targets.values()})
     who = staff(order)._replace(contents=contents)
     result = scan_judged(inputs, policy_of, accepted(order.baseline), who)
