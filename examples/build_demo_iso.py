@@ -93,11 +93,16 @@ COMMANDS = {
 
 def build() -> bytes:
     """The ISO; the same bytes every time. Raises ValueError when the spec cannot be read."""
+    return iso9660(entries())
+
+
+def entries() -> list[Entry]:
+    """What the image holds. Raises ValueError when the spec cannot be read."""
     found = list(spec.read([(SPEC.name, SPEC.read_bytes())], LabelFinder()))
     problems = [f"{one.place}: {one.message}" for one in found if isinstance(one, Problem)]
     if problems:
         raise ValueError("\n".join(problems))
-    return iso9660(_entries(found))
+    return list(_entries(found))
 
 
 def _entries(subjects: Iterable[Subject | Problem]) -> Iterator[Entry]:

@@ -13,7 +13,6 @@ import yaml
 
 import lkscan
 from lkscan import cli
-from lkscan.rules import kernel
 
 ROOT = Path(__file__).resolve().parent.parent
 ALLOWED = {
@@ -134,25 +133,6 @@ def test_the_readme_opens_with_the_two_commands():
     assert {"demo", "test", "lint", "bench"} <= targets()
     assert "make test" in (ROOT / ".ci/run").read_text(encoding="utf-8")
     assert os.access(ROOT / ".ci/run", os.X_OK)
-
-
-def test_the_help_in_the_readme_is_the_programs_own(capsys, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "100")
-    monkeypatch.setenv("NO_COLOR", "1")
-    with pytest.raises(SystemExit):
-        cli.main(["--help"])
-    assert f"$ lkscan --help\n{capsys.readouterr().out}" in fenced("README.md", "text")
-
-
-def test_the_excerpt_in_the_readme_is_what_is_printed(capsys, monkeypatch):
-    (excerpt,) = [block for block in fenced("README.md", "text") if "examples/bad.yml" in block.partition("\n")[0]]
-    command, *shown = excerpt.splitlines()
-    monkeypatch.setenv("COLUMNS", "100")
-    monkeypatch.chdir(ROOT)
-    monkeypatch.setattr(kernel, "_date", None)  # the command sets it, for the rest of the process
-    cli.main(command.split()[2:])
-    printed = iter(capsys.readouterr().out.splitlines())
-    assert [line for line in shown if line != "[...]" and line not in printed] == []
 
 
 DOCUMENTS = ["README.md", *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").glob("*.md"))]
