@@ -79,7 +79,7 @@ bench: .venv/core build/peers ## measure lkscan against plain tools; CORPUS=DIR 
 bench-images: .venv/dev build/peers ## measure audits of images against the tools that unpack them; ONLY="initrd.img processes memory" takes less
 	@$(PY) benchmarks/images.py $(ONLY)
 
-fuzz: .venv/dev ## bend images of every format, 100,000 of each; FUZZ="--seconds 60 squashfs-xz" takes less
+fuzz: .venv/dev ## bend images, specs and configurations of every format, 100,000 of each; FUZZ="--seconds 60 squashfs-xz" takes less
 	@$(PY) tests/fuzzlab.py $(FUZZ)
 
 clean: ## remove what make made

@@ -3,6 +3,7 @@
 import re
 from binascii import Error as Base64Error
 from binascii import a2b_base64
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
@@ -54,7 +55,7 @@ def find(text: bytes, *, in_spec: bool, path: str = "", named: bool = True) -> I
     What only a spec must not hold counts only `in_spec`; what only files of certain names hold, only at such a `path`;
     what nothing but a name before it speaks of, only if `named`.
     """
-    taken: list[tuple[int, int]] = []
+    taken: list[tuple[int, int]] = []  # in order, none over another: a hostile text has ten thousand
     present = _present(text, in_spec=in_spec)
     for detector in _wanted(text, present, path, in_spec=in_spec):
         if detector.check == "named" and not named:
@@ -63,8 +64,9 @@ def find(text: bytes, *, in_spec: bool, path: str = "", named: bool = True) -> I
         judged = (_CHECKS[detector.check](detector, match) for match in matches)
         least = _least(path) if detector.check == "named" else 0
         for secret in islice(filter(None, judged), COUNTED):
-            if secret.length >= least and not any(start < secret.end and secret.start < end for start, end in taken):
-                taken.append((secret.start, secret.end))
+            at = bisect_left(taken, (secret.end,))
+            if secret.length >= least and not (at and taken[at - 1][1] > secret.start):
+                taken.insert(at, (secret.start, secret.end))
                 yield secret
 
 

@@ -1,4 +1,4 @@
-"""Bends images and reads them, in a process that may take so much memory and so long; each failure is kept as a file.
+"""Bends images, specs and configurations and reads them, in a process that may take so much memory and so long.
 
     python tests/fuzzlab.py [--inputs 100000] [--seconds S] [--keep FOLDER] [FORMAT ...]
 
@@ -96,13 +96,14 @@ def bend(data: bytes, places: list[int], chance: random.Random) -> bytearray:
 def bent(name: str, data: bytes, start: int) -> Iterator[tuple[int, bytearray]]:
     """Endless inputs of a format, from number `start` on: a number always gives the same one."""
     import seedlab
+    import textlab
 
     places = rows(data)
     mend = seedlab.MENDS.get(name)
     number = start
     while True:
         chance = random.Random(f"{name} {number}")
-        made = bend(data, places, chance)
+        made = textlab.bend(data, chance) if name in textlab.TEXTS else bend(data, places, chance)
         if mend and chance.random() < 0.8:
             mend(made)
         yield number, made
@@ -112,10 +113,13 @@ def bent(name: str, data: bytes, start: int) -> Iterator[tuple[int, bytearray]]:
 # --- reading, in a process of its own
 
 
-def examine(path: str) -> str:
-    """What is wrong with how an image is read; "" when nothing is."""
+def examine(name: str, path: str) -> str:
+    """What is wrong with how an input of a format is read; "" when nothing is."""
+    import textlab
     from imagelab import ends_well
 
+    if name in textlab.NAMES:
+        return textlab.examine(name, path)
     from lkscan.scanner import image
     from lkscan.scanner.subjects import File, Problem
 
@@ -146,7 +150,7 @@ def work(name: str, seed: Path, start: int, count: int, seconds: float) -> None:
         say(number)
         signal.alarm(DEADLINE)
         before = time.monotonic()
-        why = examine(str(target))
+        why = examine(name, str(target))
         slowest = max(slowest, time.monotonic() - before)
         signal.alarm(0)
         done += 1
@@ -162,9 +166,9 @@ def say(line: object) -> None:
     sys.stdout.flush()
 
 
-def check(path: Path) -> str:
-    """Read one input in a process of its own; what is wrong, "" when nothing is."""
-    command = [sys.executable, __file__, "--check", str(path)]
+def check(name: str, path: Path) -> str:
+    """Read one input of a format in a process of its own; what is wrong, "" when nothing is."""
+    command = [sys.executable, __file__, "--check", name, str(path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     how = f"ended by signal {-done.returncode}" if done.returncode < 0 else done.stderr
     return (done.stdout + how).strip()
@@ -214,18 +218,19 @@ def fuzz(name: str, data: bytes, folder: Path, count: int, seconds: float = 0) -
 
 def main() -> int:
     """The long shape: as many inputs as one has time for."""
-    parser = argparse.ArgumentParser(description="Bend images of every format and read them.")
+    parser = argparse.ArgumentParser(description="Bend images, specs and configurations of every format and read them.")
     parser.add_argument("--inputs", type=int, default=100_000, help="inputs of each format")
     parser.add_argument("--seconds", type=float, default=0, help="seconds for each format, 0 for no bound")
     parser.add_argument("--keep", type=Path, default=FAILURES, help="folder for what failed")
     parser.add_argument("format", nargs="*", help="formats; all by default")
     asked = parser.parse_args()
     import seedlab
+    import textlab
 
     failed = 0
     with tempfile.TemporaryDirectory(prefix="fuzz") as temporary:
         folder = Path(temporary)
-        for name, data in seedlab.seeds(folder).items():
+        for name, data in {**textlab.seeds(folder), **seedlab.seeds(folder)}.items():
             if asked.format and name not in asked.format:
                 continue
             report = fuzz(name, data, folder, asked.inputs, asked.seconds)
@@ -247,6 +252,6 @@ if __name__ == "__main__":
     elif sys.argv[1:2] == ["--check"]:
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
         signal.alarm(DEADLINE)
-        say(examine(sys.argv[2]))
+        say(examine(sys.argv[2], sys.argv[3]))
     else:
         sys.exit(main())

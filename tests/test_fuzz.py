@@ -1,4 +1,4 @@
-"""Bent and cut images of every format: what can be read is, what cannot is said, and nothing takes too much."""
+"""Bent and cut inputs of every format: what can be read is, what cannot is said, and nothing takes too much."""
 
 import gzip
 import os
@@ -6,6 +6,7 @@ import os
 import fuzzlab
 import pytest
 import seedlab
+import textlab
 from imagelab import ends_well
 
 from lkscan import cli
@@ -13,7 +14,9 @@ from lkscan.scanner import image
 from lkscan.scanner.subjects import File, Problem
 
 INPUTS = int(os.environ.get("LKSCAN_FUZZ_INPUTS", "2000"))
-"""Bent inputs of each format; `make fuzz` is the long shape."""
+"""Bent images of each format; `make fuzz` is the long shape."""
+TEXTS = INPUTS // 20
+"""Bent specs, configurations and so on: all rules see each, which takes twenty times as long as reading an image."""
 CUTS = 200
 """Places at which each image is cut."""
 PADDED = 4096
@@ -33,11 +36,24 @@ def test_bent_images_neither_crash_nor_hang_nor_eat_memory(seeds, tmp_path, name
     assert report.inputs == INPUTS
 
 
+@pytest.fixture(scope="session")
+def texts(tmp_path_factory):
+    textlab.need()
+    return textlab.seeds(tmp_path_factory.mktemp("texts"))
+
+
+@pytest.mark.parametrize("name", textlab.NAMES)
+def test_bent_specs_configurations_and_programs_neither_crash_nor_hang_nor_eat_memory(texts, tmp_path, name):
+    report = fuzzlab.fuzz(name, texts[name], tmp_path, TEXTS)
+    assert [(str(fuzzlab.keep(name, data)), why) for data, why in report.failures] == []
+    assert report.inputs == TEXTS
+
+
 @pytest.mark.parametrize("kept", sorted(fuzzlab.FAILURES.glob("*.gz")), ids=lambda kept: kept.stem)
 def test_what_failed_once_fails_no_more(tmp_path, kept):
     path = tmp_path / "image"
     path.write_bytes(gzip.decompress(kept.read_bytes()))
-    assert fuzzlab.check(path) == ""
+    assert fuzzlab.check(kept.stem.rpartition("-")[0], path) == ""
 
 
 def facts(path):
