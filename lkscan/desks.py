@@ -97,14 +97,19 @@ class Desk:
 
 
 def read(
-    one: Input, labels: LabelFinder, limits: Limits | None = None, watch: Watch | None = None
+    one: Input,
+    labels: LabelFinder,
+    limits: Limits | None = None,
+    watch: Watch | None = None,
+    *,
+    exact: bool = False,
 ) -> Iterator[Subject | Problem]:
-    """The subjects of one input, as they are met; `watch` is told how many bytes of an image are read."""
+    """The subjects of one input, as they are met; `watch` and `exact` as `image.read` has them."""
     if one.kind == "spec":
         return spec.read(one.documents, labels)
     from .scanner import image
 
-    found = map(_told, image.read(one.paths, limits or Limits(), watch))
+    found = map(_told, image.read(one.paths, limits or Limits(), watch, exact=exact))
     if one.boot is None:
         return found
     from .kernels import alone

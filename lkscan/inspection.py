@@ -124,7 +124,7 @@ def _unread(problem: Problem, path: str, kind: str = "") -> Facts:
 def _values(one: Input, policy: Policy, files: bool, binaries: bool, slot: Slot | None) -> tuple[Any, ...]:  # noqa: FBT001 - partial
     """The values of Facts, which `transfer` can carry."""
     facts = Facts(one.paths[0], one.kind, files=Listing() if files else None, binaries=Listing() if binaries else None)
-    for subject in read(one, policy.labels, policy.limits, slot.watch if slot else None):
+    for subject in read(one, policy.labels, policy.limits, slot.watch if slot else None, exact=binaries):
         if slot and isinstance(subject, File):
             slot.reach(subject.place)
         _note(facts, subject, policy.limits.body)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import sys
 from array import array
+from math import inf
 
 from .elf import Elf
 from .marks import Marks
@@ -16,6 +17,8 @@ from .startup import NamedTuple, late
 
 _WINDOW = 4 << 20
 """Bytes of arm64 code that are taken for numbers at once."""
+_PART = 1 << 18
+"""Bytes of code between two looks at whether enough was found."""
 _X = 1
 _EH_FRAME_HDR = 0x6474E550
 _TESTS, _LOADS = b"\x33\x2b\x3b", b"\x8b"
@@ -29,6 +32,7 @@ _GUARD = Marks(
 )
 """An instruction on %fs:0x28, where glibc and musl keep the canary on x86-64: a prefix for %fs, REX.W, the opcode, an
 operand without a register. XOR, SUB and CMP test the canary, MOV loads it."""
+_GUARD_LENGTH = 9
 _FIRST_LOAD = 64 * len(_TESTS)
 """The number of the first of them that loads it."""
 _ESCAPE = late(
@@ -98,19 +102,25 @@ def functions(elf: Elf) -> int:
     return int.from_bytes(head[8:12], "little" if elf.order == "<" else "big")
 
 
-def guards(elf: Elf) -> Guards:
-    """What x86-64 code does with the canary."""
+def guards(elf: Elf, enough: float = inf) -> Guards:
+    """What x86-64 code does with the canary; no more is counted behind `enough` tests of it."""
     tests = loads = 0
     for start, end in _code(elf):
-        found = _GUARD.places(elf.data, start, end)
-        loaded = sum(number >= _FIRST_LOAD for number, _, _ in found)
-        tests += len(found) - loaded
-        loads += loaded
+        for at in range(start, end, _PART):
+            found = _GUARD.places(elf.data, at, min(end, at + _PART + _GUARD_LENGTH - 1))
+            loaded = sum(number >= _FIRST_LOAD for number, _, _ in found)
+            tests += len(found) - loaded
+            loads += loaded
+            if tests >= enough:
+                return Guards(tests, loads)
     return Guards(tests, loads)
 
 
 class Frames(NamedTuple):
-    """Places that grow the stack by more than a page, that touch a page as they do, that compute by how much."""
+    """Places that grow the stack by more than a page, that touch a page as they do, that compute by how much.
+
+    The last are looked for only where there is none of the others.
+    """
 
     large: int
     probed: int
@@ -119,15 +129,13 @@ class Frames(NamedTuple):
 
 def frames(elf: Elf) -> Frames:
     """How x86-64 or arm64 code makes room on the stack."""
-    large = probed = computed = 0
+    large = probed = 0
     for start, end in _code(elf):
         if elf.machine == "arm64":
             probed += _aligned(_ARM64_PROBE, elf.data, start, end)
-            computed += _aligned(_ARM64_COMPUTED, elf.data, start, end)
             grown = (_arm64_pages(found) for found in _ARM64_GROWTH.finditer(elf.data, start, end))
             large += sum(pages > _ARM64_GUARD for pages in grown)
             continue
-        computed += sum(number > 0 for number, _, _ in _COMPUTED.places(elf.data, start, end))
         for _, at, _ in _GROWS.places(elf.data, start, end):
             if (found := _GROWTH.match(elf.data, at, end)) is None:
                 continue
@@ -135,7 +143,14 @@ def frames(elf: Elf) -> Frames:
             length = int.from_bytes(size, "little")
             probed += length == _PAGE and bool(touch)
             large += _PAGE < length < _LARGEST_FRAME
-    return Frames(large, probed, computed)
+    return Frames(large, probed, 0 if large or probed else _computed(elf))
+
+
+def _computed(elf: Elf) -> int:
+    if elf.machine == "arm64":
+        return sum(_aligned(_ARM64_COMPUTED, elf.data, start, end) for start, end in _code(elf))
+    found = (_COMPUTED.places(elf.data, start, end) for start, end in _code(elf))
+    return sum(number > 0 for places in found for number, _, _ in places)
 
 
 def _aligned(pattern: re.Pattern[bytes], data: bytes, start: int, end: int) -> int:

@@ -12,6 +12,7 @@ The properties are `canary` (stacks are checked), `fortify` (calls of glibc are)
 from __future__ import annotations
 
 from functools import cached_property
+from math import inf
 
 from . import codebytes, elf
 from .elf import Elf, Section
@@ -104,10 +105,14 @@ class _Found(NamedTuple):
 class Inspector:
     """Answers for one program or library; a question about a damaged part of it raises DamagedError."""
 
-    def __init__(self, parsed: Elf, binary: Binary, *, code: bool) -> None:
-        """`binary` is the same file, as far as its headers tell; `code` says whether its code may be read."""
+    def __init__(self, parsed: Elf, binary: Binary, *, code: bool, exact: bool) -> None:
+        """`binary` is the same file, as far as its headers tell; `code` says whether its code may be read.
+
+        Where `exact`, all of it is read, also where a part of it decides the answer.
+        """
         self._elf = parsed
         self._reads_code = code
+        self._exact = exact
         self._binary = binary
         self._is_static = binary.kind in {"static", "static-pie"}
         self.toolchain = Toolchain(parsed, binary)
@@ -192,9 +197,11 @@ class Inspector:
         functions = codebytes.functions(self._elf)
         if self._elf.machine != "x86_64" or functions < _LEAST_FUNCTIONS or not self._reads_code:
             return _Found("yes", f"UND {name}")
-        guarded = self._guarded
-        why = f"UND {name}, {guarded} of {functions} functions guarded"
-        return _Found("partial" if guarded < functions * _LEAST_COVERAGE else "yes", why)
+        least = functions * _LEAST_COVERAGE
+        guarded = codebytes.guards(self._code, inf if self._exact else least).functions
+        told = f"{guarded}" if self._exact or guarded < least else f"at least {guarded}"
+        why = f"UND {name}, {told} of {functions} functions guarded"
+        return _Found("partial" if guarded < least else "yes", why)
 
     @cached_property
     def _guarded(self) -> int:
@@ -242,9 +249,9 @@ class Inspector:
     def _checked(self, names: list[str]) -> _Found:
         """With imports of checked functions: all of it, unless one that level 2 always replaces was not."""
         told = f"UND {names[0]}" + (f" and {len(names) - 1} more" if len(names) > 1 else "")
-        found = levels(self._elf, self.imports) if self._reads_code else frozenset()
-        level = f", calls of level {', '.join(map(str, sorted(found)))}" if found else ""
         plain = sorted(_FORMATTED & self.imports.keys())
+        found = levels(self._elf, self.imports) if self._reads_code and (plain or self._exact) else frozenset()
+        level = f", calls of level {', '.join(map(str, sorted(found)))}" if found else ""
         if not plain or found == {1}:
             return _Found("yes", told + level)
         reason = "which level 2 always replaces" if found else "so it is of level 1, or fortified in a part only"
@@ -412,10 +419,11 @@ class Inspector:
         return _Found("no", "no GNU_PROPERTY for it")
 
 
-def examine(file: File, data: bytes, *, code: bool = True) -> Binary | None:
+def examine(file: File, data: bytes, *, code: bool = True, exact: bool = True) -> Binary | None:
     """All that `data`, the content of `file`, tells; None where `elf.read` gives that.
 
-    Without `code`, only headers, symbols and notes are looked at, and what they leave open is undecided.
+    Without `code`, only headers, symbols and notes are looked at, and what they leave open is undecided. Without
+    `exact`, the answers are the same, and the evidence for a yes may say less: no rule prints it.
 
     Raises DamagedError, LimitError where its headers are damaged; where only the rest is, what that leaves open is
     undecided, and why.
@@ -426,7 +434,9 @@ def examine(file: File, data: bytes, *, code: bool = True) -> Binary | None:
     binary = elf.binary(file, parsed)
     if binary is None or binary.kind == "debug":
         return binary
-    return _of_object(parsed, binary) if binary.kind == "object" else Inspector(parsed, binary, code=code).complete()
+    if binary.kind == "object":
+        return _of_object(parsed, binary)
+    return Inspector(parsed, binary, code=code, exact=exact).complete()
 
 
 def undecided(binary: Binary, why: str) -> Binary:

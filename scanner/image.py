@@ -136,17 +136,17 @@ def is_command_line(path: str) -> bool:
 
 
 def read(
-    paths: tuple[str, ...], limits: Limits | None = None, watch: Watch | None = None
+    paths: tuple[str, ...], limits: Limits | None = None, watch: Watch | None = None, *, exact: bool = False
 ) -> Iterator[Subject | Problem]:
     """The subjects of one system, made of all `paths`, as they are met; System comes last.
 
-    `watch` is told how many bytes of the files are read, each time.
+    `watch` is told how many bytes of the files are read, each time; where `exact`, all evidence on programs is told.
 
     Raises nothing: what cannot be read is a Problem. When nothing at all was found, there is no System, and the kind
     of the Problem tells what is damaged (`incomplete`) from what is no image (`unusable`). An earlier File of the same
     place in the same tree counts no more, and what was found on it: `File.replaces` tells.
     """
-    return _Reader(paths, limits or Limits(), watch).subjects()
+    return _Reader(paths, limits or Limits(), watch, exact=exact).subjects()
 
 
 @dataclass(slots=True)
@@ -187,8 +187,9 @@ class _Found:
 class _Reader:
     """Reads one system; every method yields what it found."""
 
-    def __init__(self, paths: tuple[str, ...], limits: Limits, watch: Watch | None) -> None:
+    def __init__(self, paths: tuple[str, ...], limits: Limits, watch: Watch | None, *, exact: bool) -> None:
         self._paths = paths
+        self._exact = exact
         self._watch = watch
         self._limits = limits
         self._peeler = Peeler(limits)
@@ -378,7 +379,7 @@ class _Reader:
 
     def _binary(self, file: File, data: bytes) -> Iterator[Subject | Problem]:
         try:
-            found = hardening.examine(file, data)
+            found = hardening.examine(file, data, exact=self._exact)
         except DamagedError as error:
             yield Problem(file.place, f"{error}; it is not examined")
             found = elf.damaged(file, str(error))

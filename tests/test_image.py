@@ -538,7 +538,7 @@ def test_of_programs_larger_than_may_be_held_the_headers_are_judged_and_others_a
 
 @pytest.mark.parametrize("error", [MemoryError, RecursionError])
 def test_a_reader_that_runs_out_of_memory_is_a_problem(tmp_path, monkeypatch, error):
-    def fails(*_arguments):
+    def fails(*_arguments, **_options):
         raise error
 
     monkeypatch.setattr(image.hardening, "examine", fails)

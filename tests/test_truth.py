@@ -189,10 +189,25 @@ def facts(data: bytes):
 
 
 @pytest.mark.parametrize("name", TRUTH)
+def test_what_is_left_unread_changes_no_answer_and_no_evidence_that_is_printed(made, name):
+    if missing := [tool for tool in _tools(TRUTH[name][0]) if shutil.which(tool) is None]:
+        pytest.skip(f"needs {', '.join(missing)}")
+    data = made(name)
+    file = File("it", "file", 0o755, 0, 0, len(data), Place(("it",)))
+    exact, quick = hardening.examine(file, data), hardening.examine(file, data, exact=False)
+    assert quick.answers == exact.answers
+    told = {key for key, answer in exact.answers.items() if answer != "yes"}
+    assert {key: quick.evidence[key] for key in told} == {key: exact.evidence[key] for key in told}
+
+
+def _tools(command: str) -> list[str]:
+    return [command.split(maxsplit=1)[0], *(["ld.lld"] if "lld" in command else [])]
+
+
+@pytest.mark.parametrize("name", TRUTH)
 def test_what_a_compiler_was_told_is_what_is_said(made, name):
     command, truth = TRUTH[name]
-    need = [command.split()[0], *(["ld.lld"] if "lld" in command else [])]
-    if missing := [tool for tool in need if shutil.which(tool) is None]:
+    if missing := [tool for tool in _tools(command) if shutil.which(tool) is None]:
         pytest.skip(f"needs {', '.join(missing)}")
     if os.uname().machine != "x86_64":
         pytest.skip("needs x86_64")
