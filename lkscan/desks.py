@@ -14,12 +14,13 @@ from .scanner import spec
 from .scanner.labels import LabelFinder
 from .scanner.source import Limits, Watch
 from .scanner.startup import NamedTuple, late
-from .scanner.subjects import ImageReference, Problem, Subject
+from .scanner.subjects import File, ImageReference, Problem, Subject
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .progress import Bar
     from .rules.contents import Collector
+    from .sharing import Share
     from .tracing import Trace
 
 _LIMIT = late(r"\(limit: (\w+)\)")
@@ -55,28 +56,35 @@ class Desk:
 
             self._collector = Collector()
 
-    def take(self, one: Input, watch: Watch | None = None, reach: Callable[[Subject], None] | None = None) -> None:
-        """Read and judge an input; `watch` is told how many bytes are read, `reach` of each subject, first."""
+    def take(
+        self,
+        one: Input,
+        watch: Watch | None = None,
+        reach: Callable[[Subject], None] | None = None,
+        share: Share | None = None,
+    ) -> None:
+        """Read and judge an input; `watch` is told how many bytes are read, `reach` of each subject, first.
+
+        With a `share`, another process judges some of its files.
+        """
         funnel, engine, entries = self._funnel, self._engine, self.policy.entries
         before = Counter(engine.tally) if self._promised else None
         if entries:
             for path in one.paths:
                 entries.meet(path)
         trace = self._trace(one) if one.kind == "image" else None
-        meets = [one.meet for one in (funnel, trace, self._collector) if one]
-        for found in read(one, self.policy.labels, self.policy.limits, watch):
+        meets = [one.meet for one in (trace, self._collector) if one]
+        for found in read(one, self.policy.labels, self.policy.limits, watch, elsewhere=share):
             subject = self._digests.add(found) if isinstance(found, ImageReference) else found
+            number = funnel.meet(subject)
             for meet in meets:
                 meet(subject)
             if not isinstance(subject, Problem):
                 if reach:
                     reach(subject)
-                for finding in engine.judge(subject):
-                    funnel.add(finding)
-        if trace:
-            trace.close()
-            funnel.trace(trace, trace.heeded, trace.quoted)
-        funnel.close()
+                if not (share and isinstance(subject, File) and share.give(subject, number)):
+                    self._judge(subject)
+        self._close(share, trace)
         if before is not None:
             self._tallies[one.paths] = engine.tally - before
 
@@ -84,6 +92,19 @@ class Desk:
         from .tracing import Trace
 
         return Trace(one.specs, self.policy.labels, self.policy.rules)
+
+    def _close(self, share: Share | None, trace: Trace | None) -> None:
+        """The input ends: add what came of it elsewhere."""
+        if share:
+            share.join(self._engine, self._funnel, self.policy.rules)
+        if trace:
+            trace.close()
+            self._funnel.trace(trace, trace.heeded, trace.quoted)
+        self._funnel.close()
+
+    def _judge(self, subject: Subject) -> None:
+        for finding in self._engine.judge(subject):
+            self._funnel.add(finding)
 
     def result(self) -> Result:
         """What came of all of them."""
@@ -103,13 +124,14 @@ def read(
     watch: Watch | None = None,
     *,
     exact: bool = False,
+    elsewhere: Share | None = None,
 ) -> Iterator[Subject | Problem]:
-    """The subjects of one input, as they are met; `watch` and `exact` as `image.read` has them."""
+    """The subjects of one input, as they are met; `watch`, `exact` and `elsewhere` as `image.read` has them."""
     if one.kind == "spec":
         return spec.read(one.documents, labels)
     from .scanner import image
 
-    found = map(_told, image.read(one.paths, limits or Limits(), watch, exact=exact))
+    found = map(_told, image.read(one.paths, limits or Limits(), watch, exact=exact, elsewhere=elsewhere))
     if one.boot is None:
         return found
     from .kernels import alone

@@ -17,6 +17,7 @@ from .scanner.subjects import File, Place, Problem, Subject
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from .sharing import Taker
     from .workers import Ends, Slot, Task
 
 
@@ -24,10 +25,15 @@ _ANSWER = 512 << 20
 """Bytes that a process may answer: an image with as many files as the limits allow has less than half of it to tell."""
 
 
+_SHARED = 4 << 20
+"""Bytes of an image from which it is worth the milliseconds that a second process costs."""
+
+
 class Order(NamedTuple):
     """One image and what is to be done with it: `work` gives what `transfer` can carry, with these `rules` in it.
 
-    It gives as many values as `kinds` has types, and of these types. It may read what is in `folders`, too.
+    It gives as many values as `kinds` has types, and of these types. It may read what is in `folders`, too. With
+    `helping`, a second process may do this with what the work hands to it.
     """
 
     image: Input
@@ -36,6 +42,7 @@ class Order(NamedTuple):
     kinds: tuple[type | tuple[type, ...], ...]
     rules: Iterable[Rule] = ()
     folders: tuple[str, ...] = ()
+    helping: Callable[[Slot, Taker], None] | None = None
 
 
 def judge(images: Sequence[tuple[Input, Policy]], staff: Staff) -> tuple[list[Result], list[Problem]]:
@@ -48,6 +55,7 @@ def judge(images: Sequence[tuple[Input, Policy]], staff: Staff) -> tuple[list[Re
             (Result, list),
             policy.known(),
             policy.labels.folders,
+            partial(_attend, policy) if not any(rule.owner for rule in policy.rules) else None,
         )
         for one, policy in images
     ]
@@ -73,8 +81,19 @@ def judge(images: Sequence[tuple[Input, Policy]], staff: Staff) -> tuple[list[Re
 
 def _judged(one: Input, policy: Policy, slot: Slot | None, *, contents: bool) -> tuple[Result, list[tuple[int, str]]]:
     desk = Desk(policy, contents=contents)
-    desk.take(one, slot.watch if slot else None, partial(_reach, slot) if slot else None)
+    share = None
+    if slot and slot.giver:
+        from .sharing import Share
+
+        share = Share(slot.giver)
+    desk.take(one, slot.watch if slot else None, partial(_reach, slot) if slot else None, share)
     return desk.result(), policy.entries.used if policy.entries else []
+
+
+def _attend(policy: Policy, slot: Slot, taker: Taker) -> None:
+    from .sharing import attend
+
+    attend(policy.rules, slot.reach, taker)
 
 
 def _reach(slot: Slot, subject: Subject) -> None:
@@ -111,7 +130,20 @@ def results(orders: Sequence[Order], staff: Staff) -> Iterator[Any]:
             answers[number] += data
 
     total = sum(_size(path) for order in orders for path in order.image.paths)
-    tasks = [workers.Task((*order.image.paths, *order.folders), order.limits, partial(work, order)) for order in orders]
+
+    def is_shared(order: Order) -> bool:
+        """Whether a processor is idle for it, and it takes long enough."""
+        return 2 * len(orders) <= staff.jobs and sum(map(_size, order.image.paths)) >= _SHARED
+
+    tasks = [
+        workers.Task(
+            (*order.image.paths, *order.folders),
+            order.limits,
+            partial(work, order),
+            order.helping if is_shared(order) else None,
+        )
+        for order in orders
+    ]
     ends = _run(tasks, staff, take, total)
     for order, answer, failure in zip(orders, answers, ends.failures, strict=True):
         try:

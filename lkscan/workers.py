@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import mmap
 import os
 import selectors
@@ -9,11 +10,13 @@ import signal
 import struct
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 from . import isolation
 from .scanner.source import Limits
 from .scanner.startup import NamedTuple
 from .scanner.subjects import Place
+from .sharing import Channel, Giver, LostError, Taker
 
 _SLOT = 1024
 """Bytes of memory that a process shares with us: what it read so far, what its kernel lacks, and where it is."""
@@ -30,6 +33,8 @@ class Slot:
         self._board = board
         self._start = number * _SLOT
         self._read = 0
+        self.giver: Giver | None = None
+        """What hands contents to the other process, where there is one."""
 
     def watch(self, length: int) -> None:
         """Note that bytes were read."""
@@ -56,11 +61,15 @@ class Slot:
 
 
 class Task(NamedTuple):
-    """The files that are read, with which limits, and the work: it yields bytes, which are handed to the taker."""
+    """The files that are read, with which limits, and the work: it yields bytes, which are handed to the taker.
+
+    With `helping`, a second process does this with what the first one hands to it.
+    """
 
     paths: tuple[str, ...]
     limits: Limits
     work: Callable[[Slot], Iterator[bytes]]
+    helping: Callable[[Slot, Taker], None] | None = None
 
 
 class Ends(NamedTuple):
@@ -83,17 +92,18 @@ def run(
     `take` gets what a task yields, with the task's number; `show` is told every now and then how many bytes were
     read. Whatever `take` and `show` raise, a KeyboardInterrupt too, ends all of them first.
     """
-    with mmap.mmap(-1, max(1, len(tasks)) * _SLOT) as board, selectors.DefaultSelector() as selector:
-        slots = [Slot(board, number) for number in range(len(tasks))]
+    with mmap.mmap(-1, max(1, 2 * len(tasks)) * _SLOT) as board, selectors.DefaultSelector() as selector:
+        slots = [Slot(board, number) for number in range(2 * len(tasks))]  # those of helpers come behind the others
         waiting = deque(range(len(tasks)))
         failures = [""] * len(tasks)
-        children: dict[int, int] = {}
+        children: dict[int, list[int]] = {}
         try:
             while waiting or children:
                 while waiting and len(children) < jobs:
                     number = waiting.popleft()
-                    pid, descriptor = _start(tasks[number], slots[number], isolated=isolated)
-                    children[number] = pid
+                    children[number] = []
+                    pair = slots[number], slots[len(tasks) + number]
+                    descriptor = _start(tasks[number], pair, children[number], isolated=isolated)
                     selector.register(descriptor, selectors.EVENT_READ, number)
                 for key, _ in selector.select(_EACH if show else None):
                     if data := os.read(key.fd, _PIECE):
@@ -101,16 +111,13 @@ def run(
                         continue
                     selector.unregister(key.fd)
                     os.close(key.fd)
-                    os.kill(children[key.data], signal.SIGKILL)  # it is ending, unless it lies: only its end counts
-                    _, status = os.waitpid(children[key.data], 0)
-                    del children[key.data]
-                    failures[key.data] = _reason(status, slots[key.data].told()[2], tasks[key.data].limits)
+                    ends = [_ended(pid) for pid in children.pop(key.data)]
+                    failures[key.data] = _why(ends, (slots[key.data], slots[len(tasks) + key.data]), tasks[key.data])
                 if show:
                     show(sum(min(slot.told()[0], _MOST) for slot in slots))
         finally:
-            for pid in children.values():
-                os.kill(pid, signal.SIGKILL)
-                os.waitpid(pid, 0)
+            for pid in (pid for pids in children.values() for pid in pids):
+                _ended(pid)
             for key in list(selector.get_map().values()):
                 os.close(key.fd)
         lacking = 0
@@ -119,31 +126,77 @@ def run(
         return Ends(failures, lacking)
 
 
+def _ended(pid: int) -> int:
+    """The status of a process that is ending, unless it lies: only its end counts."""
+    done, status = os.waitpid(pid, os.WNOHANG)
+    if not done:
+        os.kill(pid, signal.SIGKILL)
+        _, status = os.waitpid(pid, 0)
+    return status
+
+
+def _why(statuses: Sequence[int], slots: Sequence[Slot], task: Task) -> str:
+    """Why a task failed: its process by itself, or as the one broke that helped it; "" for a success."""
+    where = slots[0].told()[2]
+    if statuses[0] and where == LostError.__name__ and len(statuses) > 1 and statuses[1]:
+        return _reason(statuses[1], slots[1].told()[2], task.limits)
+    return _reason(statuses[0], where, task.limits)
+
+
 _MOST = 1 << 62
 _BROKEN = 70
 """Exit status of a process whose work raised something (EX_SOFTWARE of sysexits.h)."""
 
 
-def _start(task: Task, slot: Slot, *, isolated: bool) -> tuple[int, int]:
-    """The new process and the pipe that it writes to."""
+def _start(task: Task, slots: tuple[Slot, Slot], children: list[int], *, isolated: bool) -> int:
+    """The pipe that the new process writes to, which joins the `children`, with the one that helps it, if any."""
+    slot, other = slots
     here, there = os.pipe()
+    channel = Channel() if task.helping else None
+    if channel:
+        slot.giver = Giver(channel.memory, _behind(1))
+    children.append(_forked(task, slot, (there, *(channel.reader if channel else ())), task.work, isolated=isolated))
+    os.close(there)
+    if channel and task.helping:
+        taker = Taker(channel.memory, _behind(0))
+        work = partial(_helped, task.helping, taker)
+        alone = task._replace(paths=())  # what it works on comes through the channel
+        children.append(_forked(alone, other, channel.helper, work, isolated=isolated))
+        channel.close()
+    return here
+
+
+def _behind(before: int) -> tuple[int, int, int]:
+    """The three descriptors that come after so many others."""
+    first = _PIPE + before
+    return first, first + 1, first + 2
+
+
+def _helped(helping: Callable[[Slot, Taker], None], taker: Taker, slot: Slot) -> Iterator[bytes]:
+    helping(slot, taker)
+    yield from ()
+
+
+def _forked(
+    task: Task, slot: Slot, kept: Sequence[int], work: Callable[[Slot], Iterator[bytes]], *, isolated: bool
+) -> int:
+    """A new process that does the work, with nothing open but the descriptors `kept`, which count from _PIPE there."""
     parent = os.getpid()
     held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # the child has to be told from us first
     pid = os.fork()
     if pid:
         signal.pthread_sigmask(signal.SIG_SETMASK, held)
-        os.close(there)
-        return pid, here
+        return pid
     status = _BROKEN
     try:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, held)
-        _keep_only(there)
+        _keep_only(kept)
         if isolated:
             slot.lack(isolation.enter(task.paths, task.limits))
             if os.getppid() != parent:  # it ended before we were bound to end with it
                 os._exit(status)
-        for piece in task.work(slot):
+        for piece in work(slot):
             _write(piece)
         status = 0
     except BrokenPipeError:
@@ -157,15 +210,16 @@ def _start(task: Task, slot: Slot, *, isolated: bool) -> tuple[int, int]:
 _PIPE = 3
 
 
-def _keep_only(descriptor: int) -> None:
-    """Leave nothing open but the pipe: neither the terminal nor what the user has open in our name."""
-    if descriptor != _PIPE:
-        os.dup2(descriptor, _PIPE, inheritable=False)
+def _keep_only(descriptors: Sequence[int]) -> None:
+    """Leave nothing open but these: neither the terminal nor what the user has open in our name."""
+    apart = [fcntl.fcntl(one, fcntl.F_DUPFD_CLOEXEC, _PIPE + len(descriptors)) for one in descriptors]
+    for number, one in enumerate(apart, _PIPE):
+        os.dup2(one, number, inheritable=False)
     try:
         numbers = [int(name) for name in os.listdir("/dev/fd")]  # the limit is no bound: it may have been lowered
     except OSError:
         numbers = list(range(os.sysconf("SC_OPEN_MAX")))
-    os.closerange(_PIPE + 1, max(numbers, default=0) + 1)
+    os.closerange(_PIPE + len(descriptors), max(numbers, default=0) + 1)
     empty = os.open(os.devnull, os.O_RDWR)
     for number in range(_PIPE):
         os.dup2(empty, number)

@@ -339,7 +339,8 @@ class Engine:
 
     `tally` maps (rule id, outcome) to the number of subjects; a rule that yields nothing has passed the subject.
     `not_applicable` maps (rule id, reason) to how often a rule said so.
-    `broken` tells what rules could not cope with: a defect of the rule, reported and not hidden.
+    `failures` maps (rule id, what went wrong) to the places of the subjects that a rule could not cope with; `broken`
+    tells of them: a defect of the rule, reported and not hidden.
     """
 
     def __init__(self, rules: Iterable[Rule]) -> None:
@@ -348,14 +349,14 @@ class Engine:
             self._by_subject.setdefault(one.subject, []).append(one)
         self.tally: Counter[tuple[str, Outcome]] = Counter()
         self.not_applicable: Counter[tuple[str, str]] = Counter()
-        self._failures: dict[tuple[str, str], list[Place]] = {}
+        self.failures: dict[tuple[str, str], list[Place]] = {}
 
     @property
     def broken(self) -> list[Problem]:
         """A problem for each defect of a rule, at the first subject that shows it."""
         return [
             Problem(first, text + (f" (and on {len(others)} more)" if others else ""), "failed")
-            for (_, text), (first, *others) in self._failures.items()
+            for (_, text), (first, *others) in self.failures.items()
         ]
 
     def judge(self, subject: Subject) -> Iterator[Finding]:
@@ -370,7 +371,7 @@ class Engine:
                 if one.owner:
                     _ = [Finding.of(one, verdict).message for verdict in verdicts]  # what cannot be told shows here
             except Exception as error:  # noqa: BLE001 - a rule's defect must not cost the other rules' findings
-                self._failures.setdefault((one.id, _complaint(one, error)), []).append(subject.place)
+                self.failures.setdefault((one.id, _complaint(one, error)), []).append(subject.place)
                 continue
             if not verdicts:
                 tally[one.id, Outcome.PASS] += 1

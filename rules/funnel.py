@@ -104,6 +104,8 @@ class Funnel:
         self._known = known or (lambda: self._rules)
         self._options = options
         self._inputs: list[list[Finding]] = [[]]
+        self._numbers: list[int] = []
+        self._met = 0
         self._void: dict[tuple[str, ...], int] = {}
         self._problems: list[Problem] = []
         self._systems: list[System] = []
@@ -112,12 +114,14 @@ class Funnel:
         self._traces: dict[int, Callable[[Finding], Finding]] = {}
         self._traced: dict[tuple[str, ...], str] = {}
 
-    def add(self, finding: Finding) -> None:
-        """Take a finding of the present input."""
+    def add(self, finding: Finding, number: int | None = None) -> None:
+        """Take a finding of the present input: on the subject that was met last, or on that of a number."""
         self._inputs[-1].append(finding)
+        self._numbers.append(self._met if number is None else number)
 
-    def meet(self, subject: Subject | Problem) -> None:
-        """Take note of what the result must tell besides findings, before the subject is judged."""
+    def meet(self, subject: Subject | Problem) -> int:
+        """Take note of what the result must tell besides findings, before the subject is judged; returns its number."""
+        self._met += 1
         if isinstance(subject, Problem):
             self._problems.append(subject)
         elif isinstance(subject, Spec):
@@ -125,7 +129,8 @@ class Funnel:
         elif isinstance(subject, System):
             self._systems.append(subject._replace(roots=()))  # reports tell nothing of them, and they are large
         elif isinstance(subject, File) and subject.replaces:
-            self._void[subject.place.artifacts] = len(self._inputs[-1])
+            self._void[subject.place.artifacts] = self._met
+        return self._met
 
     def trace(self, back: Callable[[Finding], Finding], heeded: Mapping[str, str], quoted: Mapping[str, str]) -> None:
         """The present input is an image of known origin: `back` gives a finding its line of a spec.
@@ -139,19 +144,21 @@ class Funnel:
 
     def close(self) -> None:
         """The present input ends: what was found in files that later ones of the same path replace is dropped."""
-        if self._void:
-            self._inputs[-1] = [one for i, one in enumerate(self._inputs[-1]) if not self._is_void(i, one)]
+        if self._void or self._numbers != sorted(self._numbers):
+            found = sorted(zip(self._numbers, self._inputs[-1], strict=True), key=lambda pair: pair[0])
+            self._inputs[-1] = [one for number, one in found if not self._is_void(number, one)]
             self._void.clear()
+        self._numbers = []
         if self._systems and self._systems[-1].kind == "image":
             from .gathering import gathered
 
             self._inputs[-1] = gathered(self._inputs[-1])
         self._inputs.append([])
 
-    def _is_void(self, index: int, finding: Finding) -> bool:
+    def _is_void(self, number: int, finding: Finding) -> bool:
         """In an archive the last file of a path wins, with all that lies within it."""
         path = finding.place.artifacts
-        return any(index < self._void.get(path[:length], 0) for length in range(1, len(path) + 1))
+        return any(number < self._void.get(path[:length], 0) for length in range(1, len(path) + 1))
 
     def _document(self, spec: Spec) -> None:
         """Keep a spec's text: its comments silence findings, its lines are snippets."""

@@ -15,7 +15,7 @@ from .peel import Peeler, inside, recognise
 from .programs import Programs
 from .rootfs import Roots
 from .source import DamagedError, FileSource, LimitError, Limits, Watch
-from .startup import NamedTuple
+from .startup import NamedTuple, Protocol
 from .stream import Stream, over
 from .subjects import (
     SECTIONS,
@@ -135,18 +135,36 @@ def is_command_line(path: str) -> bool:
     return _role(path)[1] == _ROLES["cmdline"]
 
 
+class Elsewhere(Protocol):
+    """Another process, which examines some of the programs in an image."""
+
+    def number(self, file: File) -> int | None:
+        """The number (from 1 on) of the file that was met last, where the other process examines it."""
+        ...
+
+    def programs(self) -> Iterable[tuple[int, hardening.Compiled]]:
+        """How each of them was compiled."""
+        ...
+
+
 def read(
-    paths: tuple[str, ...], limits: Limits | None = None, watch: Watch | None = None, *, exact: bool = False
+    paths: tuple[str, ...],
+    limits: Limits | None = None,
+    watch: Watch | None = None,
+    *,
+    exact: bool = False,
+    elsewhere: Elsewhere | None = None,
 ) -> Iterator[Subject | Problem]:
     """The subjects of one system, made of all `paths`, as they are met; System comes last.
 
     `watch` is told how many bytes of the files are read, each time; where `exact`, all evidence on programs is told.
+    Programs may be examined `elsewhere`.
 
     Raises nothing: what cannot be read is a Problem. When nothing at all was found, there is no System, and the kind
     of the Problem tells what is damaged (`incomplete`) from what is no image (`unusable`). An earlier File of the same
     place in the same tree counts no more, and what was found on it: `File.replaces` tells.
     """
-    return _Reader(paths, limits or Limits(), watch, exact=exact).subjects()
+    return _Reader(paths, limits or Limits(), watch, elsewhere, exact=exact).subjects()
 
 
 @dataclass(slots=True)
@@ -187,8 +205,11 @@ class _Found:
 class _Reader:
     """Reads one system; every method yields what it found."""
 
-    def __init__(self, paths: tuple[str, ...], limits: Limits, watch: Watch | None, *, exact: bool) -> None:
+    def __init__(
+        self, paths: tuple[str, ...], limits: Limits, watch: Watch | None, elsewhere: Elsewhere | None, *, exact: bool
+    ) -> None:
         self._paths = paths
+        self._elsewhere = elsewhere
         self._exact = exact
         self._watch = watch
         self._limits = limits
@@ -237,6 +258,8 @@ class _Reader:
         yield from self._unpaired()
         yield from self._join_configs()
         yield from self._heeded()
+        for number, found in self._elsewhere.programs() if self._elsewhere else ():
+            self._programs.complete(number, found)
         yield from self._programs.joined(self._found.containers.values())
         if self._roots.left:
             why = f"more root file systems than are told apart: {self._roots.left} files are judged one by one only"
@@ -378,18 +401,19 @@ class _Reader:
             yield from self._held(hardening.undecided(found, why), None)
 
     def _binary(self, file: File, data: bytes) -> Iterator[Subject | Problem]:
+        number = self._elsewhere.number(file) if self._elsewhere and self._programs.has_room else None
         try:
-            found = hardening.examine(file, data, exact=self._exact)
+            found = elf.read(file, data) if number else hardening.examine(file, data, exact=self._exact)
         except DamagedError as error:
             yield Problem(file.place, f"{error}; it is not examined")
             found = elf.damaged(file, str(error))
         if found:
             self._found.binaries += found.kind != "damaged"
-            yield from self._held(found, data)
+            yield from self._held(found, data, number)
 
-    def _held(self, binary: Binary, data: bytes | None) -> Iterator[Binary]:
-        """Programs wait for what the rest of the image tells of them."""
-        if not self._programs.hold(binary, data):
+    def _held(self, binary: Binary, data: bytes | None, number: int | None = None) -> Iterator[Binary]:
+        """Programs wait for what the rest of the image, and who examines them elsewhere, tells of them."""
+        if not self._programs.hold(binary, data, number):
             yield binary
 
     def _vmlinux(self, file: File, data: bytes) -> Iterator[Subject | Problem]:

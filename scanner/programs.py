@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from .hardening import Compiled
 from .startup import Literal
 from .subjects import Binary, Container, Directory, File, Use
 
@@ -75,6 +76,7 @@ class Programs:
         """`exists` tells whether a path of a tree was met, whatever it is."""
         self._exists = exists
         self._held: dict[_Place, _Held] = {}
+        self._awaited: dict[int, _Held] = {}
         self._nodes: dict[_Place, _Node] = {}
         self._void: dict[_Tree, int] = {}
         self._met = 0
@@ -93,18 +95,32 @@ class Programs:
             self._nodes[artifacts[:-1], file.path] = node
             self._has_folders.add(artifacts[:-1])
 
-    def hold(self, binary: Binary, data: bytes | None) -> bool:
-        """Keep a program, whose content is `data` if it is known, until the end; False where there are too many."""
-        if len(self._held) >= _HELD:
+    @property
+    def has_room(self) -> bool:
+        """Whether one more is held."""
+        return len(self._held) < _HELD
+
+    def hold(self, binary: Binary, data: bytes | None, number: int | None = None) -> bool:
+        """Keep a program, whose content is `data` if it is known, until the end; False where there are too many.
+
+        With a `number`, what its content tells is still to come.
+        """
+        if not self.has_room:
             return False
         file = binary.file._replace(read=None, pieces=None, again=None)
         tree = file.place.artifacts[:-1]
         found = _CONTAINER.match(file.path)
         root = found[0] if found else ""
-        self._held[tree, file.path] = _Held(
-            binary._replace(file=file), hash(data or (tree, file.path)), self._met, tree, root
-        )
+        content = 0 if number else hash(data or (tree, file.path))
+        held = self._held[tree, file.path] = _Held(binary._replace(file=file), content, self._met, tree, root)
+        if number:
+            self._awaited[number] = held
         return True
+
+    def complete(self, number: int, found: Compiled) -> None:
+        """Add what the content of a program tells, if that is awaited."""
+        if held := self._awaited.pop(number, None):
+            held.binary, held.content = found.joined(held.binary), found.content
 
     def joined(self, containers: Iterable[Container]) -> Iterator[Binary]:
         """Those that count in the end, one for each content, in the order of the first of each."""

@@ -1,0 +1,254 @@
+"""One image, two processes: the one that reads it hands contents to the other, which judges them meanwhile.
+
+Both are shut in alike and read bytes of the same image, so neither has anything to gain from the other. What is said in
+the end is the same as from one process, whoever did what.
+"""
+
+from __future__ import annotations
+
+import json
+import mmap
+import os
+import struct
+from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
+
+from . import transfer
+from .rules.engine import Engine, Finding, Outcome, Rule
+from .rules.funnel import Funnel
+from .scanner import hardening
+from .scanner.hardening import Compiled
+from .scanner.startup import Any
+from .scanner.subjects import File, Place
+
+_ROOM = 24 << 20
+"""Bytes that may be on their way."""
+_MOST = 8 << 20
+"""Bytes of a content that is handed over: what is larger takes too much of the room."""
+_TEXT = 1 << 20
+"""The same of a text: of larger ones only the beginning is searched for secrets, and that is not all there is."""
+_HEAD = 4096
+_ELF = b"\x7fELF"
+_BATCH = 256 << 10
+"""Bytes after which the other process is told that there is something: to wake it takes some microseconds."""
+_RECORD = struct.Struct("=III")
+"""The number of a content, and the bytes of what is said of it and of itself."""
+_POSITION = struct.Struct("=Q")
+_GAP = 0
+"""Stands for a number where nothing more fits in before the end of the memory."""
+
+
+class Channel:
+    """What the two share: memory for contents, and pipes that tell how far each of them is."""
+
+    def __init__(self) -> None:
+        self.memory = mmap.mmap(-1, _ROOM)
+        self.work, self.done, self.answer = os.pipe(), os.pipe(), os.pipe()
+        os.set_blocking(self.done[0], False)
+
+    @property
+    def reader(self) -> tuple[int, int, int]:
+        """The ends of the process that reads the image."""
+        return self.work[1], self.done[0], self.answer[0]
+
+    @property
+    def helper(self) -> tuple[int, int, int]:
+        """The ends of the other."""
+        return self.work[0], self.done[1], self.answer[1]
+
+    def close(self) -> None:
+        """Give both their ends back, in the process that started them."""
+        for descriptor in (*self.reader, *self.helper):
+            os.close(descriptor)
+        self.memory.close()
+
+
+class Giver:
+    """The side of the process that reads: hands contents over as long as there is room for them."""
+
+    def __init__(self, memory: mmap.mmap, ends: tuple[int, int, int]) -> None:
+        self._memory = memory
+        self._work, self._done, self._answer = ends
+        self._position = self._told = self._freed = 0
+
+    def give(self, number: int, row: bytes, content: bytes) -> bool:
+        """Whether there was room for it, and what is said of it."""
+        length = _RECORD.size + len(row) + len(content)
+        at = self._position % _ROOM
+        gap = _ROOM - at if at + length > _ROOM else 0
+        if self._position + gap + length - self._freed > _ROOM and not self._has_room(gap + length):
+            self._tell()
+            return False
+        if gap:
+            if gap >= _RECORD.size:
+                _RECORD.pack_into(self._memory, at, _GAP, 0, 0)
+            self._position, at = self._position + gap, 0
+        _RECORD.pack_into(self._memory, at, number, len(row), len(content))
+        at += _RECORD.size
+        self._memory[at : at + len(row)] = row
+        self._memory[at + len(row) : at + len(row) + len(content)] = content
+        self._position += length
+        if self._position - self._told >= _BATCH:
+            self._tell()
+        return True
+
+    def _has_room(self, length: int) -> bool:
+        """Whether there is, now that the other process is asked."""
+        try:
+            while data := os.read(self._done, _POSITION.size * 512):
+                self._freed = _POSITION.unpack(data[-_POSITION.size :])[0]
+        except BlockingIOError:
+            pass
+        return self._position + length - self._freed <= _ROOM
+
+    def _tell(self) -> None:
+        if self._position > self._told:
+            try:
+                os.write(self._work, _POSITION.pack(self._position))
+            except BrokenPipeError as error:
+                raise LostError from error
+            self._told = self._position
+
+    def answer(self) -> Any:  # noqa: ANN401 - what was told
+        """What the other process tells in the end, which this waits for. Raises LostError where it broke."""
+        self._tell()
+        os.close(self._work)
+        pieces = []
+        while piece := os.read(self._answer, 1 << 20):
+            pieces.append(piece)
+        try:
+            return json.loads(b"".join(pieces))
+        except ValueError as error:
+            raise LostError from error
+
+
+class LostError(Exception):
+    """The other process broke, and with it what was handed to it."""
+
+
+class Taker:
+    """The side of the process that helps."""
+
+    def __init__(self, memory: mmap.mmap, ends: tuple[int, int, int]) -> None:
+        self._memory = memory
+        self._work, self._done, self._answer = ends
+
+    def taken(self) -> Iterator[tuple[int, bytes, bytes]]:
+        """What is handed over, as it comes: its number, what is said of it, and the content."""
+        memory, position, told = self._memory, 0, 0
+        while message := os.read(self._work, _POSITION.size):
+            until = _POSITION.unpack(message)[0]
+            while position < until:
+                at = position % _ROOM
+                is_gap = _ROOM - at < _RECORD.size
+                number, row, content = (_GAP, 0, 0) if is_gap else _RECORD.unpack_from(memory, at)
+                if number == _GAP:
+                    position += _ROOM - at
+                    continue
+                at += _RECORD.size
+                found = number, memory[at : at + row], memory[at + row : at + row + content]
+                position += _RECORD.size + row + content
+                if position - told >= _BATCH or position == until:
+                    os.write(self._done, _POSITION.pack(position))
+                    told = position
+                yield found
+
+    def answer(self, told: object) -> None:
+        """Tell what came of it."""
+        data = memoryview(json.dumps(told).encode("ascii"))
+        while data:
+            data = data[os.write(self._answer, data) :]
+
+
+class Share:
+    """What the process that reads an image hands over, and what becomes of it."""
+
+    def __init__(self, giver: Giver) -> None:
+        self._giver = giver
+        self._last: File | None = None
+        self._number = 0
+
+    def give(self, file: File, number: int) -> bool:
+        """Whether the other process judges this file, whose content can be read now; it is the subject `number`."""
+        self._last = None
+        if file.kind != "file" or not 0 < file.size <= _MOST or file.read is None or file.pieces is None:
+            return False
+        if file.xattrs:
+            return False
+        head = file.read(_HEAD)
+        if not head.startswith(_ELF) and (file.size > _TEXT or b"\0" in head):
+            return False
+        content = file.read(file.size)
+        if len(content) < file.size:
+            return False
+        said = (file.path, file.mode, file.uid, file.gid, file.place.artifacts, file.source, file.location)
+        row = json.dumps((*said, file.replaces)).encode("ascii")
+        if not self._giver.give(number, row, content):
+            return False
+        self._last, self._number = file, number
+        return True
+
+    def number(self, file: File) -> int | None:
+        """The number of the file that was met last, if it was handed over."""
+        return self._number if file is self._last else None
+
+    def programs(self) -> Iterator[tuple[int, Compiled]]:
+        """The number of each program among them, and how it was compiled; waits for the other process to end."""
+        for number, content, answers, evidence, made, libc, calls in self._told[0]:
+            yield number, Compiled(content, answers, evidence, made, libc, tuple(calls))
+
+    def join(self, engine: Engine, funnel: Funnel, rules: Iterable[Rule]) -> None:
+        """Add what the other process found and counted to what was found and counted here."""
+        _, tally, reasons, failures, found = self._told
+        engine.tally.update({(rule, Outcome(outcome)): count for rule, outcome, count in tally})
+        engine.not_applicable.update({(rule, reason): count for rule, reason, count in reasons})
+        for rule, text, places in failures:
+            engine.failures.setdefault((rule, text), []).extend(Place(tuple(one)) for one in places)
+        for number, finding in transfer.load(found.encode("ascii"), rules):
+            funnel.add(finding, number)
+
+    @cached_property
+    def _told(self) -> list[Any]:
+        told: list[Any] = self._giver.answer()
+        return told
+
+
+def attend(rules: Iterable[Rule], reach: Callable[[Place], None], taker: Taker) -> None:
+    """The work of the other process: judge each file that comes, and examine each program, until no more come."""
+    engine = Engine(rules)
+    findings: list[tuple[int, Finding]] = []
+    programs: list[tuple[Any, ...]] = []
+    for number, row, content in taker.taken():
+        file = _file(json.loads(row), content)
+        reach(file.place)
+        findings += [(number, finding) for finding in engine.judge(file)]
+        if content.startswith(_ELF) and (found := hardening.compiled(file, content)):
+            programs.append((number, *found))
+    told = (
+        programs,
+        [(rule, outcome.value, count) for (rule, outcome), count in engine.tally.items()],
+        [(rule, reason, count) for (rule, reason), count in engine.not_applicable.items()],
+        [(rule, text, [one.artifacts for one in places]) for (rule, text), places in engine.failures.items()],
+        transfer.dump(findings).decode("ascii"),
+    )
+    taker.answer(told)
+
+
+def _file(row: list[Any], content: bytes) -> File:
+    """The file as its reader met it."""
+    path, mode, uid, gid, artifacts, source, location, replaces = row
+    return File(
+        path,
+        "file",
+        mode,
+        uid,
+        gid,
+        len(content),
+        Place(tuple(artifacts)),
+        source=source,
+        location=location,
+        read=lambda limit: content[:limit],
+        replaces=replaces,
+        pieces=lambda: iter((content,)),
+        again=lambda: iter((content,)),
+    )
