@@ -27,7 +27,7 @@ print(*project["dependency-groups"]["dev"], *(one for extra in extras for one in
 endef
 export DEV
 
-.PHONY: help demo test lint format bench bench-images fuzz clean
+.PHONY: help demo test lint format bench bench-images fuzz dist clean
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /make \1	/p' Makefile
@@ -82,5 +82,18 @@ bench-images: .venv/dev build/peers ## measure audits of images against the tool
 fuzz: .venv/dev ## bend images, specs and configurations of every format, 100,000 of each; FUZZ="--seconds 60 squashfs-xz" takes less
 	@$(PY) tests/fuzzlab.py $(FUZZ)
 
+# The same commit gives the same bytes. The bill of materials is of an environment that holds the wheel and what it needs.
+dist: export SOURCE_DATE_EPOCH = $(shell git log -1 --format=%ct)
+dist: .venv/dev ## build the wheel and the source archive, check them, and list what the wheel brings along
+	@rm -rf dist build/wheel build/sbom
+	@$(PY) -m build --outdir dist
+	@$(PY) -m twine check --strict dist/*
+	@$(PY) -m venv build/wheel
+	@build/wheel/bin/python -m pip install --quiet dist/*.whl
+	@build/wheel/bin/python -m pip install --quiet --no-index --force-reinstall --no-deps --find-links dist lkscan # else its path is told
+	@build/wheel/bin/python -m pip uninstall --quiet --yes pip setuptools
+	@mkdir -p build/sbom
+	@.venv/bin/cyclonedx-py environment build/wheel --output-reproducible --output-file build/sbom/lkscan.cdx.json
+
 clean: ## remove what make made
-	rm -rf .venv build .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage

@@ -23,7 +23,9 @@ def run(tmp_path):
     (tmp_path / "bad.yml").write_text(BAD)
     (tmp_path / "clean.yml").write_text(CLEAN)
     files = {name: tmp_path / f"runner-{name.lower()}" for name in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY")}
-    (tmp_path / "temp").mkdir()
+    installed = tmp_path / "temp/lkscan/bin/lkscan"  # what the first step installs
+    installed.parent.mkdir(parents=True)
+    installed.symlink_to(Path(sys.executable).with_name("lkscan"))
 
     def scan(**inputs):
         given = {name: one.get("default", "") for name, one in ACTION["inputs"].items()} | inputs
@@ -32,11 +34,10 @@ def run(tmp_path):
             for name, text in STEPS["Scan"]["env"].items()
         }
         variables = {"RUNNER_TEMP": str(tmp_path / "temp"), **{name: str(path) for name, path in files.items()}}
-        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         done = subprocess.run(
             ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", STEPS["Scan"]["run"]],
             cwd=tmp_path,
-            env={**os.environ, **values, **variables, "PATH": path, "LKSCAN_DATE": "2026-01-01"},
+            env={**os.environ, **values, **variables, "LKSCAN_DATE": "2026-01-01"},
             capture_output=True,
             text=True,
             check=True,
