@@ -11,3 +11,8 @@ os.environ.pop("COLUMNS", None)
 
 settings.register_profile("lkscan", deadline=None)  # how fast a busy machine is says nothing about the code
 settings.load_profile("lkscan")
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Bytes are not named by what they are: compressors write the time into them, and names must not change."""
+    return argname if isinstance(val, bytes) and not val.isalnum() else None
