@@ -45,9 +45,16 @@ def render(result: Result, options: Options) -> str:
     limit = RESULTS
     while True:
         text = _document(result, options, limit)
-        if len(text) <= COMPRESSED or limit < 2 or len(zlib.compress(text.encode())) <= COMPRESSED:  # noqa: PLR2004
+        if limit < 2 or len(text) <= COMPRESSED or _packed(text) <= COMPRESSED:  # noqa: PLR2004
             return text
         limit = min(limit, len(result.findings)) // 2
+
+
+def _packed(text: str) -> int:
+    """Bytes under gzip at most: as it packs quickest, or, where that does not do, as it packs by default."""
+    data = text.encode()
+    quick = len(zlib.compress(data, 1))
+    return quick if quick <= COMPRESSED else len(zlib.compress(data))
 
 
 def _document(result: Result, options: Options, limit: int) -> str:
@@ -61,6 +68,7 @@ def _document(result: Result, options: Options, limit: int) -> str:
         told += silenced(rules, result, places)
     if options.everything:
         told += others(rules, result, places)
+    artifacts = places.artifacts()
     run = om.Run(
         tool=tool(rules, named, options.version, brief=not told),
         taxonomies=list(map(component, named)) or None,
@@ -69,11 +77,12 @@ def _document(result: Result, options: Options, limit: int) -> str:
         original_uri_base_ids={ROOT: om.ArtifactLocation(description=om.Message(text=_ROOT_OF[bool(checkout)]))},
         version_control_provenance=[_provenance(checkout)] if checkout else None,
         invocations=[_invocation(result, len(result.findings) - len(kept), places, options)],
-        artifacts=places.artifacts(),
-        results=told,
+        artifacts=[] if artifacts else None,
+        results=[],
         properties={"promises": promises(result)} if result.tallies else None,
     )
     log = plain(om.SarifLog(schema_uri=SCHEMA, version="2.1.0", runs=[run]))
+    log["runs"][0] |= {"results": told, **({"artifacts": artifacts} if artifacts else {})}
     first = {name: log.pop(name) for name in ("$schema", "version")}  # what tells a reader that this is SARIF
     return _text({**first, **log})
 
@@ -122,7 +131,7 @@ def _most_severe(findings: Sequence[Finding], limit: int) -> list[Finding]:
 def _category(result: Result, places: Places) -> str:
     """What tells this upload from others of one commit, up to the last slash: the input, when there is just one."""
     names = {system.place.artifacts[0] for system in result.systems}
-    return f"lkscan/{places.artifact(names.pop()).uri}/" if len(names) == 1 else "lkscan/"
+    return f"lkscan/{places.artifact(names.pop())['uri']}/" if len(names) == 1 else "lkscan/"
 
 
 def _invocation(result: Result, cut: int, places: Places, options: Options) -> om.Invocation:

@@ -1,14 +1,16 @@
-"""SARIF's results: findings with places, links, fingerprints and fixes; on request what else came of the rules."""
+"""SARIF's results: findings with places, links, fingerprints and fixes; on request what else came of the rules.
+
+They are plain dictionaries in SARIF's own names, as the locations in them are.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-import sarif_om as om
-
 from ..rules.engine import Finding, Location, Outcome, Rule
 from ..rules.funnel import Result
+from ..scanner.startup import Any
 from .grouping import inside, telling
 from .linehash import line_hashes
 from .mending import replacements
@@ -23,7 +25,7 @@ _KINDS = {Outcome.UNDECIDED: "open", Outcome.PARTIAL: "review"}
 
 def results(
     findings: Sequence[Finding], rules: Sequence[Rule], result: Result, places: Places, *, suppressions: bool = False
-) -> Iterator[om.Result]:
+) -> Iterator[dict[str, Any]]:
     """A result for each finding; with `suppressions`, each says that nobody silenced it (SARIF, section 3.27.23)."""
     index = {rule.id: number for number, rule in enumerate(rules)}
     hashes = _hashes(findings, result, places)
@@ -37,45 +39,43 @@ def results(
         seen[identity] += 1
         # Without lines to hash, lkscan's own fingerprint stands in: GitHub would take all findings of a rule for one.
         line_hash = hashes.get((name, span.line if span else 0), f"{fingerprint[:16]}:{seen[identity]}")
-        yield om.Result(
-            rule_id=finding.rule.id,
-            rule_index=index[finding.rule.id],
-            level=LEVELS[finding.severity],
-            message=_message(finding, related),
-            locations=[places.location(finding)],
-            related_locations=[
-                *(places.related(number, one) for number, one in enumerate(related, 1)),
-                *filter(None, [places.inner(finding.place)]),
-            ]
-            or None,
-            partial_fingerprints={
+        related_locations = [places.related(number, one) for number, one in enumerate(related, 1)]
+        if inner := places.inner(finding.place):
+            related_locations.append(inner)
+        told = {
+            "message": _message(finding, related),
+            "fixes": _fixes(finding, result, places),
+            "kind": "fail",
+            "level": LEVELS[finding.severity],
+            "locations": [places.location(finding, primary.place)],
+            "partialFingerprints": {
                 "lkscan/v1": f"{fingerprint}:{seen[identity]}",
                 "primaryLocationLineHash": line_hash,
             },
-            fixes=_fixes(finding, result, places),
-            suppressions=[] if suppressions else None,
-            properties=_properties(finding),
-        )
+            "properties": _properties(finding),
+            "relatedLocations": related_locations or None,
+            "ruleId": finding.rule.id,
+            "ruleIndex": index[finding.rule.id],
+            "suppressions": [] if suppressions else None,
+        }
+        yield {name: value for name, value in told.items() if value is not None}
 
 
-def silenced(rules: Sequence[Rule], result: Result, places: Places) -> Iterator[om.Result]:
+def silenced(rules: Sequence[Rule], result: Result, places: Places) -> Iterator[dict[str, Any]]:
     """A result for each finding that a directive silences or a baseline accepts, marked as such, with the reason."""
     for kind, found in (("inSource", result.suppressed), ("external", result.baselined)):
         made = results([one.finding for one in found], rules, result, places)
         for one, told in zip(found, made, strict=True):
             reason = printable(one.reason) or "No reason is given."
-            # A plain dictionary: sarif_om is of an age when SARIF called this `state`.
-            told.suppressions = [{"kind": kind, "status": "accepted", "justification": reason}]
-            yield told
+            yield {**told, "suppressions": [{"kind": kind, "status": "accepted", "justification": reason}]}
 
 
-def others(rules: Sequence[Rule], result: Result, places: Places) -> Iterator[om.Result]:
+def others(rules: Sequence[Rule], result: Result, places: Places) -> Iterator[dict[str, Any]]:
     """A result for each open verdict; one for each rule's passes and reasons not to apply, which are only counted."""
     index = {rule.id: number for number, rule in enumerate(rules)}
     for finding, told in zip(result.others, results(result.others, rules, result, places), strict=True):
-        told.kind, told.level = _KINDS[finding.outcome], "none"
-        told.message = om.Message(text=told.message.text)
-        yield told
+        message = {"text": told["message"]["text"]}
+        yield {**told, "kind": _KINDS[finding.outcome], "level": "none", "message": message}
     counted = [
         (rule, "pass", f"{number:,} passed.")
         for (rule, outcome), number in result.tally.items()
@@ -87,35 +87,31 @@ def others(rules: Sequence[Rule], result: Result, places: Places) -> Iterator[om
     ]
     for rule, kind, text in counted:
         if rule in index:
-            yield om.Result(
-                rule_id=rule, rule_index=index[rule], kind=kind, level="none", message=om.Message(text=text)
-            )
+            told = {"message": {"text": text}, "kind": kind, "level": "none"}
+            yield {**told, "ruleId": rule, "ruleIndex": index[rule]}
 
 
-def _fixes(finding: Finding, result: Result, places: Places) -> list[om.Fix] | None:
+def _fixes(finding: Finding, result: Result, places: Places) -> list[dict[str, Any]] | None:
     """The edits that mend it, artifact by artifact; none for texts that may hold a secret."""
     if finding.fix is None:
         return None
-    changes: dict[str, list[om.Replacement]] = {}
+    changes: dict[str, list[dict[str, Any]]] = {}
     for path, span, text in replacements(finding.fix, result.texts):
         if not places.may_quote(path):
             return None
-        content = om.ArtifactContent(text=encodable(text)) if text else None
-        changes.setdefault(path, []).append(om.Replacement(deleted_region=whole(span), inserted_content=content))
+        content = {"insertedContent": {"text": encodable(text)}} if text else {}
+        changes.setdefault(path, []).append({"deletedRegion": whole(span), **content})
     description = f"{finding.fix.description[:1].upper()}{finding.fix.description[1:]}."
     if not finding.fix.safe:
         description += " Programs may miss what is changed."
-    artifacts = [
-        om.ArtifactChange(artifact_location=places.artifact(path), replacements=made) for path, made in changes.items()
-    ]
-    message = om.Message(text=printable(description))
-    return [om.Fix(description=message, artifact_changes=artifacts)] if changes else None
+    artifacts = [{"artifactLocation": places.artifact(path), "replacements": made} for path, made in changes.items()]
+    return [{"artifactChanges": artifacts, "description": {"text": printable(description)}}] if changes else None
 
 
 def _hashes(findings: Sequence[Finding], result: Result, places: Places) -> dict[tuple[str, int], str]:
     """GitHub's fingerprint of every line of a spec that a finding points at."""
     wanted: dict[str, set[int]] = {}
-    for finding in findings:
+    for finding in findings if result.texts else ():
         place = places.primary(finding).place
         if place.span and len(place.artifacts) == 1 and place.artifacts[0] in result.texts:
             wanted.setdefault(place.artifacts[0], set()).add(place.span.line)
@@ -126,7 +122,7 @@ def _hashes(findings: Sequence[Finding], result: Result, places: Places) -> dict
     }
 
 
-def _message(finding: Finding, related: Sequence[Location]) -> om.Message:
+def _message(finding: Finding, related: Sequence[Location]) -> dict[str, Any]:
     """The sentence with where it is inside an image and where the value comes from, links to the related places."""
     inner, note = inside(finding), telling(finding.shown)
     text = printable(finding.message).replace("](", "] (")
@@ -140,8 +136,8 @@ def _message(finding: Finding, related: Sequence[Location]) -> om.Message:
     if links:
         text += f" See: {', '.join(links)}."
     if "{" in text:  # a placeholder to a consumer that fills in arguments, though it may be part of a name
-        return om.Message(text=text)
-    return om.Message(text=text, id=finding.variant, arguments=[printable(one) for one in finding.arguments])
+        return {"text": text}
+    return {"arguments": [printable(one) for one in finding.arguments], "id": finding.variant, "text": text}
 
 
 def _plain_text(text: str) -> str:
