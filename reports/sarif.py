@@ -70,7 +70,7 @@ def _document(result: Result, options: Options, limit: int) -> str:
         told += others(rules, result, places)
     artifacts = places.artifacts()
     run = om.Run(
-        tool=tool(rules, named, options.version, brief=not told),
+        tool=tool(rules, named, options.version, brief=not told, everything=options.everything),
         taxonomies=list(map(component, named)) or None,
         column_kind="unicodeCodePoints",
         automation_details=om.RunAutomationDetails(id=_category(result, places)),

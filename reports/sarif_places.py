@@ -13,7 +13,7 @@ from ..rules import secrets
 from ..rules.engine import Finding, Location, Outcome
 from ..rules.funnel import Result
 from ..scanner.startup import Any
-from ..scanner.subjects import Place, Span, Spec
+from ..scanner.subjects import Place, Span
 from .grouping import within
 from .paths import from_root
 from .printable import encodable, printable
@@ -59,15 +59,15 @@ class Places:
             return finding.origin
         return next((one for one in finding.locations if _in_text(one.place)), finding.locations[0])
 
-    def location(self, finding: Finding, place: Place) -> dict[str, Any]:
-        """The location of a finding itself, at its primary place, with the lines it is about.
+    def location(self, place: Place, subject: str, shown: str = "", *, quoted: bool = True) -> dict[str, Any]:
+        """The location of what is found at a place on a subject, with the lines it is about.
 
-        What LinuxKit refuses is not quoted: a secret may stand there that no rule about secrets understood.
+        `shown` is what is to be seen there, where no line is quoted: none is with `quoted` switched off.
         """
-        region = _bare(_span(place)) if finding.rule.subject is Spec else self._region(place)
+        region = self._region(place) if quoted else _bare(_span(place))
         context = self._context(place) if "snippet" in region else None
         if "snippet" not in region:
-            region["snippet"] = _rendered(_NOT_QUOTED if _in_text(place) else "; ".join(finding.evidence) or str(place))
+            region["snippet"] = _rendered(_NOT_QUOTED if _in_text(place) else shown or str(place))
             context = _around(region)
         location = self.artifact(place.artifacts[0])
         if len(place.artifacts) > 1:
@@ -75,7 +75,7 @@ class Places:
         physical = {"artifactLocation": location, "contextRegion": context, "region": region}
         if context is None:
             del physical["contextRegion"]
-        return {"logicalLocations": [_logical(place, finding.subject)], "physicalLocation": physical}
+        return {"logicalLocations": [_logical(place, subject)], "physicalLocation": physical}
 
     def inner(self, place: Place) -> dict[str, Any] | None:
         """The file inside an image that a place is in, as an artifact of its own; None for what is not inside one."""

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from hashlib import sha256
 
 from ..rules.engine import Finding, Location, Outcome, Rule
 from ..rules.funnel import Result
 from ..scanner.startup import Any
+from ..scanner.subjects import Place, Spec
 from .grouping import inside, telling
 from .linehash import line_hashes
 from .mending import replacements
@@ -20,6 +22,8 @@ from .sarif_rules import LEVELS
 
 _LINKS = 5
 """Related locations that a message links to; the others are there without a link."""
+_INPUTS = 10
+"""Inputs that are named where something is true of all of them."""
 _KINDS = {Outcome.UNDECIDED: "open", Outcome.PARTIAL: "review"}
 
 
@@ -47,7 +51,7 @@ def results(
             "fixes": _fixes(finding, result, places),
             "kind": "fail",
             "level": LEVELS[finding.severity],
-            "locations": [places.location(finding, primary.place)],
+            "locations": [_location(finding, primary.place, places)],
             "partialFingerprints": {
                 "lkscan/v1": f"{fingerprint}:{seen[identity]}",
                 "primaryLocationLineHash": line_hash,
@@ -59,6 +63,12 @@ def results(
             "suppressions": [] if suppressions else None,
         }
         yield {name: value for name, value in told.items() if value is not None}
+
+
+def _location(finding: Finding, place: Place, places: Places) -> dict[str, Any]:
+    """Its primary location. What LinuxKit refuses is not quoted: no rule about secrets may have understood it."""
+    shown = "; ".join(finding.evidence)
+    return places.location(place, finding.subject, shown, quoted=finding.rule.subject is not Spec)
 
 
 def silenced(rules: Sequence[Rule], result: Result, places: Places) -> Iterator[dict[str, Any]]:
@@ -74,21 +84,39 @@ def others(rules: Sequence[Rule], result: Result, places: Places) -> Iterator[di
     """A result for each open verdict; one for each rule's passes and reasons not to apply, which are only counted."""
     index = {rule.id: number for number, rule in enumerate(rules)}
     for finding, told in zip(result.others, results(result.others, rules, result, places), strict=True):
-        message = {"text": told["message"]["text"]}
-        yield {**told, "kind": _KINDS[finding.outcome], "level": "none", "message": message}
-    counted = [
-        (rule, "pass", f"{number:,} passed.")
+        kind = _KINDS[finding.outcome]
+        message = _told(kind, finding.rule, told["message"]["text"])
+        yield {**told, "message": message, "kind": kind, "level": "none"}
+    found = [
+        (rule, "pass", f"{number:,} passed.", "")
         for (rule, outcome), number in result.tally.items()
         if outcome is Outcome.PASS
     ]
-    counted += [
-        (rule, "notApplicable", f"{printable(reason)} ({number:,} times)")
+    found += [
+        (rule, "notApplicable", f"{printable(reason)} ({number:,} times)", reason)
         for (rule, reason), number in result.not_applicable.items()
     ]
-    for rule, kind, text in counted:
+    inputs = [one.place for one in result.systems[:_INPUTS]]
+    for rule, kind, text, key in found:
         if rule in index:
-            told = {"message": {"text": text}, "kind": kind, "level": "none"}
-            yield {**told, "ruleId": rule, "ruleIndex": index[rule]}
+            identity = sha256(f"{rule}\0{kind}\0{key}".encode("utf-8", "surrogateescape")).hexdigest()[:32]
+            yield {
+                "message": _told(kind, rules[index[rule]], text),
+                "kind": kind,
+                "level": "none",
+                "locations": [places.location(place, "", "Scanned as a whole.") for place in inputs],
+                "partialFingerprints": {
+                    "lkscan/v1": f"{identity}:1",
+                    "primaryLocationLineHash": f"{identity[:16]}:1",
+                },
+                "ruleId": rule,
+                "ruleIndex": index[rule],
+            }
+
+
+def _told(kind: str, rule: Rule, text: str) -> dict[str, Any]:
+    """What is said of a result that is no fail. A brace that is none of a placeholder stands twice (SARIF, 3.11.5)."""
+    return {"arguments": [rule.name], "id": kind, "text": text.replace("{", "{{").replace("}", "}}")}
 
 
 def _fixes(finding: Finding, result: Result, places: Places) -> list[dict[str, Any]] | None:

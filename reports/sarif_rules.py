@@ -37,6 +37,17 @@ _SCORES = {
 }
 """What GitHub reads as critical (> 9.0), high (7.0), medium (4.0), low."""
 
+OTHERS = {
+    "open": "The evidence to decide '{0}' is missing.",
+    "review": "Of '{0}', a part is true.",
+    "pass": "All is well by '{0}'.",
+    "notApplicable": "The question of '{0}' does not arise.",
+}
+"""Messages of what is no fail, by kind; their ids are the kinds, and their argument is the rule's name.
+
+What exactly is the case stands in the text of the results.
+"""
+
 _PRECISION = {Confidence.HIGH: "high", Confidence.MEDIUM: "medium", Confidence.LOW: "low"}
 _TAGS = 10
 _TEXT = 1024
@@ -101,30 +112,38 @@ def component(taxa: Taxa) -> om.ToolComponent:
     )
 
 
-def tool(rules: Sequence[Rule], named: Sequence[Taxa], version: str, *, brief: bool = False) -> om.Tool:
-    """The driver with these rules, which refer to the taxonomies `named`. `brief` leaves out their pages."""
+def tool(
+    rules: Sequence[Rule], named: Sequence[Taxa], version: str, *, brief: bool = False, everything: bool = False
+) -> om.Tool:
+    """The driver with these rules, which refer to the taxonomies `named`.
+
+    `brief` leaves out their pages; `everything` brings the messages of what is no fail.
+    """
+    messages = OTHERS if everything else {}
     driver = om.ToolComponent(
         name="lkscan",
         version=version,
         semantic_version=version,
         information_uri=HOME,
-        rules=[_rule(one, named, brief=brief) for one in rules],
+        rules=[_rule(one, named, messages, brief=brief) for one in rules],
         supported_taxonomies=[_reference(number, one) for number, one in enumerate(named)] or None,
     )
     return om.Tool(driver=driver)
 
 
-def _rule(rule: Rule, named: Sequence[Taxa], *, brief: bool) -> om.ReportingDescriptor:
+def _rule(rule: Rule, named: Sequence[Taxa], others: Mapping[str, str], *, brief: bool) -> om.ReportingDescriptor:
     page = "" if brief else body(rule)
     text = "\n".join((rule.summary, rule.remedy, *(f"{name}: {value}" for name, value in facts(rule))))
     return om.ReportingDescriptor(
         id=rule.id,
-        name="".join(part.capitalize() for part in rule.name.split("-")),
+        name="".join(part.capitalize() for part in rule.name.split("-") if len(part) > 1),
         short_description=_text(rule.summary),
         full_description=_text(f"{rule.summary} {rule.remedy}"),
         help=om.MultiformatMessageString(text=text, markdown=None if brief else _markdown(rule, page or rule.remedy)),
         help_uri=f"{HOME}/blob/HEAD/{'docs/configuration' if rule.owner else f'rules/pages/{rule.name}'}.md",
-        message_strings={name: om.MultiformatMessageString(text=text) for name, text in sorted(rule.messages.items())},
+        message_strings={
+            name: om.MultiformatMessageString(text=text) for name, text in sorted({**rule.messages, **others}.items())
+        },
         default_configuration=om.ReportingConfiguration(level=LEVELS[rule.severity]),
         relationships=list(_relationships(rule, named)) or None,
         properties={
