@@ -49,7 +49,9 @@ def _found(system: System, kind: str, *, host: bool) -> dict[str, tuple[Rootfs, 
 
 def _both(system: System, kind: str) -> Iterator[Verdict]:
     """The failure for the root file system of the host, which counts more, and the one for containers."""
-    yield from told(system, _found(system, kind, host=True), variant="host", key="host")
+    found = _found(system, kind, host=True)
+    names = sorted({path.rpartition("/")[2] for _, paths in found.values() for path in paths.split(", ")})
+    yield from told(system, found, ", ".join(names), variant="host", key="host")
     severity, profile = Severity.LOW, Profile.PEDANTIC
     yield from told(system, _found(system, kind, host=False), key="containers", severity=severity, profile=profile)
 
@@ -60,7 +62,7 @@ def _both(system: System, kind: str) -> Iterator[Verdict]:
     Severity.MEDIUM,
     {
         "default": "'{0}' root file systems bring a package manager, which nothing that runs there needs.",
-        "host": "The root filesystem brings a package manager, which LinuxKit promises to leave out.",
+        "host": "The root filesystem brings a package manager, which LinuxKit promises to leave out: '{1}'.",
     },
     remedy="Install what is needed as the image is built, from a stage of its own, and copy only that.",
     nist=("3.5.1", "3.1.2"),
@@ -80,7 +82,7 @@ def package_manager(system: System) -> Iterator[Verdict]:
     Severity.MEDIUM,
     {
         "default": "'{0}' root file systems bring compilers or linkers.",
-        "host": "The root filesystem brings compilers or linkers.",
+        "host": "The root filesystem brings compilers or linkers: '{1}'.",
     },
     remedy="Build in a stage of its own, and copy only what was built.",
     nist=("3.5.1", "3.1.2"),
@@ -97,7 +99,7 @@ def compiler_in_image(system: System) -> Iterator[Verdict]:
     Severity.MEDIUM,
     {
         "default": "'{0}' root file systems bring debuggers or tools to spy on the network.",
-        "host": "The root filesystem brings debuggers or tools to spy on the network.",
+        "host": "The root filesystem brings debuggers or tools to spy on the network: '{1}'.",
     },
     remedy="Leave them out of what runs in production; start a container made for debugging when one is needed.",
     nist=("3.5.1", "3.1.2"),

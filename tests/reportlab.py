@@ -1,7 +1,6 @@
 """Results for report tests: rules of their own, a spec with its text, an image, and names nobody should print raw."""
 
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -173,10 +172,3 @@ def snapshot(name: str, text: str) -> str:
     if os.environ.get("LKSCAN_SNAPSHOTS") == "write":
         path.write_text(text, encoding="utf-8")
     return path.read_text(encoding="utf-8")
-
-
-def multitool() -> Path | None:
-    """The SARIF Multitool's program, of the npm package that LKSCAN_MULTITOOL (a node_modules) or PATH names."""
-    named, found = os.environ.get("LKSCAN_MULTITOOL"), shutil.which("sarif-multitool")
-    modules = Path(named) if named else Path(found).resolve().parents[2] if found else None
-    return next(iter(sorted(modules.glob("@microsoft/sarif-multitool-*/Sarif.Multitool"))), None) if modules else None

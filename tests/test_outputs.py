@@ -1,7 +1,9 @@
-"""Every output of `linuxkit build`: the same tree comes out of all twenty, as it was put in."""
+"""Every output of `linuxkit build`: the same tree comes out of all twenty, as it was put in, and flawless SARIF."""
 
 import os
+from pathlib import Path
 
+import multitoollab
 import pytest
 from debianlab import unpack
 from outputlab import COMMAND_LINE, Lab, facts, listed, need_tools, rows
@@ -36,8 +38,14 @@ def lab(tmp_path_factory) -> Lab:
     return Lab(folder, kernel)
 
 
+@pytest.fixture(scope="module")
+def told(tmp_path_factory) -> Path:
+    """Where SARIF reports on the outputs are put."""
+    return tmp_path_factory.mktemp("sarif")
+
+
 @pytest.mark.parametrize("output", OUTPUTS)
-def test_all_of_the_tree_comes_out_as_it_was_put_in(lab: Lab, output: str) -> None:
+def test_all_of_the_tree_comes_out_as_it_was_put_in(lab: Lab, told: Path, output: str) -> None:
     paths = lab.build(output)
     found = facts(paths)
     xattrs = output in WHOLE
@@ -50,8 +58,17 @@ def test_all_of_the_tree_comes_out_as_it_was_put_in(lab: Lab, output: str) -> No
         assert more == set()
     assert [one.text for one in found.command_lines] == [LINES.get(output, COMMAND_LINE)]
     assert [kernel.version for kernel in found.kernels] == [kernel_release(lab)]
+    _, text = multitoollab.reports([str(path) for path in paths], str(lab.folder))
+    (told / f"{output}.sarif").write_text(text, encoding="utf-8")
     for path in paths:
         os.unlink(path)
+
+
+@pytest.mark.skipif(multitoollab.program() is None, reason="needs the npm package @microsoft/sarif-multitool")
+def test_the_multitool_has_nothing_to_say_of_a_report_on_any_of_them(told: Path) -> None:
+    reports = list(told.iterdir())
+    assert len(reports) == len(OUTPUTS), "the tests above were not all run, or failed"
+    assert multitoollab.validate(told) == {}
 
 
 def kernel_release(lab: Lab) -> str:

@@ -3,6 +3,7 @@
 import json
 from uuid import UUID
 
+import multitoollab
 import pytest
 import sarif_om
 from hypothesis import given
@@ -20,7 +21,6 @@ from reportlab import (
     host_root,
     image_result,
     inside,
-    multitool,
     secret,
     snapshot,
     spec_result,
@@ -74,7 +74,7 @@ def test_the_document_names_its_schema_and_version_first() -> None:
 
 @pytest.mark.parametrize("result", [spec_result(TOKEN), image_result(), Result()], ids=["spec", "image", "nothing"])
 def test_the_document_fits_the_schema(result: Result) -> None:
-    program = multitool()
+    program = multitoollab.program()
     if program is None:
         pytest.skip("needs the npm package @microsoft/sarif-multitool, which brings the schema")
     from jsonschema import validate
