@@ -1,5 +1,6 @@
 """The SARIF report: what GitHub and the standard ask for, and no secret in a snippet."""
 
+import gzip
 import json
 from uuid import UUID
 
@@ -408,6 +409,15 @@ def test_a_file_too_large_for_github_is_cut(monkeypatch: pytest.MonkeyPatch) -> 
     assert "were left out" in json.dumps(run["invocations"])
     monkeypatch.setattr(sarif, "COMPRESSED", 0)
     assert len(load(image_result(5))["results"]) == 1  # never none, never for ever
+
+
+def test_of_more_findings_than_github_takes_the_report_holds_its_limits_and_says_so() -> None:
+    text = formats.render("sarif", image_result(26_000), version="1.2.3")
+    run = json.loads(text)["runs"][0]
+    assert len(run["results"]) == 25_000
+    assert len(gzip.compress(text.encode(), 1)) < 10_000_000
+    (said,) = [one["message"]["text"] for one in run["invocations"][0]["toolExecutionNotifications"]]
+    assert said == "1001 of the least severe findings were left out to keep GitHub's limits."
 
 
 def test_the_same_result_gives_the_same_bytes() -> None:
