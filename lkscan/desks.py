@@ -20,6 +20,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .progress import Bar
     from .rules.contents import Collector
+    from .scanner.builds import Build
     from .sharing import Share
     from .tracing import Trace
 
@@ -91,18 +92,24 @@ class Desk:
     def _trace(self, one: Input) -> Trace:
         from .tracing import Trace
 
-        return Trace(one.specs, self.policy.labels, self.policy.rules)
+        return Trace(one.specs, self.policy.labels, self.policy.rules, one.sources)
+
+    def _trace_back(self, trace: Trace) -> None:
+        """Judge the image by its spec, if it has one, and lead what was found back to that."""
+        trace.close()
+        for build in trace.builds():
+            self._judge(build)
+        self._funnel.trace(trace, trace.heeded, trace.quoted)
 
     def _close(self, share: Share | None, trace: Trace | None) -> None:
         """The input ends: add what came of it elsewhere."""
         if share:
             share.join(self._engine, self._funnel, self.policy.rules)
         if trace:
-            trace.close()
-            self._funnel.trace(trace, trace.heeded, trace.quoted)
+            self._trace_back(trace)
         self._funnel.close()
 
-    def _judge(self, subject: Subject) -> None:
+    def _judge(self, subject: Subject | Build) -> None:
         for finding in self._engine.judge(subject):
             self._funnel.add(finding)
 

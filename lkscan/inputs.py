@@ -3,7 +3,7 @@
 import os
 import stat
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from .scanner import spec
 from .scanner.source import FileSource
@@ -30,7 +30,7 @@ class Input(NamedTuple):
     `documents` are (path, bytes) of the specs, joined when there are several. `boot` is what is given beside a kernel
     that is to be judged alone. `folder` is None for an image that the user named; for one that was found and may be no
     image after all, it is the directory that has nothing else, or "". `specs` are (path, bytes) of those that an image
-    was built from, as far as the user tells them.
+    was built from, as far as the user tells them, and `sources` what files in them are made of (see `specs`).
     """
 
     kind: Literal["spec", "image"]
@@ -39,6 +39,7 @@ class Input(NamedTuple):
     boot: Boot | None = None
     folder: str | None = None
     specs: tuple[tuple[str, bytes], ...] = ()
+    sources: Mapping[tuple[str, str], tuple[int, str, str]] = {}
 
 
 def gather(

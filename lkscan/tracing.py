@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import posixpath
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 
+from . import building
 from .rules.engine import Engine, Finding, Location, Outcome, Rule
 from .rules.origins import note
 from .scanner import spec
+from .scanner.builds import Build
 from .scanner.built import keys_at
 from .scanner.labels import LabelFinder
+from .scanner.ledger import Ledger
 from .scanner.plan import Component, Plan
 from .scanner.subjects import Container, File, Place, Problem, Spec, Subject, System
+from .specs import Documents, Sources
 
-Documents = Sequence[tuple[str, bytes]]
-"""Specs by path, as LinuxKit joins them."""
-
-_MARKS = re.compile(r"init|bin/rc\.init|containers/(?:onboot|onshutdown|services|volumes)/.+", re.DOTALL)
-"""What only the root file system of an image has: /init, which the kernel starts, and the containers."""
 _HEADS = (b"kernel:", b'{\n    "kernel":')
 """How LinuxKit writes a spec into an image: YAML or JSON, the kernel first (build.go, `metadata`)."""
 _EMBEDDED = 1 << 20
 """Bytes of a spec in an image."""
 _FORMAT = "brought by the output format, by no line of the spec"
+_WHOLE = "the spec as a whole"
 _SECRETS = "LKX"
 
 
@@ -34,17 +33,22 @@ class Trace:
     `metadata: yaml` in `files`; else there are only LinuxKit's own records, which name components but no lines.
     """
 
-    def __init__(self, documents: Documents, labels: LabelFinder, rules: Iterable[Rule]) -> None:
-        """`documents` are the specs that the user gave, if any; `rules` are those by which the image is judged."""
+    def __init__(self, documents: Documents, labels: LabelFinder, rules: Iterable[Rule], sources: Sources) -> None:
+        """`documents` are the specs that the user gave, if any; `rules` are those by which the image is judged.
+
+        `sources` are what files in the specs are made of.
+        """
         self._given = documents
+        self._sources = sources
         self._labels = labels
         self._rules = tuple(rules)
-        self._roots: set[tuple[str, ...]] = set()
+        self._ledger = Ledger(_paths(documents), is_open=not documents, whole=labels.layers is not None)
         self._records: dict[tuple[str, ...], tuple[str, str]] = {}
         self._embedded: list[tuple[tuple[str, ...], bytes]] = []
         self._system: System | None = None
         self._plan: Plan | None = None
         self._prefix: tuple[str, ...] = ()
+        self._names: set[tuple[str, ...]] = set()
         self._alike: dict[str, Location] = {}
         self._boots: set[tuple[str, ...]] = set()
         self._built: dict[tuple[str, ...], Container] = {}
@@ -56,23 +60,19 @@ class Trace:
     def meet(self, subject: Subject | Problem) -> None:
         """Take note of a subject while its content can be read."""
         if isinstance(subject, File):
-            if _MARKS.fullmatch(subject.path):
-                self._roots.add(subject.place.artifacts[:-1])
+            self._ledger.meet(subject)
             if subject.location:
                 self._records[subject.place.artifacts] = subject.source, subject.location
-            if (
-                not self._given
-                and subject.read
-                and subject.kind == "file"
-                and len(_HEADS[0]) < subject.size <= _EMBEDDED
-            ):
-                self._look(subject)
+            self._look(subject)
         elif isinstance(subject, System):
             self._system = subject
 
     def _look(self, file: File) -> None:
         """Keep what may be the spec of the image; of several the last one counts, as later files win."""
-        if file.read and not file.path.startswith("containers/") and file.read(len(_HEADS[1])).startswith(_HEADS):
+        is_small = len(_HEADS[0]) < file.size <= _EMBEDDED
+        if not is_small or file.read is None or file.kind != "file" or file.path.startswith("containers/"):
+            return
+        if file.read(len(_HEADS[1])).startswith(_HEADS):
             data = file.read(_EMBEDDED)
             if b"metadata" in data:
                 self._embedded = [*self._embedded[-1:], (file.place.artifacts, data)]
@@ -85,9 +85,16 @@ class Trace:
         subjects = self._subjects()
         if subjects:
             self._plan = Plan(subjects)
+            self._names = {one.place.artifacts for one in self._plan.specs}
             self._judge(subjects)
         self._boots = {line.place.artifacts for line in system.command_lines if not line.built_in}
         self._built = {one.place.artifacts: one for one in system.containers}
+
+    def builds(self) -> Iterator[Build]:
+        """The spec beside the image, where there is one: a subject to judge once the image was read."""
+        if self._plan and self._system:
+            beside = building.Beside(self._sources, self._labels, dict(self._embedded))
+            yield building.build(self._plan, self._ledger, self._system, beside)
 
     def _subjects(self) -> list[Subject | Problem]:
         """What the spec says."""
@@ -122,11 +129,13 @@ class Trace:
             return finding._replace(evidence=(*finding.evidence, told)) if told else finding
         if finding.origin:
             return finding
-        found = self._alike.get(finding.fingerprint) or self._brought(finding.place)
+        own = [one for one in finding.locations[1:] if one.place.artifacts in self._names]
+        found = own[0] if own else self._alike.get(finding.fingerprint) or self._brought(finding)
         place = found.place
         if self._prefix:
             place = place._replace(artifacts=(*self._prefix, *place.artifacts))
-        return finding._replace(origin=Location(place, found.note))
+        rest = tuple(one for one in finding.locations if one not in own)
+        return finding._replace(origin=Location(place, found.note), locations=rest)
 
     def _recorded(self, place: Place) -> str:
         record = self._records.get(self._file(place))
@@ -136,7 +145,7 @@ class Trace:
         """The artifacts of the file of the root file system that a place is in; () where it is in none."""
         artifacts = place.artifacts
         for length in range(1, len(artifacts)):
-            if artifacts[:length] in self._roots:
+            if artifacts[:length] in self._ledger.roots:
                 return artifacts[: length + 1]
         return ()
 
@@ -145,26 +154,37 @@ class Trace:
         record = self._records.get(file, ("", ""))[1]
         return self._plan.of_path(file[-1], record) if self._plan else None
 
-    def _brought(self, place: Place) -> Location:
-        plan = self._plan
+    def _brought(self, finding: Finding) -> Location:
+        """The line that brought what is at its place."""
+        plan, place, system = self._plan, finding.place, self._system
         assert plan  # noqa: S101 - for the type checker; asked for where there is one
-        artifacts, system = place.artifacts, self._system
+        artifacts = place.artifacts
+        if system and finding.subject == system.kind and place == system.place:
+            return Location(plan.place, _WHOLE)
         if artifacts in self._boots and plan.command_line:
             return Location(plan.command_line.place, "set here")
         kernels = {one.place.artifacts for one in system.kernels} if system else set()
-        if plan.kernel and any(artifacts[: len(one)] == one for one in (*kernels, *self._boots) if one):
+        if plan.kernel and any(artifacts[: len(one)] == one for one in (*kernels, *self._boots)):
             return _by(plan.kernel)
-        file = self._file(place)
-        if not file:
-            whole = len(artifacts) == 1 or artifacts in self._roots
-            return Location(plan.place, "the spec as a whole" if whole else _FORMAT)
+        if file := self._file(place):
+            return self._lies_in(file, place)
+        is_whole = len(artifacts) == 1 or artifacts in self._ledger.roots
+        return Location(plan.place, _WHOLE if is_whole else _FORMAT)
+
+    def _lies_in(self, file: tuple[str, ...], place: Place) -> Location:
+        """The line that brought a file of the root file system, or that sets a value in it."""
         component = self.component(file)
-        if component is None:
-            return Location(plan.place, "no component of the spec brings it")
-        built, expected = self._built.get(artifacts), plan.containers.get(component.location)
-        if built and expected:
-            return _set_by(place, built, expected) or _by(component)
-        return _by(component)
+        if component is None or self._plan is None:
+            return Location(self._plan.place if self._plan else place, "no component of the spec brings it")
+        built, expected = self._built.get(place.artifacts), self._plan.containers.get(component.location)
+        return (built and expected and _set_by(place, built, expected)) or _by(component)
+
+
+def _paths(documents: Documents) -> Iterator[str]:
+    """The paths that the specs have written."""
+    for one in spec.read(documents, LabelFinder(), "spec") if documents else ():
+        if isinstance(one, File):
+            yield posixpath.normpath(one.path)
 
 
 def _entries(subjects: Iterable[Subject | Problem]) -> list[Mapping[str, object]]:

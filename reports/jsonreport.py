@@ -12,6 +12,7 @@ are no UTF-8 stand as `\xNN`.
   edits}`, an edit `{artifact, line, column, end_line, end_column, text}`: all of them together mend it, places as
   below; none where it cannot be made as text.
 - `others`: verdicts that are undecided or partial, in the same shape; `message` is the reason.
+- `proofs`: verdicts that passed and are worth telling, in the same shape; `message` says what was shown.
 - `not_applicable`: how often a rule's question did not arise, and why: `{rule, reason, subjects}`.
 - `suppressed`: as `findings`, with `reason` added. `baselined`: the same, of fails that the baseline accepts.
 - `stale`: entries of the baseline whose finding is no longer there, as they stand in its file.
@@ -59,6 +60,7 @@ def render(result: Result, options: Options) -> str:
         "summary": _summary(result),
         "findings": [told(one, result) for one in result.findings],
         "others": [told(one, result) for one in result.others],
+        "proofs": [told(one, result) for one in result.proofs],
         "not_applicable": [
             {"rule": rule, "reason": encodable(reason), "subjects": number}
             for (rule, reason), number in result.not_applicable.items()

@@ -58,6 +58,8 @@ def _head(result: Result) -> Iterator[str]:
     }
     if any(told.values()):
         yield f"Besides: {', '.join(f'{value:,} {name}' for name, value in told.items() if value)}."
+    for proof in result.proofs[:20]:
+        yield f"- **proved** {text(proof.message)}"
     for problem in result.problems[:20]:
         yield f"- **not read whole** {text(f'{problem.place}: {problem.message}')}"
 

@@ -24,7 +24,7 @@ _LINKS = 5
 """Related locations that a message links to; the others are there without a link."""
 _INPUTS = 10
 """Inputs that are named where something is true of all of them."""
-_KINDS = {Outcome.UNDECIDED: "open", Outcome.PARTIAL: "review"}
+_KINDS = {Outcome.UNDECIDED: "open", Outcome.PARTIAL: "review", Outcome.PASS: "pass"}
 
 
 def results(
@@ -83,7 +83,8 @@ def silenced(rules: Sequence[Rule], result: Result, places: Places) -> Iterator[
 def others(rules: Sequence[Rule], result: Result, places: Places) -> Iterator[dict[str, Any]]:
     """A result for each open verdict; one for each rule's passes and reasons not to apply, which are only counted."""
     index = {rule.id: number for number, rule in enumerate(rules)}
-    for finding, told in zip(result.others, results(result.others, rules, result, places), strict=True):
+    open_ = (*result.others, *result.proofs)
+    for finding, told in zip(open_, results(open_, rules, result, places), strict=True):
         kind = _KINDS[finding.outcome]
         message = _told(kind, finding.rule, told["message"]["text"])
         yield {**told, "message": message, "kind": kind, "level": "none"}

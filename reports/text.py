@@ -72,7 +72,7 @@ def render(result: Result, options: Options) -> str:
     style = Style(color=options.color, width=options.width)
     read = inputs(result)
     blocks = [list(_input(one, style)) for one in read if one.groups or len(read) == 1 or not _is_linuxkit(one)]
-    parts = (_remedies, _suppressed, _baselined, _open, _problems, _promises, _summary)
+    parts = (_remedies, _suppressed, _baselined, _proved, _open, _problems, _promises, _summary)
     blocks += [list(part(result, style)) for part in parts]
     return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
 
@@ -272,6 +272,15 @@ def _silenced(
         yield f"  {style.dim(finding.rule.id)}  {style.clipped(_fit(text), len(finding.rule.id) + 4)}"
     if len(silenced) > _SILENCED:
         yield style.dim(f"  ... and {len(silenced) - _SILENCED} more (--format json lists them all)")
+
+
+def _proved(result: Result, style: Style) -> Iterator[str]:
+    """What was shown, where that is worth telling."""
+    if result.proofs:
+        yield f"{style.bold('Proved')}  {style.dim('held against what the image is to be')}"
+    for one in result.proofs:
+        mark = style.severity(Severity.LOW, "=")
+        yield from style.hanging(f"  {mark} ", f"{_fit(one.message)}  {one.rule.id}", 4)
 
 
 def _open(result: Result, style: Style) -> Iterator[str]:

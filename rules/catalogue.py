@@ -68,6 +68,7 @@ _MODULES = (
     "kernel_groups",
     "microcode",
     cmdline,
+    "drift",
 )
 """The modules with rules. One that is only named has rules about what images alone hold: a spec's scan, of which it
 would be a hundredth, does without it."""

@@ -7,6 +7,10 @@ from enum import Enum, IntEnum
 from ..scanner.startup import Any, Literal, NamedTuple, late
 from ..scanner.subjects import Change, Place, Problem, Subject
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..scanner.builds import Build
+
 _NUMBER = late(r"(?<=^containers/onboot/)\d{3}-|(?<=^containers/onshutdown/)\d{3}-")
 """A container's place in the order, which LinuxKit puts before its name in an image."""
 
@@ -167,6 +171,11 @@ def partial(subject: str, at: Place, reason: str, *, key: str = "", evidence: It
     return Verdict(Outcome.PARTIAL, subject, (Location(at),), reason=reason, key=key, evidence=tuple(evidence))
 
 
+def proved(subject: str, at: Place, reason: str, *, key: str = "", evidence: Iterable[str] = ()) -> Verdict:
+    """A pass that is worth telling: `reason` (a sentence) says what was shown, and by what."""
+    return Verdict(Outcome.PASS, subject, (Location(at),), reason=reason, key=key, evidence=tuple(evidence))
+
+
 Check = Callable[..., Iterator[Verdict]]
 """A rule's function: judges one subject, by its parameters if it has any."""
 
@@ -206,11 +215,11 @@ class Rule(NamedTuple):
         """The first line of the check's docstring."""
         return (self.check.__doc__ or "").strip().splitlines()[0]
 
-    def __call__(self, subject: Subject) -> "list[Finding]":
+    def __call__(self, subject: "Subject | Build") -> "list[Finding]":
         """Judge one subject that the rule is about; an empty list is a pass."""
         return [Finding.of(self, verdict) for verdict in self.verdicts(subject)]
 
-    def verdicts(self, subject: Subject) -> list[Verdict]:
+    def verdicts(self, subject: "Subject | Build") -> list[Verdict]:
         """What the check says of one subject that the rule is about."""
         return list(self.check(subject, self.parameters) if self.parameters else self.check(subject))
 
@@ -359,7 +368,7 @@ class Engine:
             for (_, text), (first, *others) in self.failures.items()
         ]
 
-    def judge(self, subject: Subject) -> Iterator[Finding]:
+    def judge(self, subject: "Subject | Build") -> Iterator[Finding]:
         """All findings on one subject but passes and what is not applicable: nine in ten, which are only counted."""
         tally = self.tally
         for one in self._by_subject.get(type(subject), ()):

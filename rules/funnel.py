@@ -45,7 +45,7 @@ class Result(NamedTuple):
     silenced. `texts` maps the name of a spec to its text, for snippets. `baselined` are the fails that a baseline
     accepts, and `baseline` says what came of its entries. `promised` are the patterns that asked for promises;
     `tallies` has, where there are any, the tally of each input by its paths. `contents` tell what each image is made
-    of, if asked.
+    of, if asked. `proofs` are the passes that are worth telling, each with what was shown as its message.
     """
 
     findings: tuple[Finding, ...] = ()
@@ -64,6 +64,7 @@ class Result(NamedTuple):
     promised: tuple[str, ...] = ()
     tallies: Mapping[tuple[str, ...], Mapping[tuple[str, Outcome], int]] = {}
     contents: "tuple[Contents, ...]" = ()
+    proofs: tuple[Finding, ...] = ()
 
     def count(self, severity: Severity) -> int:
         """How many findings to show have this severity."""
@@ -181,6 +182,7 @@ class Funnel:
         suppressed: list[Suppressed] = []
         hidden = 0
         quiet: list[Finding] = []
+        proofs: list[Finding] = []
         reason = self._reasons(directives)
         silenced = [
             [pair for one in batch for pair in _parts(one, reason, self._traces.get(number, _as_it_is))]
@@ -191,7 +193,9 @@ class Funnel:
             silenced[self._homes[one.place.artifacts]].append((one, None))
         for finding, excuse in (pair for batch in silenced for pair in sorted(batch, key=lambda pair: _order(pair[0]))):
             asked = finding.profile <= self._options.profile or self._is_selected(finding)
-            if finding.outcome is not Outcome.FAIL:
+            if finding.outcome is Outcome.PASS:
+                proofs.append(finding)
+            elif finding.outcome is not Outcome.FAIL:
                 others += [finding] if asked or finding.outcome is not Outcome.UNDECIDED else []
             elif not asked:
                 hidden += 1
@@ -212,6 +216,7 @@ class Funnel:
             texts=self._texts,
             rules=self._rules,
             quiet=tuple(quiet),
+            proofs=tuple(proofs),
         )
 
     def _is_selected(self, finding: Finding) -> bool:

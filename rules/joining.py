@@ -50,6 +50,7 @@ def join(parts: Sequence[Result], order: Iterable[str], problems: Sequence[Probl
                 key=lambda pair: place.get(pair[0][0], len(place)),
             )
         ),
+        proofs=ordered((one for part in parts for one in part.proofs), lambda one: one.place),
         contents=ordered((one for part in parts for one in part.contents), lambda one: one.place),
     )
 

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 LABEL = "org.mobyproject.config"
 """The image label that holds a container's default configuration."""
 
+OWN = "LinuxKit's own packages"
+"""How a label's detail names the table that ships with lkscan."""
+CACHE = "the image cache"
+"""How it names the source that has an image's own configuration, too."""
 _OWN = "docker.io/linuxkit/"
 _FOLDERS = 20_000
 _DEPTH = 8
@@ -65,6 +69,8 @@ class LabelFinder:
         self._packages_folder = packages
         self.folders = tuple(folder for folder in (packages, cache) if folder is not None)
         """All that it reads is in these."""
+        self.layers = cache
+        """The cache whose layers may be read, too: only one that the user names is held against images."""
         self._packages: dict[str, Package] | None = None
         self.read = read
         self.unread: list[Problem] = []
@@ -81,7 +87,7 @@ class LabelFinder:
             return Label("newest", package.path), package.config, {}
         config = self._layout.find(reference.text) if self._layout is not None else None
         if config is not None:
-            return Label("exact", "the image cache"), _label_of(config), config
+            return Label("exact", CACHE), _label_of(config), config
         return _own(name.removeprefix(_OWN), reference.tag) if name.startswith(_OWN) else (_UNKNOWN, None, {})
 
     def digest(self, reference: str) -> str:
@@ -164,7 +170,7 @@ def _own(name: str, tag: str) -> Found:
     if state is None:
         return _UNKNOWN, None, {}
     text = _after(table, f"{state.rpartition(' ')[2]} ", middle, len(table))
-    return Label("exact" if exact else "newest", "LinuxKit's own packages"), None if text == "null" else text, {}
+    return Label("exact" if exact else "newest", OWN), None if text == "null" else text, {}
 
 
 def _after(table: bytes, start: str, first: int, last: int) -> str | None:

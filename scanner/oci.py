@@ -12,7 +12,7 @@ import re
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from . import compression, layout, tar
+from . import compression, layout, references, tar
 from .source import DamagedError, FileSource, LimitError, Source
 from .startup import Any, NamedTuple, Protocol
 from .stream import Part, Stream, over
@@ -82,6 +82,28 @@ def entries(source: Source, tree: Tree) -> Iterator[Entry]:
 def folder(path: str, tree: Tree) -> Iterator[Entry]:
     """All images of a layout in a folder."""
     yield from _images(_Folder(path, tree), tree)
+
+
+def image(path: str, reference: str, architecture: str, tree: Tree) -> Iterator[Entry]:
+    """One image of a layout in a folder, by its reference: that for the architecture, or the only one there is.
+
+    Raises DamagedError where it is not there.
+    """
+    store = _Folder(path, tree)
+    index = _object(store, "index.json")
+    digest, wanted = references.split(reference)[2], references.canonical(reference)
+    for entry in layout.entries(index):
+        name = layout.name(entry)
+        is_meant = entry.get("digest") == digest if digest else name and references.canonical(name) == wanted
+        if not is_meant:
+            continue
+        found = [one for one in _described(entry, "image", store, tree, layout.NESTING) if isinstance(one, _Image)]
+        fitting = [one for one in found if f"/{architecture}" in one.label]
+        if fitting or len(found) == 1:
+            yield from _image((fitting or found)[0], store, tree)
+            return
+        raise DamagedError(f"the cache does not have it for {architecture}" if found else "the cache has it in part")
+    raise DamagedError("the cache does not have it")
 
 
 class _Folder:

@@ -10,7 +10,7 @@ import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
-from .startup import NamedTuple
+from .startup import Any, NamedTuple
 from .subjects import (
     SECTIONS,
     Container,
@@ -57,16 +57,22 @@ class Plan:
         self.specs: list[Spec] = []
         self.containers: dict[str, Container] = {}
         """As LinuxKit would configure them, by `location`: a title may stand twice in onboot and onshutdown."""
+        self.given: dict[str, Mapping[str, Any]] = {}
+        """What the spec itself says of each of them."""
         self.files: list[File] = []
+        self.entries: list[Mapping[str, Any]] = []
+        """What the spec itself says of each file."""
         self.command_line: KernelCommandLine | None = None
         self.kernel: Component | None = None
         self.init: list[Component] = []
         self._numbered: dict[tuple[str, int], Component] = {}
         self._named: dict[tuple[str, str], Component] = {}
         self._written: dict[str, Component] = {}
+        self._owners: Mapping[str, Component] = {}
         for one in subjects:
             self._take(one)
         self._volumes = dict(self._declared())
+        self._tell_given()
         self.all: tuple[Component, ...] = (
             *([self.kernel] if self.kernel else ()),
             *self.init,
@@ -115,6 +121,46 @@ class Plan:
                     yield name, Component(f"volumes/{name}", f"volume[{number}]", image, place)
                 number += 1
 
+    def _tell_given(self) -> None:
+        for section in (*SECTIONS, "files"):
+            entries = [one for spec in self.specs for one in spec.value.get(section) or () if isinstance(one, Mapping)]
+            if section == "files":
+                self.entries = entries
+            else:
+                self.given |= {f"{section}[{number}]": one for number, one in enumerate(entries)}
+
+    @property
+    def given_kernel(self) -> Mapping[str, Any]:
+        """What the specs say of the kernel, key by key the last one that says anything."""
+        found: dict[str, Any] = {}
+        for one in self.specs:
+            kernel = one.value.get("kernel")
+            found |= {key: value for key, value in kernel.items() if value} if isinstance(kernel, Mapping) else {}
+        return found
+
+    @property
+    def refused(self) -> str:
+        """LinuxKit's reason not to build from the specs as a whole, or ""; a container that it refuses tells itself."""
+        faults = (fault for one in self.specs for fault in one.violations if fault.stops == "spec")
+        return next((fault.message for fault in faults), "")
+
+    def numbered(self) -> Iterator[tuple[Component, Container]]:
+        """The containers in the order in which LinuxKit builds them."""
+        for component in self._numbered.values():
+            yield component, self.containers[component.location]
+
+    def writes(self, path: str) -> bool:
+        """Whether `files` writes it, or something below it."""
+        return any(one == path or one.startswith(f"{path}/") for one in self._written)
+
+    def writes_itself(self, path: str) -> bool:
+        """Whether an entry of `files` takes the place of what an image has there."""
+        return path in self._written
+
+    def learn(self, owners: Mapping[str, Component]) -> None:
+        """Take over which image of init brought which path, from a cache that holds them all."""
+        self._owners = owners
+
     def of_record(self, location: str) -> Component | None:
         """The component that LinuxKit's own record names (`services[2]`)."""
         found = self._recorded.get(_RECORD.sub(r"\1\2", location))
@@ -141,9 +187,9 @@ class Plan:
             return self._written[path]
         if match := _IN_CONTAINER.match(path):
             return self._of_folder(*match.groups())
-        if self.kernel and _KERNEL.fullmatch(path):
+        if self.kernel and _KERNEL.fullmatch(path) and path not in self._owners:
             return self.kernel
-        return self.any_init
+        return self._owners.get(path) or self.any_init
 
     def _of_folder(self, section: str, folder: str) -> Component | None:
         """Of `containers/SECTION/FOLDER`: by number and name, or by name alone where the number is another's."""

@@ -16,11 +16,13 @@ from lkscan.rules.catalogue import RULES
 from lkscan.rules.engine import Outcome
 from lkscan.rules.ignores import Ignore
 from lkscan.rules.tables import load
+from lkscan.scanner.builds import BootKernel, BootLine, Build, Content, Pair, Row, Stray, Written
 from lkscan.scanner.effective import CAPABILITIES
 from lkscan.scanner.subjects import (
     Directory,
     Kernel,
     KernelCommandLine,
+    Label,
     Link,
     Origin,
     Owners,
@@ -117,6 +119,35 @@ def package(**keys):
 
 def made(path, *folders, **facts):
     return entry(path, b"", **facts)._replace(folders=folders)
+
+
+def paired(built=container(), expected=container()):  # noqa: B008 - a value like any other
+    """A container of a spec beside that of an image, all that may set something known."""
+    oci, runtime = (expected.oci, expected.runtime) if expected else ({}, {})
+    place = Place(("image.iso", "containers/services/app/config.json"))
+    there = built and built._replace(place=place, label=Label("built"))
+    known = {"is_label_known": True, "is_image_known": True}
+    return Pair("services/app", SPEC, "containers/services/app", expected, there, oci, runtime, **known)
+
+
+def row(mode=0o644):
+    """A file of a spec, and what there is of it in an image."""
+    wanted = Row("etc/motd", "file", 0o644, 0, 0, 1, "a")
+    return Written("etc/motd", SPEC, SPEC, wanted, wanted._replace(mode=mode))
+
+
+def held(*pairs, **facts):
+    """An image held against a spec."""
+    return Build(SPEC, SPEC, pairs=pairs, **facts)
+
+
+def booted_from(which):
+    kernels = (BootKernel(SPEC, "6.12.59", which),)
+    return held(kernel="linuxkit/kernel:6.12.59", kernel_line=SPEC, kernels=kernels)
+
+
+def cached(*differing):
+    return held(contents=(Content("services/app", "app:1", SPEC, SPEC, 10, differing),))
 
 
 def alone(*containers):
@@ -584,6 +615,14 @@ CASES = {
     ),
     "LKK019": (microcode("2021-04-25"), microcode("2025-10-12"), entry("etc/motd", b"")),
     "LKK020": (kernel("6.1.0-56-amd64"), kernel("6.12.59-linuxkit"), None),
+    "LKD001": (held(paired(built=None)), held(paired()), held(refused="it is odd")),
+    "LKD002": (held(paired(expected=None)), held(paired()), held(refused="it is odd")),
+    "LKD003": (held(paired(container(pid="host"))), held(paired()), held()),
+    "LKD004": (held(written=[row(mode=0o666)]), held(written=[row()]), held()),
+    "LKD005": (held(strays=[Stray("etc/x", SPEC, 1, "it is odd")]), held(), held(refused="it is odd")),
+    "LKD006": (booted_from("another"), booted_from("same"), held()),
+    "LKD007": (held(lines=[BootLine(line("a"), ("b",))]), held(lines=[BootLine(line("a"), ("a",))]), held()),
+    "LKD008": (cached("etc/x has another content"), cached(), held()),
     "LKC001": (line("mitigations=off"), line("quiet"), line("")),
     "LKC002": (line("rdinit=/bin/sh"), line("rdinit=/init"), line("")),
     "LKC003": (

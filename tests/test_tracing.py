@@ -5,14 +5,18 @@ import json
 import tarfile
 from pathlib import Path
 
+import buildlab
 import defaultlab
 import pytest
 from imagelab import Item, newc
+from outputlab import need_tools
 
 from lkscan.cli import FINDINGS, OK, USAGE, main
 
 SPEC = defaultlab.document(trust=False)
 TRACED = ["--spec", "linuxkit.yml"]
+PLAIN = ["--ignore", "LKD*"]
+"""The images of defaultlab lack what LinuxKit makes beside the configuration of containers."""
 
 
 @pytest.fixture(autouse=True)
@@ -69,7 +73,8 @@ def test_without_a_spec_the_place_is_the_images(capsys) -> None:
 def test_fingerprints_are_the_same_with_and_without_a_spec(capsys) -> None:
     write()
     plain, traced = (
-        [(one["fingerprint"], one["message"]) for one in scan(capsys, *options)["findings"]] for options in ((), TRACED)
+        [(one["fingerprint"], one["message"]) for one in scan(capsys, *PLAIN, *options)["findings"]]
+        for options in ((), TRACED)
     )
     assert plain == traced
 
@@ -77,9 +82,9 @@ def test_fingerprints_are_the_same_with_and_without_a_spec(capsys) -> None:
 def test_a_baseline_recorded_without_the_spec_holds_with_it_and_the_other_way_round() -> None:
     write()
     assert main(["baseline", "initrd.img", "-o", "plain.json"]) == OK
-    assert main(["baseline", "initrd.img", "-o", "traced.json", *TRACED]) == OK
+    assert main(["baseline", "initrd.img", "-o", "traced.json", *TRACED, *PLAIN]) == OK
     assert Path("plain.json").read_bytes() == Path("traced.json").read_bytes()
-    assert main(["initrd.img", "--baseline", "plain.json", *TRACED]) == OK
+    assert main(["initrd.img", "--baseline", "plain.json", *TRACED, *PLAIN]) == OK
     assert main(["initrd.img", "--baseline", "traced.json"]) == OK
 
 
@@ -220,3 +225,86 @@ def test_a_spec_that_is_of_no_use_is_refused_in_one_line(capsys, order, message)
     told = capsys.readouterr().err
     assert message in told
     assert told.count("\n") == 1
+
+
+# --- every family, in real outputs with real programs
+
+FAMILIES = {
+    "P": ("LKP007", "services/web", "- CAP_CHOWN"),
+    "N": ("LKN001", "services/web-again", "pid: host"),
+    "M": ("LKM006", "services/web", "- /tmp:size=1M"),
+    "R": ("LKR001", "image", f"image: {buildlab.GETTY}"),
+    "L": ("LKL008", "image", f"image: {buildlab.WEB}"),
+    "A": ("LKA001", "services/getty", "- INSECURE=true"),
+    "K": ("LKK012", "", f"image: {buildlab.KERNEL}"),
+    "C": ("LKC003", "image", "cmdline:"),
+    "Y": ("LKY002", "", f"image: {buildlab.SYSCTL}"),
+    "B": ("LKB004", "usr/bin/runc", f"- {buildlab.RUNC}"),
+    "F": ("LKF002", "bin/su", f"- {buildlab.INIT}"),
+    "X": ("LKX001", "etc/agent.env", "- path: etc/agent.env"),
+    "V": ("LKV003", "image", ""),
+    "D": ("LKD003", "services/web", f"image: {buildlab.WEB}"),
+}
+"""Family -> a rule, whom it finds fault with, and the line of the spec that brought that, "" for all of the spec.
+
+The families S and I are about what only specs have: that LinuxKit takes them, and their references.
+"""
+SECRET = "AKIA" + "QWERTYUIOPASDFGH"
+FAULTY = f'{buildlab.SPEC}  - path: etc/agent.env\n    contents: "KEY={SECRET}"\n    mode: "0644"\n'
+
+
+@pytest.fixture(scope="module")
+def faulty(tmp_path_factory) -> buildlab.Lab:
+    """A build out of Debian's programs with a fault of every family in it, and the cache that it comes from."""
+    need_tools()
+    folder = tmp_path_factory.mktemp("faulty")
+    images = buildlab.images(tmp_path_factory.mktemp("debian"))
+    busybox = next(one.data for one in images[buildlab.full(buildlab.INIT)].files if one.path == "bin/busybox")
+    weak = b"kernel.kptr_restrict = 0\n"
+    for name, entry in (
+        (buildlab.INIT, buildlab.Entry("bin/su", busybox, mode=0o4755)),
+        (buildlab.WEB, buildlab.Entry("usr/bin/gdb", busybox, mode=0o755)),
+        (buildlab.SYSCTL, buildlab.Entry("etc/sysctl.d/99-weak.conf", weak)),
+    ):
+        image = images[buildlab.full(name)]
+        images[buildlab.full(name)] = image._replace(files=(*image.files, entry))
+    files = (*buildlab.FILES, ("etc/agent.env", "file", 0o644, 0, 0, f"KEY={SECRET}".encode()))
+    entries = [
+        one._replace(data=one.data.replace(b"LEVEL=2", b"LEVEL=3")) if one.path.endswith("web/config.json") else one
+        for one in buildlab.build(FAULTY, images, files)
+    ]
+    buildlab.cache(folder / "cache", images)
+    (folder / "linuxkit.yml").write_text(FAULTY, encoding="utf-8")
+    (folder / "banner.txt").write_bytes(buildlab.BANNER)
+    (folder / "linuxkit.tar").write_bytes(buildlab.archive(entries, records=True))
+    return buildlab.Lab(folder / "lab", entries)
+
+
+@pytest.mark.parametrize("form", ["tar with records", "kernel+initrd", "iso-bios", "kernel+squashfs", "qcow2-efi"])
+def test_a_finding_of_every_family_leads_to_its_line(faulty, capsys, monkeypatch, form) -> None:
+    """Which image of init brought a file, LinuxKit's records tell, or the cache does."""
+    monkeypatch.chdir(faulty.folder.parent)
+    has_records = form == "tar with records"
+    paths = ["linuxkit.tar"] if has_records else [str(path) for path in faulty.build(form)]
+    capsys.readouterr()
+    cache = ["--cache", "cache"]
+    main([*paths, *TRACED, *cache, "-f", "json", "--profile", "auditor"])
+    report = json.loads(capsys.readouterr().out)
+    lines = ["", *FAULTY.splitlines()]
+    told = {
+        family: sorted(
+            {
+                lines[one["locations"][0]["line"] or 0].strip()
+                for one in report["findings"]
+                if one["rule"] == rule and subject in {"", one["subject"]}
+            }
+        )
+        for family, (rule, subject, _) in FAMILIES.items()
+    }
+    wanted = {family: line for family, (_, _, line) in FAMILIES.items()}
+    assert {family: len(found) for family, found in told.items()} == dict.fromkeys(wanted, 1), told
+    assert all(told[family][0].startswith(line) for family, line in wanted.items()), told
+    assert {one["locations"][0]["artifacts"][0] for one in report["findings"]} == {"linuxkit.yml"}
+    if not has_records:
+        for path in paths:
+            Path(path).unlink()

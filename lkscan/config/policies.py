@@ -273,10 +273,12 @@ def labels(packages: str | None, cache: str | None) -> LabelFinder:
         return LabelFinder(packages=packages, cache=cache)
     finder = LabelFinder(packages=packages)
     try:
-        return LabelFinder(packages=packages, cache=default)
+        found = LabelFinder(packages=packages, cache=default)
     except LabelError as error:  # nobody asked for it: it is left out, and that is said
         complain(f"{error}; going on without it")
         return finder
+    found.layers = None
+    return found
 
 
 def _below(config: str, path: str) -> str:
