@@ -13,13 +13,13 @@ from enum import Enum
 from functools import cache
 from types import UnionType
 
-from .rules import contents, engine, funnel
+from .rules import contents, engine, funnel, needs
 from .scanner import subjects
 from .scanner.startup import Any
 
 _RECORDS: dict[str, Any] = {
     one.__name__: one
-    for module in (subjects, engine, funnel, contents)
+    for module in (subjects, engine, funnel, contents, needs)
     for one in vars(module).values()
     if isinstance(one, type) and issubclass(one, tuple) and hasattr(one, "_fields") and one is not engine.Rule
 }

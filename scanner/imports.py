@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from array import array
 from collections.abc import Mapping
+from struct import iter_unpack
 
 from .elf import Elf
 from .source import LimitError
@@ -44,6 +45,20 @@ def undefined(elf: Elf) -> dict[str, int]:
         names[at : end if (end := find(b"\0", at, at + _NAME)) >= 0 else at].decode("utf-8", "replace"): number
         for at, number in wanted
     }
+
+
+def defined(elf: Elf) -> set[int]:
+    """The addresses of what an object lets others use. Raises DamagedError, LimitError."""
+    tags, (size, _) = elf.tags, _SHAPES[elf.bits]
+    if _SYMTAB not in tags or _STRTAB not in tags:
+        return set()
+    whole = next((one.size // size for one in elf.loader_sections() if one.type == _DYNSYM), 0)
+    count = whole or max(0, tags[_STRTAB] - tags[_SYMTAB]) // size
+    if count > _SYMBOLS:
+        raise LimitError(f"{count} symbols, more than {_SYMBOLS}")
+    table = elf.bytes_at(elf.offset_of(tags[_SYMTAB]), count * size, "the table of symbols")
+    shape, at = (elf.order + "IBBHQQ", 4) if elf.bits == 64 else (elf.order + "IIIBBH", 1)  # noqa: PLR2004 - the class
+    return {symbol[at] for symbol in iter_unpack(shape, table) if symbol[at]}
 
 
 def strings(elf: Elf) -> bytes:

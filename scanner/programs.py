@@ -28,7 +28,7 @@ _SET_ID, _WORLD, _STICKY, _GROUP = 0o6000, 0o002, 0o1000, 0o020
 _CONTAINER = re.compile(r"(containers/[^/]+/[^/]+)/(?:rootfs|lower)/")
 _TEMPORARY = ("/tmp", "/var/tmp", "/dev/shm", "/run/user")  # noqa: S108 - names that are looked for
 _FOREIGN = ("/home", "/build", "/builds", "/root", "/Users", "/mnt", "/media")
-_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _OWN = re.compile(r"\$ORIGIN\b|\$\{ORIGIN\}")
 _C_LIBRARY = re.compile(r"ld-|ld\.so|libc\.|libpthread\.|libc-")
 """Their own calls to start programs say nothing: it counts who calls those."""
@@ -214,12 +214,12 @@ class Programs:
             by_root.setdefault((one.tree, one.root), []).append(one)
         told = 0
         for container in containers:
-            tree, roots = _roots(container)
-            inhabited = [one for root in dict.fromkeys(roots) for one in by_root.get((tree, root), ())]
+            tree, folders = roots(container)
+            inhabited = [one for root in dict.fromkeys(folders) for one in by_root.get((tree, root), ())]
             told += len(inhabited)
             if told > _USES:
                 break
-            found = self._started(container, tree, roots, held, inhabited)
+            found = self._started(container, tree, folders, held, inhabited)
             for one in inhabited:
                 place = (one.tree, one.binary.file.path)
                 uses.setdefault(place, []).append(_use(container, one, found))
@@ -269,9 +269,9 @@ class Programs:
             candidates = [posixpath.join(folder, name)]
         else:
             given = [one.partition("=")[2] for one in container.env if one.startswith("PATH=")]
-            candidates = [posixpath.join(folder, name) for folder in (given[-1] if given else _PATH).split(":")]
+            candidates = [posixpath.join(folder, name) for folder in (given[-1] if given else PATH).split(":")]
         for candidate in candidates:
-            if (bind := _bound(container, candidate)) is not None:
+            if (bind := bound(container, candidate)) is not None:
                 where, seen = [""], bind
             else:
                 where, seen = roots, candidate
@@ -301,7 +301,7 @@ def _is_open(node: _Node, trusted: set[int], *, is_strict: bool) -> bool:
     return node.uid not in trusted or bool(node.mode & _GROUP and node.gid not in trusted)
 
 
-def _roots(container: Container) -> tuple[_Tree, list[str]]:
+def roots(container: Container) -> tuple[_Tree, list[str]]:
     """The tree that a container is described in, and the folders of it that make up its root."""
     *tree, config = container.place.artifacts
     folder = posixpath.dirname(config)
@@ -315,7 +315,7 @@ def _roots(container: Container) -> tuple[_Tree, list[str]]:
     return tuple(tree), [f"{root}/" for one in roots for root in one.split(":")[:1]]
 
 
-def _bound(container: Container, path: str) -> str | None:
+def bound(container: Container, path: str) -> str | None:
     """The path of the host that a bind shows at `path`; None where the path is the container's own."""
     over = [one for one in container.mounts if _is_within(path, (one.destination.rstrip("/") or "/.",))]
     mount = max(over, key=lambda one: len(one.destination), default=None)

@@ -17,7 +17,13 @@ from lkscan import cli
 ROOT = Path(__file__).resolve().parent.parent
 ALLOWED = {
     "scanner": ("lkscan.scanner",),
-    "rules": ("lkscan.rules", "lkscan.scanner.subjects", "lkscan.scanner.builds", "lkscan.scanner.startup"),
+    "rules": (
+        "lkscan.rules",
+        "lkscan.scanner.subjects",
+        "lkscan.scanner.builds",
+        "lkscan.scanner.reached",
+        "lkscan.scanner.startup",
+    ),
     "reports": (
         "lkscan.reports",
         "lkscan.rules",

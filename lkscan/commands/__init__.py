@@ -4,6 +4,7 @@ COMMANDS = {
     "scan": "audit specs and images (the default command)",
     "baseline": "record today's findings, so that only new ones count",
     "fix": "mend specs in place, comments and layout untouched",
+    "suggest": "print the smallest privileges that an image's programs can do with",
     "pin": "give image references the digests of their tags, in place",
     "compliance": "assess specs and images by the sections of NIST SP 800-190",
     "kernel": "judge a kernel's configuration, with its command line and settings",

@@ -1,0 +1,185 @@
+"""Suggestions as a fragment of a spec: what each container needs, every line with its certainty and evidence."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from .config.policies import Policy
+from .desks import read
+from .evidence import Evidence
+from .inputs import Input
+from .reports.printable import printable
+from .rules.needs import Answer, Needs
+from .scanner.startup import Any
+from .scanner.subjects import SECTIONS, Container, Mount, Problem
+
+_PLAIN = re.compile(r"[A-Za-z0-9_/.][\w/.:,@+=-]*(?<!:)")
+_WORDS = {"used": "used", "unknown": "can't tell", "unused": "no use found"}
+
+
+def fragment(found: Iterable[Needs]) -> Iterator[str]:
+    """The lines of a spec with the smallest privileges that evidence allows; the same containers in the same order."""
+    listed = list(found)
+    for section in SECTIONS:
+        members = [one for one in listed if one.container.section == section]
+        if members:
+            yield f"{section}:"
+        for one in members:
+            yield from _entry(one)
+
+
+def _entry(one: Needs) -> Iterator[str]:
+    yield f"  - name: {_scalar(one.container.name)}"
+    yield _comment(f"{one.command}: {_number(len(one.reached))} reached")
+    for gap in one.gaps:
+        yield _comment(f"may run more: {gap}")
+    yield from _capabilities(one)
+    settings = {answer.name: answer for answer in one.settings}
+    yield from _switch("noNewPrivileges", "true", settings["privileges"], is_set=one.container.no_new_privileges)
+    yield from _switch("readonly", "true", settings["root"], is_set=one.container.readonly)
+    if one.container.namespace("network") == "host":
+        yield from _switch("net", "new", settings["network"])
+    yield from _binds(one)
+    if one.masked:
+        yield f"    maskedPaths: [{', '.join(one.masked)}]  # no use found: nothing that is reached names them"
+
+
+def _capabilities(one: Needs) -> Iterator[str]:
+    kept = [answer for answer in one.capabilities if answer.verdict != "unused"]
+    dropped = [answer for answer in one.capabilities if answer.verdict == "unused"]
+    if kept:
+        yield "    capabilities:"
+        for answer in kept:
+            yield f"      - {answer.name}  # {_why(answer)}"
+    else:
+        yield "    capabilities: [none]"
+    if dropped:
+        yield _comment(f"no use found, dropped: {', '.join(answer.name for answer in dropped)}")
+        yield _comment(f"  ({'; '.join(dropped[0].evidence)})")
+
+
+def _switch(key: str, value: str, answer: Answer, *, is_set: bool = False) -> Iterator[str]:
+    """A setting that is wanted where no use was found of what it takes away."""
+    if answer.verdict == "unused" or is_set:
+        yield f"    {key}: {value}  # {'set already' if is_set else _why(answer)}"
+    else:
+        yield _comment(f"{key}: {value} is not suggested; {_why(answer)}")
+
+
+def _binds(one: Needs) -> Iterator[str]:
+    answers = {answer.name: answer for answer in one.binds}
+    if not any(answer.verdict == "unused" for answer in answers.values()):
+        return
+    yield "    binds:"
+    for mount in one.container.mounts:
+        if mount.is_bind:
+            answer = answers.get(mount.destination)
+            is_unused = answer is not None and answer.verdict == "unused"
+            yield f"      - {_scalar(bind(mount, is_readonly=is_unused))}" + (f"  # {_why(answer)}" if answer else "")
+
+
+def bind(mount: Mount, *, is_readonly: bool) -> str:
+    """A bind as a spec writes it: `/var/log:/var/log:ro`. LinuxKit adds `rbind`, and its own options where none are."""
+    options = [one for one in mount.options if one not in {"rbind", "bind"}]
+    if options == ["rw", "rshared"]:
+        options = []
+    if is_readonly:
+        options = [*(one for one in options if one not in {"rw", "ro"}), "ro"]
+    return ":".join([mount.source, mount.destination, *([",".join(options)] if options else [])])
+
+
+def _why(answer: Answer) -> str:
+    """The verdict with the first of its evidence, in one line."""
+    first = answer.evidence[0] if answer.evidence else answer.reason
+    return printable(f"{_WORDS[answer.verdict]}: {' '.join(first.split())}")
+
+
+def _number(count: int) -> str:
+    return "1 program" if count == 1 else f"{count} programs and libraries"
+
+
+def _comment(text: str) -> str:
+    return f"    # {printable(' '.join(text.split()))}"
+
+
+def _scalar(text: str) -> str:
+    return text if _PLAIN.fullmatch(text) else json.dumps(text)
+
+
+def as_text(found: Sequence[Evidence]) -> Iterator[str]:
+    """One fragment for each image, with its name above."""
+    for one in found:
+        if one.needs:
+            yield f"# {printable(one.path)}"
+            yield from fragment(one.needs)
+        elif not any(problem.kind != "incomplete" for problem in one.problems):
+            yield f"# {printable(one.path)}: no containers, so there is nothing to suggest"
+
+
+def as_json(found: Sequence[Evidence]) -> str:
+    """All that is known, for programs."""
+    return json.dumps(
+        [{"path": one.path, "containers": [_value(needs) for needs in one.needs]} for one in found], indent=2
+    )
+
+
+def _value(one: Needs) -> dict[str, Any]:
+    return {
+        "name": one.container.name,
+        "section": one.container.section,
+        "command": list(one.container.command),
+        "capabilities": [_answer(answer) for answer in one.capabilities],
+        "settings": [_answer(answer) for answer in one.settings],
+        "binds": [_answer(answer) for answer in one.binds],
+        "maskedPaths": list(one.masked),
+        "reached": [reached._asdict() for reached in one.reached],
+        "gaps": list(one.gaps),
+        "fragment": "\n".join([*fragment([one]), ""]),
+    }
+
+
+def _answer(answer: Answer) -> dict[str, Any]:
+    return {
+        "name": answer.name,
+        "verdict": _WORDS[answer.verdict],
+        "reason": answer.reason,
+        "evidence": list(answer.evidence),
+    }
+
+
+def for_spec(one: Input, found: Evidence, policy_of: Callable[[str], Policy]) -> Evidence:
+    """The evidence of an image for the spec that it was built from, container by container."""
+    known = {needs.title: needs for needs in found.needs}
+    matched: list[Needs] = []
+    problems = list(found.problems)
+    policy = policy_of(one.paths[0])
+    for subject in read(one, policy.labels, policy.limits):
+        if isinstance(subject, Problem):
+            problems.append(subject)
+        elif isinstance(subject, Container) and subject.section in SECTIONS:
+            needs = known.get(subject.title)
+            if needs is None:
+                problems.append(
+                    Problem(subject.place, f"'{subject.title}' is not in '{found.path}', so nothing can be told")
+                )
+            else:
+                matched.append(for_container(needs, subject))
+    return Evidence(one.paths[0], tuple(matched), tuple(problems))
+
+
+def for_container(needs: Needs, container: Container) -> Needs:
+    """The needs of a container of a spec, from those of the same one in an image; what that does not hold is open."""
+    answers = {one.name: one for one in needs.capabilities}
+    why = "the image does not grant it, so it was built from another spec"
+    return needs._replace(
+        container=container,
+        capabilities=tuple(
+            answers.get(one, Answer(one, "unknown", (), why))
+            for one in sorted(
+                container.capabilities, key=lambda name: list(answers).index(name) if name in answers else 99
+            )
+        ),
+        binds=tuple(one for one in needs.binds if any(one.name == mount.destination for mount in container.mounts)),
+    )

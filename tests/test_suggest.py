@@ -1,0 +1,123 @@
+"""`lkscan suggest`: a fragment of a spec that LinuxKit takes, with its evidence."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from elflab import EXEC, RW, Lab
+from needlab import configuration, image
+
+from lkscan.cli import INCOMPLETE, OK, USAGE, main
+from lkscan.scanner import calls
+from lkscan.scanner.labels import LabelFinder
+from lkscan.scanner.spec import read
+
+PROGRAM = Lab(type=EXEC, has_dynamic=False, loads=(RW,)).build()
+SPEC = """kernel:
+  image: linuxkit/kernel:6.12.59
+services:
+  - name: web
+    image: example.org/web:1
+    capabilities:
+      - CAP_CHOWN
+      - CAP_SYS_BOOT
+  - name: other
+    image: example.org/other:1
+"""
+
+
+@pytest.fixture
+def built(tmp_path):
+    """An image with a container whose program can ask for nothing."""
+    binds = [
+        {"destination": "/data", "type": "bind", "source": "/var/data", "options": ["rw", "rbind", "rshared"]},
+        {"destination": "/etc/x", "type": "bind", "source": "/etc/x", "options": ["ro", "rbind"]},
+    ]
+    config = configuration(["/app"], ["CAP_CHOWN", "CAP_SYS_TIME"], mounts=binds)
+    return image(tmp_path / "built.tar", {"web": (config, {"app": PROGRAM})})
+
+
+def test_a_container_that_needs_nothing_is_given_nothing(built, capsys):
+    assert main(["suggest", str(built), "--no-config"]) == OK
+    text = capsys.readouterr().out
+    (web,) = yaml.safe_load(text)["services"]
+    assert web == {
+        "name": "web",
+        "capabilities": ["none"],
+        "noNewPrivileges": True,
+        "readonly": True,
+        "net": "new",
+        "binds": ["/var/data:/data:ro", "/etc/x:/etc/x:ro"],
+        "maskedPaths": web["maskedPaths"],
+    }
+    assert "# no use found, dropped: CAP_CHOWN, CAP_SYS_TIME" in text
+
+
+def test_linuxkit_accepts_what_is_suggested(built, capsys):
+    main(["suggest", str(built), "--no-config"])
+    text = capsys.readouterr().out.replace("- name: web", "- name: web\n    image: example.org/web:1")
+    document = "kernel:\n  image: linuxkit/kernel:6.12.59\ninit:\n  - linuxkit/init:1\n" + text
+    (spec, *_) = read([("linuxkit.yml", document.encode())], LabelFinder())
+    assert spec.violations == ()
+
+
+def test_json_has_all_the_evidence(built, capsys):
+    assert main(["suggest", str(built), "--no-config", "--format", "json"]) == OK
+    ((found,),) = (one["containers"] for one in json.loads(capsys.readouterr().out))
+    assert [(one["name"], one["verdict"]) for one in found["capabilities"]] == [
+        ("CAP_CHOWN", "no use found"),
+        ("CAP_SYS_TIME", "no use found"),
+    ]
+    assert found["reached"] == [{"path": "/app", "certainty": "certain", "by": "the container's command"}]
+    assert yaml.safe_load(found["fragment"])["services"][0]["name"] == "web"
+
+
+def test_a_spec_takes_its_evidence_from_the_image_that_was_built_from_it(built, tmp_path, capsys):
+    spec = tmp_path / "linuxkit.yml"
+    spec.write_text(SPEC)
+    assert main(["suggest", str(spec), "--image", str(built), "--no-config"]) == INCOMPLETE
+    told = capsys.readouterr()
+    (web,) = yaml.safe_load(told.out)["services"]
+    assert web["capabilities"] == ["CAP_SYS_BOOT"]
+    assert "CAP_SYS_BOOT  # can't tell: the image does not grant it" in told.out
+    assert "'services/other' is not in" in told.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (["{spec}"], "name the image that was built from it by --image"),
+        (["{built}", "--image", "{built}"], "--image is for specs"),
+        (["{spec}", "--image", "{spec}"], "is no image that can be read"),
+        (["{spec}", "--image", "gone.iso"], "is no image that can be read"),
+        (["gone.iso"], "no such file"),
+    ],
+)
+def test_wrong_usage_is_told_in_one_line(arguments, why, built, tmp_path, capsys):
+    spec = tmp_path / "linuxkit.yml"
+    spec.write_text(SPEC)
+    given = [one.format(spec=spec, built=built) for one in arguments]
+    assert main(["suggest", *given, "--no-config"]) == USAGE
+    told = capsys.readouterr().err
+    assert why in told
+    assert told.count("\n") == 1
+
+
+def test_names_of_an_image_cannot_leave_their_line(tmp_path, capsys):
+    config = configuration(["/a\nb: c"], ["CAP_CHOWN"], mounts=[])
+    path = image(tmp_path / "odd.tar", {"we#b: x": (config, {"app": PROGRAM})})
+    main(["suggest", str(path), "--no-config"])
+    (web,) = yaml.safe_load(capsys.readouterr().out)["services"]
+    assert web["name"] == "we#b: x"
+    assert web["capabilities"] == ["CAP_CHOWN"]
+
+
+@pytest.mark.parametrize(("machine", "path"), [("x86_64", "/usr/include/x86_64-linux-gnu/asm/unistd_64.h")])
+def test_numbers_of_system_calls_are_those_of_the_headers(machine, path):
+    if not Path(path).exists():
+        pytest.skip(f"needs {path} (linux-libc-dev)")
+    told = {int(number): name for name, number in re.findall(r"__NR_(\w+) (\d+)", Path(path).read_text())}
+    known = calls.system_calls(machine)
+    assert {number: known.get(number) for number in told} == told
