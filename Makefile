@@ -27,7 +27,7 @@ print(*project["dependency-groups"]["dev"], *(one for extra in extras for one in
 endef
 export DEV
 
-.PHONY: help demo test lint format bench bench-images fuzz dist clean
+.PHONY: help demo test lint format bench bench-images fuzz docs dist clean
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /make \1	/p' Makefile
@@ -62,7 +62,7 @@ lint: .venv/dev ## ruff and mypy
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy
-	@$(PY) -m mypy --strict examples benchmarks
+	@$(PY) -m mypy --strict examples benchmarks website
 
 format: .venv/dev ## format the code
 	@$(PY) -m ruff format .
@@ -81,6 +81,9 @@ bench-images: .venv/dev build/peers ## measure audits of images against the tool
 
 fuzz: .venv/dev ## bend images, specs and configurations of every format, 100,000 of each; FUZZ="--seconds 60 squashfs-xz" takes less
 	@$(PY) tests/fuzzlab.py $(FUZZ)
+
+docs: .venv/dev ## build the documentation as a site, in build/site; any warning, a link that leads nowhere too, stops it
+	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict --quiet --config-file website/mkdocs.yml
 
 # The same commit gives the same bytes. The bill of materials is of an environment that holds the wheel and what it needs.
 dist: export SOURCE_DATE_EPOCH = $(shell git log -1 --format=%ct)

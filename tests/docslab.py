@@ -106,10 +106,8 @@ def uncommented(line: str) -> str:
 
 def matches(shown: str, printed: str) -> bool:
     """Whether a document shows what was printed; `[...]` on a line stands for any lines."""
-    parts = [re.escape(part.strip("\n")) for part in shown.split("[...]\n")]
-    return (
-        re.fullmatch(r"\n(?:.*\n)*?".join(parts), printed.strip("\n") + ("\n" if parts[-1] == "" else "")) is not None
-    )
+    lines = ["(?:.*\n)*?" if line == "[...]" else f"{re.escape(line)}\n" for line in shown.strip("\n").split("\n")]
+    return re.fullmatch("".join(lines), printed.strip("\n") + "\n") is not None
 
 
 # --- the files that the documents speak of

@@ -1,5 +1,6 @@
 """What the documents tell to type works as they say: each command is run, each output compared, each file read."""
 
+import ast
 import json
 import os
 import shlex
@@ -9,12 +10,14 @@ import sys
 from pathlib import Path
 
 import pytest
+import rulelab
 import tomli
 import yaml
 from docslab import DOCUMENTS, ROOT, Command, blocks, matches, sessions, workshop
 from packaging.requirements import Requirement
 
 from lkscan import __version__, cli
+from lkscan.config import plugins
 from lkscan.rules import kernel
 from lkscan.rules.engine import Profile
 from lkscan.rules.funnel import Options
@@ -134,6 +137,7 @@ def test_commands_are_found_at_all():
         ("a\nb\n", "a\nb\nc\n", False),
         ("a\n[...]\nd\n", "a\nb\n", False),
         ("b\n[...]\n", "a\nb\n", False),
+        ("[...]\nb\n", "a\nb\n", True),
     ],
 )
 def test_output_is_as_shown_but_for_what_is_left_out(shown, printed, wanted):
@@ -192,7 +196,9 @@ def check_spec(content, text, shop):
 @pytest.mark.parametrize("text", shown("toml"))
 def test_toml_is_a_configuration_that_is_taken(text, shop, capfd):
     content = tomli.loads(text)
-    if "language-server" in content:  # Helix's own
+    if "project" in content:
+        assert content["project"]["entry-points"].keys() == {plugins.GROUP}
+    elif "language-server" in content:  # Helix's own
         assert called([*content["language-server"]["lkscan"]["args"], "--help"]) == 0
     else:
         (shop / "lkscan.toml").write_text(text, encoding="utf-8")
@@ -213,6 +219,18 @@ def test_lua_is_what_neovim_takes(text, tmp_path):
     check = f"lua assert(loadfile('{tmp_path / 'part.lua'}'))"
     command = ["nvim", "--headless", "-u", "NONE", "-c", check, "-c", "qall!"]
     assert subprocess.run(command, check=True, capture_output=True).stderr == b""
+
+
+@pytest.mark.parametrize("text", shown("python"))
+def test_python_is_code_and_the_rules_in_it_fire(text):
+    if "RULES" not in text:  # a part of a module, which goes on below
+        ast.parse(text)
+        return
+    module = {}
+    exec(compile(text, "example", "exec", dont_inherit=True), module)
+    for one in module["RULES"]:
+        assert rulelab.fires(one, rulelab.container(binds=[f"/{name}:/{name}" for name in "abcd"]))
+        assert not rulelab.fires(one, rulelab.container(binds=["/a:/a"]))
 
 
 def test_every_block_is_of_a_kind_that_is_checked():
