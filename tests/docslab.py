@@ -2,9 +2,11 @@
 
 import gzip
 import importlib
+import io
 import re
 import sys
-from collections.abc import Iterator
+import tarfile
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -72,7 +74,8 @@ def blocks(document: str, *languages: str) -> Iterator[Block]:
 def sessions(document: str) -> Iterator[tuple[str, tuple[Command, ...]]]:
     """Commands that are typed one after the other: those of a block, and each that a sentence names.
 
-    Pages of rules also show what other tools say of files and kernels; of theirs, only lkscan's own are taken.
+    Pages of rules also show what other tools say, and what is said of images that are not at hand: of theirs, only
+    lkscan's own are taken, and without the output.
     """
     page = document.startswith("rules/")
     for block in blocks(document, "sh", "console", "text", ""):
@@ -91,7 +94,7 @@ def _commands(block: Block) -> Iterator[Command]:
     if block.text.startswith("$ "):
         for part in re.split(r"^\$ ", block.text, flags=re.MULTILINE)[1:]:
             line, _, shown = part.partition("\n")
-            yield Command(uncommented(line), shown)
+            yield Command(uncommented(line), None if block.document.startswith("rules/") else shown)
     elif block.language != "text":
         for line in block.text.splitlines():
             typed = uncommented(line)
@@ -171,6 +174,7 @@ def _images(folder: Path, demo: ModuleType, iso9660: ModuleType) -> None:
     for name, data in {
         "linuxkit.iso": whole,
         "image.iso": whole,
+        "linuxkit.tar": _tar(entries.values()),
         "initrd.img": initrd,
         "out/linuxkit-initrd.img": initrd,
         "out/linuxkit-kernel": kernel.data,
@@ -178,6 +182,17 @@ def _images(folder: Path, demo: ModuleType, iso9660: ModuleType) -> None:
     }.items():
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_bytes(data)
+
+
+def _tar(entries: Iterable[Any]) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        for entry in entries:
+            info = tarfile.TarInfo(entry.path)
+            info.mode, info.uid, info.gid, info.size = entry.mode, entry.uid, entry.gid, len(entry.data or b"")
+            info.type = tarfile.DIRTYPE if entry.data is None else tarfile.REGTYPE
+            archive.addfile(info, io.BytesIO(entry.data or b""))
+    return out.getvalue()
 
 
 def _type(entry: Any) -> int:
