@@ -18,6 +18,7 @@ Kind = Literal["words", "file", "folder", "rule", "rules", "text"]
 
 KINDS: dict[str, Kind] = {
     "PATH": "file",
+    "IMAGE": "file",
     "FILE": "file",
     "DIR": "folder",
     "RULE": "rule",

@@ -51,6 +51,10 @@ class Desk:
         self._funnel = Funnel(policy.rules, policy.options, policy.known, policy.entries)
         self._promised = tuple(one for one in policy.options.select if ":" in one)
         self._tallies: dict[tuple[str, ...], Counter[tuple[str, Outcome]]] = {}
+        self.also: Callable[[Subject | Problem], None] | None = None
+        """Is told of each subject, too, while its content can be read."""
+        self.trace: Trace | None = None
+        """Of the last image, what leads back to its spec."""
         self._collector: Collector | None = None
         if contents:
             from .rules.contents import Collector
@@ -73,8 +77,8 @@ class Desk:
         if entries:
             for path in one.paths:
                 entries.meet(path)
-        trace = self._trace(one) if one.kind == "image" else None
-        meets = [one.meet for one in (trace, self._collector) if one]
+        trace = self.trace = self._trace(one) if one.kind == "image" else None
+        meets = [*(one.meet for one in (trace, self._collector) if one), *([self.also] if self.also else ())]
         for found in read(one, self.policy.labels, self.policy.limits, watch, elsewhere=share):
             subject = self._digests.add(found) if isinstance(found, ImageReference) else found
             number = funnel.meet(subject)

@@ -122,13 +122,13 @@ def limits_of(order: argparse.Namespace, path: str) -> Limits:
     from .config.policies import Overrides, Policies
 
     try:
-        known = Policies(Overrides(limits=_limits(order)), config=order.config, search=not order.no_config)
+        known = Policies(Overrides(limits=limits_given(order)), config=order.config, search=not order.no_config)
         return known(path).limits
     except ConfigurationError as error:
         raise UsageError(str(error)) from None
 
 
-def _limits(order: argparse.Namespace) -> dict[str, int]:
+def limits_given(order: argparse.Namespace) -> dict[str, int]:
     """The limits that the command line sets; the last word on each counts."""
     return dict([*([("body", order.max_file)] if order.max_file else []), *order.limit])
 
@@ -180,7 +180,7 @@ def policies(order: argparse.Namespace) -> Policies:
         order.cache,
         require_reason=order.require_reason or None,
         heed=not order.no_ignores,
-        limits=_limits(order) if hasattr(order, "limit") else {},
+        limits=limits_given(order) if hasattr(order, "limit") else {},
     )
     return Policies(overrides, config=order.config, search=not order.no_config, scanned=getattr(order, "paths", ()))
 
@@ -223,5 +223,5 @@ def facts(order: argparse.Namespace) -> Callable[[str], Policy]:
     """
     from .config.policies import Overrides, Policies
 
-    overrides = Overrides(packages=order.packages, cache=order.cache, limits=_limits(order))
+    overrides = Overrides(packages=order.packages, cache=order.cache, limits=limits_given(order))
     return Policies(overrides, config=order.config, search=not order.no_config)

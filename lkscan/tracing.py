@@ -130,12 +130,21 @@ class Trace:
         if finding.origin:
             return finding
         own = [one for one in finding.locations[1:] if one.place.artifacts in self._names]
-        found = own[0] if own else self._alike.get(finding.fingerprint) or self._brought(finding)
-        place = found.place
-        if self._prefix:
-            place = place._replace(artifacts=(*self._prefix, *place.artifacts))
+        found = own[0] if own else self._alike.get(finding.fingerprint) or self._of(finding)
         rest = tuple(one for one in finding.locations if one not in own)
-        return finding._replace(origin=Location(place, found.note), locations=rest)
+        return finding._replace(origin=Location(self._within(found.place), found.note), locations=rest)
+
+    def whence(self, place: Place) -> Location | None:
+        """The line that brought a file of the image, and the component in words; None where nothing tells."""
+        if self._plan is None:
+            told = self._recorded(place)
+            return Location(place, told) if told else None
+        found = self._brought(place)
+        return Location(self._within(found.place), found.note)
+
+    def _within(self, place: Place) -> Place:
+        """A place in the spec, which may lie in the image itself."""
+        return place._replace(artifacts=(*self._prefix, *place.artifacts)) if self._prefix else place
 
     def _recorded(self, place: Place) -> str:
         record = self._records.get(self._file(place))
@@ -154,13 +163,18 @@ class Trace:
         record = self._records.get(file, ("", ""))[1]
         return self._plan.of_path(file[-1], record) if self._plan else None
 
-    def _brought(self, finding: Finding) -> Location:
-        """The line that brought what is at its place."""
-        plan, place, system = self._plan, finding.place, self._system
+    def _of(self, finding: Finding) -> Location:
+        """The line that brought what a finding is about."""
+        system = self._system
+        if self._plan and system and finding.subject == system.kind and finding.place == system.place:
+            return Location(self._plan.place, _WHOLE)
+        return self._brought(finding.place)
+
+    def _brought(self, place: Place) -> Location:
+        """The line that brought what is at a place."""
+        plan, system = self._plan, self._system
         assert plan  # noqa: S101 - for the type checker; asked for where there is one
         artifacts = place.artifacts
-        if system and finding.subject == system.kind and place == system.place:
-            return Location(plan.place, _WHOLE)
         if artifacts in self._boots and plan.command_line:
             return Location(plan.command_line.place, "set here")
         kernels = {one.place.artifacts for one in system.kernels} if system else set()

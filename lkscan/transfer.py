@@ -31,6 +31,13 @@ _Kinds = tuple[type, ...]
 _PLAIN = frozenset({type(None), bool, int, float, str})
 
 
+def learn(*records: type) -> None:
+    """Let records of further types through; their annotations must not be postponed."""
+    known = {one.__name__: one for one in records}
+    _RECORDS.update(known)
+    _NAMED.update(known)
+
+
 class TransferError(Exception):
     """It is nothing that `dump` wrote."""
 
