@@ -34,6 +34,7 @@ _SPAN = re.compile(rf"`((?:{'|'.join(PROGRAMS)}) [^`]+)`")
 _MICROCODE = bytes.fromhex("01000000 2a000000 21202504") + bytes(36)
 """The head of an update for Intel's processors, of 2021-04-25 (Intel SDM, volume 3, 10.11.1)."""
 _PLACEHOLDERS = {
+    "SPEC": "linuxkit.yml",
     "RULE": "LKP002",
     "PATH": "linuxkit.yml",
     "DIR": "pkg",
