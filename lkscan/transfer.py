@@ -32,10 +32,14 @@ _PLAIN = frozenset({type(None), bool, int, float, str})
 
 
 def learn(*records: type) -> None:
-    """Let records of further types through; their annotations must not be postponed."""
-    known = {one.__name__: one for one in records}
-    _RECORDS.update(known)
-    _NAMED.update(known)
+    """Let records of further types through, whose annotations must not be postponed.
+
+    Raises ValueError for one more of a name that is taken: they are told apart by it.
+    """
+    for one in records:
+        if _RECORDS.setdefault(one.__name__, one) is not one:
+            raise ValueError(one.__name__)
+        _NAMED[one.__name__] = one
 
 
 class TransferError(Exception):

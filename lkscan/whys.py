@@ -29,7 +29,7 @@ _MANY, _NEAR = 5000, 4
 _BOOT = {"etc/init.d": "runs it at boot", "etc/shutdown.d": "runs it at shutdown"}
 
 
-class Answer(NamedTuple):
+class Account(NamedTuple):
     """What is known of a file: its place, what it is, its component, and who sees it.
 
     `mode` to `target` are as in File. `origin` is the line of the spec, `component` what brought it, in words; both
@@ -101,7 +101,7 @@ def _led(file: File) -> str:
     return prefix + inner.lstrip("/")
 
 
-def work(one: Input, policy: Policy, wanted: str, slot: "Slot | None") -> tuple[Result, Answer]:
+def work(one: Input, policy: Policy, wanted: str, slot: "Slot | None") -> tuple[Result, Account]:
     """Read and judge an image, and tell of one file in it."""
     desk, looker = Desk(policy), _Looker(wanted)
     desk.also = looker.meet
@@ -120,13 +120,13 @@ def _naming(result: Result, file: File | None) -> Iterator[Finding]:
             yield finding
 
 
-def _answer(desk: Desk, looker: _Looker) -> Answer:
+def _answer(desk: Desk, looker: _Looker) -> Account:
     file, system = looker.found, looker.system
     if file is None or system is None:
-        return Answer(None, near=looker.near())
+        return Account(None, near=looker.near())
     origin: Location | None = desk.trace.whence(file.place) if desk.trace else None
     containers = [one for one in system.containers if one.place.artifacts[:-1] == file.place.artifacts[:-1]]
-    return Answer(
+    return Account(
         file.place,
         file.kind,
         file.mode,
@@ -145,7 +145,7 @@ def _answer(desk: Desk, looker: _Looker) -> Answer:
 # --- what is printed
 
 
-def as_text(answer: Answer, result: Result) -> Iterator[str]:
+def as_text(answer: Account, result: Result) -> Iterator[str]:
     """For people, a line each."""
     place = answer.place
     assert place  # noqa: S101 - for the type checker; there is something to tell of
@@ -174,7 +174,7 @@ def _listed(title: str, texts: list[str] | tuple[str, ...]) -> Iterator[str]:
         yield f"  {title if not number else '':<13}{text}"
 
 
-def as_json(answer: Answer, result: Result) -> str:
+def as_json(answer: Account, result: Result) -> str:
     """For programs: one object, a contract (see docs/tracing.md)."""
     place = answer.place
     assert place  # noqa: S101 - for the type checker; there is something to tell of
@@ -215,7 +215,7 @@ def _place(place: Place) -> dict[str, Any]:
     }
 
 
-def missing(answer: Answer, image: str, wanted: str) -> str:
+def missing(answer: Account, image: str, wanted: str) -> str:
     """What to say where there is no such file."""
     hint = f"; did you mean {' or '.join(answer.near)}?" if answer.near else "; `lkscan inspect --files` lists all"
     return printable(f"{image}: there is no '{wanted}' in it{hint}")

@@ -51,8 +51,8 @@ def run(order: argparse.Namespace) -> int:
         (image,) = (one for one in traced(images, order.spec) if isinstance(one, Input))
     policy = _policy(order)
     work = partial(whys.work, image, policy, order.path)
-    kinds = (Result, whys.Answer)
-    transfer.learn(whys.Answer, View)
+    kinds = (Result, whys.Account)
+    transfer.learn(whys.Account, View)
     who = staff(order)
     (answered,) = results([Order(image, policy.limits, work, kinds, policy.known(), policy.labels.folders)], who)
     if isinstance(answered, Problem):
@@ -66,7 +66,7 @@ def _policy(order: argparse.Namespace) -> Policy:
     return Policies(overrides, config=order.config, search=not order.no_config)(order.image).for_images()
 
 
-def _tell(order: argparse.Namespace, result: Result, answer: whys.Answer) -> int:
+def _tell(order: argparse.Namespace, result: Result, answer: whys.Account) -> int:
     problems = result.problems
     warn(problems)
     if answer.place is None:
