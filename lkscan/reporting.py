@@ -21,6 +21,14 @@ SEVERITIES = ("critical", "high", "medium", "low", "note", "never")
 
 def add_reporting(parser: argparse.ArgumentParser, known: Mapping[str, str] = formats.FORMATS) -> None:
     """The options that say what is told, where, and when it makes the run fail."""
+    add_telling(parser, known)
+    add = parser.add_argument
+    add("--fail-on", choices=SEVERITIES, help="least severity that makes the exit status 1 (default: medium)")
+    add("--baseline", metavar="FILE", help="count only what is not in this file; `lkscan baseline` records it")
+
+
+def add_telling(parser: argparse.ArgumentParser, known: Mapping[str, str] = formats.FORMATS) -> None:
+    """The options that say what is told, and where."""
     add = parser.add_argument
     add("-f", "--format", choices=tuple(known), default="text", help="what to print (default: %(default)s)")
     add(
@@ -38,8 +46,6 @@ def add_reporting(parser: argparse.ArgumentParser, known: Mapping[str, str] = fo
             action="store_true",
             help="SARIF: also tell what is silenced or in the baseline, as such",
         )
-    add("--fail-on", choices=SEVERITIES, help="least severity that makes the exit status 1 (default: medium)")
-    add("--baseline", metavar="FILE", help="count only what is not in this file; `lkscan baseline` records it")
     add("--color", choices=("auto", "always", "never"), default="auto", help="colour (default: on a terminal)")
 
 
@@ -56,11 +62,23 @@ def tell(
     known: Mapping[str, str] = formats.FORMATS,
 ) -> int:
     """Print the report, write those in `targets`, and give the exit status, behind `add_reporting`."""
+    show(result, order, targets, known)
+    return status(result, policy_of)
+
+
+def show(
+    result: Result,
+    order: argparse.Namespace,
+    targets: Mapping[str, str],
+    known: Mapping[str, str] = formats.FORMATS,
+    version: str = __version__,
+) -> None:
+    """Print the report and write those in `targets`, behind `add_telling`; `version` is that of what found it all."""
     warn(result.problems)
     color = order.color == "always" or (order.color == "auto" and paints(sys.stdout))
 
     def render(name: str, *, color: bool = False, width: int = 0) -> str:
-        options: dict[str, Any] = {"color": color, "width": width, "version": __version__, "root": folder()}
+        options: dict[str, Any] = {"color": color, "width": width, "version": version, "root": folder()}
         if name in {"sarif", "github", "gitlab"}:
             from .checkout import checkout
 
@@ -72,7 +90,6 @@ def tell(
     sys.stdout.write(render(order.format, color=color, width=width()))
     for path, name in targets.items():
         _write(path, render(name))
-    return status(result, policy_of)
 
 
 def _format_of(path: str, known: Mapping[str, str]) -> str:

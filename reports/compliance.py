@@ -66,7 +66,8 @@ def assess(result: Result) -> list[Assessed]:
 
 def _assessed(section: Section, result: Result) -> Assessed:
     number = section.risk
-    judges = tuple(_judges((rule for rule in result.rules if number in rule.nist), result))
+    rules = sorted((rule for rule in result.rules if number in rule.nist), key=lambda rule: rule.id)
+    judges = tuple(_judges(rules, result))
     findings = tuple(sorted(_of(number, result.findings), key=lambda one: -one.severity))
     undecided = tuple(_of(number, result.others))
     hidden = len(_of(number, result.quiet))

@@ -42,8 +42,8 @@ _SUFFIXES = {
 }
 """End of a file's name -> format; of two that fit, the longer one counts."""
 
-SHOWS_CONTENTS = frozenset({"html"})
-"""The formats that show what images are made of; for the others nobody collects it."""
+SHOWS_CONTENTS = frozenset({"html", "json"})
+"""The formats that tell what images are made of; for the others nobody collects it."""
 
 
 class Options(NamedTuple):

@@ -1,11 +1,17 @@
 """Which findings belong together: those of one container, of one part of a spec, of one file tree."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable
 
 from ..rules.engine import Finding, Location, Severity
 from ..rules.funnel import Result
 from ..scanner.startup import NamedTuple
 from ..scanner.subjects import Binary, Container, File, KernelModule, Place, System
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..rules.exposure import Exposure
 
 _OBVIOUS = frozenset({"set here", "as built"})
 """Notes that say no more than the place they stand at."""
@@ -53,6 +59,16 @@ def inside(finding: Finding) -> str:
     if origin is None:
         return within(finding.place)
     return str(finding.place) if len(origin.place.artifacts) == 1 else within(finding.place)
+
+
+def exposed(container: Container, result: Result) -> Exposure:
+    """The exposure of a container of the result; as it was found, where the result was read back."""
+    if result.told is not None:
+        kept: Exposure = result.told.exposures[container.place, container.title]
+        return kept
+    from ..rules.exposure import exposure
+
+    return exposure(container)
 
 
 def inputs(result: Result) -> list[Input]:

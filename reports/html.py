@@ -16,6 +16,7 @@ from .compliance import assess
 from .formats import Options
 from .html_findings import Listed, as_json, listed
 from .html_page import render as page
+from .kernels import judged
 from .promises import words
 
 _PLAIN = 50
@@ -40,7 +41,7 @@ def render(result: Result, options: Options) -> str:
         containers=parts.containers(result, findings),
         maps=_maps(result),
         sizes=(("wide", treemap.WIDE), ("tall", treemap.TALL)),
-        kernels=parts.kernels(result),
+        kernels=judged(result),
         hardening=parts.hardening(result),
         promises=list(words(result)),
         sections=assess(result),

@@ -8,13 +8,12 @@ from collections.abc import Sequence
 from ..rules.contents import Hardening
 from ..rules.engine import Finding, Severity
 from ..rules.escape import has_all_capabilities
-from ..rules.exposure import Exposure, exposure
+from ..rules.exposure import Exposure
 from ..rules.funnel import Result
-from ..rules.kernel_groups import boot
-from ..rules.kernel_options import Answer, answers, label, wanted
-from ..rules.tables import load
 from ..scanner.startup import NamedTuple
-from ..scanner.subjects import Container, Kernel, Mount, System
+from ..scanner.subjects import Container, Mount, System
+from .containers import options
+from .grouping import exposed
 from .html_findings import Listed
 
 _VERDICTS = {
@@ -31,24 +30,6 @@ _ACTIONS, _WHERE = 3, 4
 
 _MOST = 200
 """Rows of the lists of what is open and what is silenced."""
-
-_PLAIN_OPTIONS = frozenset(
-    {
-        "gid",
-        "gidmap",
-        "lowerdir",
-        "mode",
-        "nr_inodes",
-        "ptmxmode",
-        "size",
-        "subvol",
-        "uid",
-        "uidmap",
-        "upperdir",
-        "workdir",
-    }
-)
-"""Options of mounts whose values nobody needs to keep to himself."""
 
 _QUOTED = re.compile(r"'[^']*'")
 
@@ -91,36 +72,12 @@ class Ranked(NamedTuple):
     @property
     def mounts(self) -> list[tuple[Mount, str]]:
         """Its mounts with their options, without values that may be a secret (`password=…`)."""
-        return [(one, ", ".join(map(_option_of, one.options))) for one in self.container.mounts]
+        return [(one, ", ".join(options(one))) for one in self.container.mounts]
 
     @property
     def unknown(self) -> list[str]:
         """What could not be told."""
         return [item.label for item in self.exposure.items if item.bad is None]
-
-
-def _option_of(text: str) -> str:
-    name, equals, _ = text.partition("=")
-    return f"{name}=…" if equals and name not in _PLAIN_OPTIONS else text
-
-
-class Option(NamedTuple):
-    """An option of a kernel: what it is called, what was found and is wanted, why, who says so, and how grave it is."""
-
-    name: str
-    fact: str
-    wanted: str
-    why: str
-    sources: str
-    severity: str
-
-
-class Judged(NamedTuple):
-    """A kernel and its options by answer (`good`, `bad`, `absent`, `unknown`); none where it has no configuration."""
-
-    kernel: Kernel
-    input: str
-    options: dict[str, list[Option]]
 
 
 class Alike(NamedTuple):
@@ -184,33 +141,11 @@ def containers(result: Result, findings: Sequence[Listed]) -> list[Ranked]:
     for system in result.systems:
         name = system.place.artifacts[0]
         for container in system.containers:
-            score = exposure(container)
+            score = exposed(container, result)
             number = numbers.get((name, container.title), 0)
             is_all = has_all_capabilities(container)
             found.append(Ranked(container, score, WORDS[score.word], number, name, is_all))
     return sorted(found, key=lambda one: -one.exposure.at_least)
-
-
-def kernels(result: Result) -> list[Judged]:
-    """The kernels, each against the table of options."""
-    found: list[Judged] = []
-    for system in result.systems:
-        given = boot(system)
-        for kernel in {one.place.artifacts: one for one in system.kernels}.values():
-            options: dict[str, list[Option]] = {}
-            for one in answers(kernel, given) if kernel.config is not None else ():
-                options.setdefault(one.value, []).append(_option(kernel, one))
-            for some in options.values():
-                some.sort(key=lambda one: one.severity != "medium")
-            found.append(Judged(kernel, system.place.artifacts[0], options))
-    return found
-
-
-def _option(kernel: Kernel, one: Answer) -> Option:
-    row = load("kernel_options")[one.key]
-    sources = ", ".join(row.get("sources", ()))
-    value = wanted(kernel, one.key, one.option)
-    return Option(label(one), one.fact, value, row["why"], sources, row.get("severity", "medium"))
 
 
 def hardening(result: Result) -> list[tuple[str, list[tuple[str, list[Hardening]]]]]:

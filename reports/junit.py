@@ -66,7 +66,11 @@ def _case(suite: Element, rule: Rule, name: str) -> Element:
 def _passed(root: Element, result: Result) -> None:
     """The rules that nothing failed, and that judged something."""
     failed = {finding.rule.id for finding in result.findings}
-    passed = [rule for rule in result.rules if rule.id not in failed and result.tally.get((rule.id, Outcome.PASS))]
+    passed = [
+        rule
+        for rule in sorted(result.rules, key=lambda one: one.id)
+        if rule.id not in failed and result.tally.get((rule.id, Outcome.PASS))
+    ]
     if passed:
         suite = SubElement(
             root, "testsuite", name="rules that passed", tests=str(len(passed)), failures="0", errors="0"

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from ..rules.engine import Fix
+from ..rules.funnel import Result
 from ..scanner.startup import NamedTuple
 from ..scanner.subjects import Change, Span
 from ..scanner.yamlpatch import PatchError, edits, spans
@@ -18,8 +17,12 @@ class Replacement(NamedTuple):
     text: str
 
 
-def replacements(fix: Fix, texts: Mapping[str, str]) -> tuple[Replacement, ...]:
+def replacements(fix: Fix, result: Result) -> tuple[Replacement, ...]:
     """What the fix changes in the documents, all of it or (where it cannot be made as text) nothing."""
+    if result.told is not None:  # read back, with changes that are edits
+        kept = ((one.place.artifacts[0], one.place.span, one.text) for one in fix.changes)
+        return tuple(Replacement(path, span, text) for path, span, text in kept if span)
+    texts = result.texts
     by_path: dict[str, list[Change]] = {}
     for change in fix.changes:
         by_path.setdefault(change.place.artifacts[-1], []).append(change)

@@ -35,20 +35,23 @@ _OF_SPECS = frozenset({"images", "spec"})
 class Word(NamedTuple):
     """Whether an input, told by its first path, keeps a promise.
 
-    `rules` are the ids of the rules by which, `findings` those that break it (accepted ones included), `reason` is a
-    sentence for what cannot be decided, "" else.
+    `rules` are the ids of the rules by which, `findings` the fingerprints of those that break it (accepted ones
+    included), `reason` is a sentence for what cannot be decided, "" else.
     """
 
     path: str
     promise: Promise
     state: Literal["kept", "broken", "not decidable"]
     rules: tuple[str, ...] = ()
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[str, ...] = ()
     reason: str = ""
 
 
 def words(result: Result) -> Iterator[Word]:
     """What came of each promise that was asked for, input by input."""
+    if result.told is not None:
+        yield from result.told.promises
+        return
     for paths, tally in result.tallies.items():
         system = next((one for one in result.systems if one.place.artifacts[0] in paths), None)
         if system is not None:
@@ -66,9 +69,9 @@ def _word(
         for one in (*result.findings, *accepted, *result.others)
         if one.place.artifacts[0] in paths and promise.concerns(one)
     ]
-    bad = tuple(one for one in about if one.outcome is Outcome.FAIL)
+    bad = [one for one in about if one.outcome is Outcome.FAIL]
     if bad:
-        return Word(paths[0], promise, "broken", _ids(bad), bad)
+        return Word(paths[0], promise, "broken", _ids(bad), tuple(dict.fromkeys(one.fingerprint for one in bad)))
     reason = _lacking(promise, system, result.rules)
     if not reason and about:
         more = len({one.message for one in about}) - 1

@@ -9,7 +9,6 @@ bytes.
 
 from __future__ import annotations
 
-import json
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -18,8 +17,8 @@ import sarif_om as om
 
 from ..rules.engine import Finding, Outcome, Rule
 from ..rules.funnel import Result
-from ..scanner.startup import Any
 from ..scanner.subjects import Problem
+from .dense import spread
 from .formats import Checkout, Options
 from .jsonreport import promises
 from .printable import printable
@@ -35,8 +34,6 @@ RESULTS = 25_000
 COMPRESSED = 10 << 20
 """GitHub refuses a file that is larger than this under gzip."""
 
-_SPREAD = 1_000
-"""Results that are written with a line for each of their values."""
 _ROOT_OF = {False: "Where lkscan was run.", True: "The root of the working tree."}
 
 
@@ -84,20 +81,7 @@ def _document(result: Result, options: Options, limit: int) -> str:
     log = plain(om.SarifLog(schema_uri=SCHEMA, version="2.1.0", runs=[run]))
     log["runs"][0] |= {"results": told, **({"artifacts": artifacts} if artifacts else {})}
     first = {name: log.pop(name) for name in ("$schema", "version")}  # what tells a reader that this is SARIF
-    return _text({**first, **log})
-
-
-def _text(log: dict[str, Any]) -> str:
-    """The document; very many results or artifacts are a line each: spread as the rest they would take four seconds."""
-    run, dense = log["runs"][0], {}
-    for name in ("artifacts", "results"):
-        if len(run.get(name, ())) > _SPREAD:
-            dense[name] = ",\n    ".join(map(json.dumps, run[name]))
-            run[name] = []
-    text = json.dumps(log, indent=1)
-    for name, lines in dense.items():
-        head, key, tail = text.partition(f'\n   "{name}": [')
-        text = f"{head}{key}\n    {lines}\n   {tail}"
+    text = spread({**first, **log}, log["runs"][0], ("artifacts", "results"), indent=1, depth=3)
     return f"{text}\n"
 
 

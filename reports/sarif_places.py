@@ -6,29 +6,22 @@ They are plain dictionaries in SARIF's own names: of 25,000 results, objects of 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from urllib.parse import quote
 
-from ..rules import secrets
-from ..rules.engine import Finding, Location, Outcome
+from ..rules.engine import Location
 from ..rules.funnel import Result
 from ..scanner.startup import Any
 from ..scanner.subjects import Place, Span
 from .grouping import within
 from .paths import from_root
 from .printable import encodable, printable
+from .quoting import in_text, lines
 
 ROOT = "SRCROOT"
 """The uriBaseId of paths that are relative to the folder lkscan was run in."""
 
-_SECRETS = "LKX"
-"""The family whose findings are about secrets."""
-
 _SNIPPET = 2000
 """Characters of a snippet; a longer one helps nobody."""
-
-_ODD_BREAKS = re.compile("[\x85\u2028\u2029]")
-"""Line breaks to YAML, but to no editor: lines cannot be told apart reliably."""
 
 _NOT_QUOTED = "Not quoted here: a secret may stand in this file."
 _START = Span(1, 1, 1, 2)
@@ -47,17 +40,7 @@ class Places:
         self._formats = {one.place.artifacts[0]: one.format for one in result.systems if one.kind == "image"}
         self._artifacts: dict[tuple[str, ...], int] = {}
         self._locations: dict[str, dict[str, Any]] = {}
-        self._lines: Mapping[str, list[str]] = {
-            name: re.split("\r\n|\r|\n", text)
-            for name, text in _free_of_secrets(result).items()
-            if not _ODD_BREAKS.search(text)
-        }
-
-    def primary(self, finding: Finding) -> Location:
-        """The location to show first: one in a spec, which a reader can open and mend, before one in an image."""
-        if finding.origin and len(finding.origin.place.artifacts) == 1:
-            return finding.origin
-        return next((one for one in finding.locations if _in_text(one.place)), finding.locations[0])
+        self._lines = lines(result)
 
     def location(self, place: Place, subject: str, shown: str = "", *, quoted: bool = True) -> dict[str, Any]:
         """The location of what is found at a place on a subject, with the lines it is about.
@@ -67,7 +50,7 @@ class Places:
         region = self._region(place) if quoted else _bare(_span(place))
         context = self._context(place) if "snippet" in region else None
         if "snippet" not in region:
-            region["snippet"] = _rendered(_NOT_QUOTED if _in_text(place) else shown or str(place))
+            region["snippet"] = _rendered(_NOT_QUOTED if in_text(place) else shown or str(place))
             context = _around(region)
         location = self.artifact(place.artifacts[0])
         if len(place.artifacts) > 1:
@@ -153,34 +136,15 @@ class Places:
         return None if content is None or outer == span else {**whole(outer), "snippet": content}
 
     def _quoted(self, place: Place, span: Span) -> list[str]:
-        """A copy of the lines of a span; none where they are not known or not to be shown."""
-        return self._lines.get(place.artifacts[0], [])[span.line - 1 : span.end_line] if _in_text(place) else []
-
-
-def _free_of_secrets(result: Result) -> Mapping[str, str]:
-    """The texts of specs that every rule about secrets has searched in vain; of others, no line is for reports.
-
-    Nor of those where something in a place that no rule looks at, such as a command, may be a secret.
-    """
-    if not {rule.id for rule in secrets.RULES} <= {rule.id for rule in result.rules}:
-        return {}
-    silenced = [one.finding for one in (*result.suppressed, *result.baselined)]
-    told = {
-        location.place.artifacts[-1]
-        for finding in (*result.findings, *result.others, *silenced)
-        if finding.rule.id.startswith(_SECRETS) and finding.outcome in {Outcome.FAIL, Outcome.PARTIAL}
-        for location in finding.everywhere
-    }
-    return {name: text for name, text in result.texts.items() if name not in told and not secrets.looks_secret(text)}
-
-
-def _in_text(place: Place) -> bool:
-    return len(place.artifacts) == 1 and place.span is not None
+        """The lines of a span; none where not all of them are known, or they are not to be shown."""
+        known = self._lines.get(place.artifacts[0], {}) if in_text(place) else {}
+        numbers = range(span.line, span.end_line + 1)
+        return [known[one] for one in numbers] if len(numbers) <= len(known) and known.keys() >= {*numbers} else []
 
 
 def _span(place: Place) -> Span:
     """The lines of the input itself: those of a file inside an image are none of the image's."""
-    return place.span if place.span and _in_text(place) else _START
+    return place.span if place.span and in_text(place) else _START
 
 
 def whole(span: Span) -> dict[str, Any]:

@@ -12,11 +12,11 @@ from hashlib import sha256
 from ..rules.engine import Finding, Location, Outcome, Rule
 from ..rules.funnel import Result
 from ..scanner.startup import Any
-from ..scanner.subjects import Place, Spec
+from ..scanner.subjects import Place
 from .grouping import inside, telling
-from .linehash import line_hashes
 from .mending import replacements
 from .printable import encodable, printable
+from .quoting import hashes, may_quote, primary
 from .sarif_places import Places, whole
 from .sarif_rules import LEVELS
 
@@ -32,17 +32,17 @@ def results(
 ) -> Iterator[dict[str, Any]]:
     """A result for each finding; with `suppressions`, each says that nobody silenced it (SARIF, section 3.27.23)."""
     index = {rule.id: number for number, rule in enumerate(rules)}
-    hashes = _hashes(findings, result, places)
+    line_hashes = hashes(result)
     seen: Counter[tuple[str, str]] = Counter()
     for finding in findings:
-        primary = places.primary(finding)
-        related = [one for one in finding.everywhere if one is not primary]
-        name, span = primary.place.artifacts[0], primary.place.span
+        first = primary(finding)
+        related = [one for one in finding.everywhere if one is not first]
+        name, span = first.place.artifacts[0], first.place.span
         fingerprint = finding.fingerprint
         identity = (name, fingerprint)
         seen[identity] += 1
         # Without lines to hash, lkscan's own fingerprint stands in: GitHub would take all findings of a rule for one.
-        line_hash = hashes.get((name, span.line if span else 0), f"{fingerprint[:16]}:{seen[identity]}")
+        line_hash = line_hashes.get((name, span.line if span else 0), f"{fingerprint[:16]}:{seen[identity]}")
         related_locations = [places.related(number, one) for number, one in enumerate(related, 1)]
         if inner := places.inner(finding.place):
             related_locations.append(inner)
@@ -51,7 +51,7 @@ def results(
             "fixes": _fixes(finding, result, places),
             "kind": "fail",
             "level": LEVELS[finding.severity],
-            "locations": [_location(finding, primary.place, places)],
+            "locations": [_location(finding, first.place, places)],
             "partialFingerprints": {
                 "lkscan/v1": f"{fingerprint}:{seen[identity]}",
                 "primaryLocationLineHash": line_hash,
@@ -66,9 +66,7 @@ def results(
 
 
 def _location(finding: Finding, place: Place, places: Places) -> dict[str, Any]:
-    """Its primary location. What LinuxKit refuses is not quoted: no rule about secrets may have understood it."""
-    shown = "; ".join(finding.evidence)
-    return places.location(place, finding.subject, shown, quoted=finding.rule.subject is not Spec)
+    return places.location(place, finding.subject, "; ".join(finding.evidence), quoted=may_quote(finding))
 
 
 def silenced(rules: Sequence[Rule], result: Result, places: Places) -> Iterator[dict[str, Any]]:
@@ -125,7 +123,7 @@ def _fixes(finding: Finding, result: Result, places: Places) -> list[dict[str, A
     if finding.fix is None:
         return None
     changes: dict[str, list[dict[str, Any]]] = {}
-    for path, span, text in replacements(finding.fix, result.texts):
+    for path, span, text in replacements(finding.fix, result):
         if not places.may_quote(path):
             return None
         content = {"insertedContent": {"text": encodable(text)}} if text else {}
@@ -135,20 +133,6 @@ def _fixes(finding: Finding, result: Result, places: Places) -> list[dict[str, A
         description += " Programs may miss what is changed."
     artifacts = [{"artifactLocation": places.artifact(path), "replacements": made} for path, made in changes.items()]
     return [{"artifactChanges": artifacts, "description": {"text": printable(description)}}] if changes else None
-
-
-def _hashes(findings: Sequence[Finding], result: Result, places: Places) -> dict[tuple[str, int], str]:
-    """GitHub's fingerprint of every line of a spec that a finding points at."""
-    wanted: dict[str, set[int]] = {}
-    for finding in findings if result.texts else ():
-        place = places.primary(finding).place
-        if place.span and len(place.artifacts) == 1 and place.artifacts[0] in result.texts:
-            wanted.setdefault(place.artifacts[0], set()).add(place.span.line)
-    return {
-        (name, line): value
-        for name, lines in wanted.items()
-        for line, value in line_hashes(result.texts[name], lines).items()
-    }
 
 
 def _message(finding: Finding, related: Sequence[Location]) -> dict[str, Any]:

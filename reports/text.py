@@ -8,13 +8,13 @@ from collections.abc import Set as AbstractSet
 from itertools import groupby
 
 from ..rules.engine import Finding, Outcome, Severity
-from ..rules.exposure import Exposure, exposure
+from ..rules.exposure import Exposure
 from ..rules.funnel import Result, Suppressed
 from ..rules.ignores import Ignore
 from ..scanner.startup import late
 from ..scanner.subjects import Container, Place, System
 from .formats import Options
-from .grouping import Group, Input, inputs, telling, within
+from .grouping import Group, Input, exposed, inputs, telling, within
 from .printable import printable
 from .style import Style
 
@@ -71,7 +71,7 @@ def render(result: Result, options: Options) -> str:
     """The report; see `formats.render`."""
     style = Style(color=options.color, width=options.width)
     read = inputs(result)
-    blocks = [list(_input(one, style)) for one in read if one.groups or len(read) == 1 or not _is_linuxkit(one)]
+    blocks = [list(_input(one, result, style)) for one in read if one.groups or len(read) == 1 or not _is_linuxkit(one)]
     parts = (_remedies, _suppressed, _baselined, _proved, _open, _problems, _promises, _summary)
     blocks += [list(part(result, style)) for part in parts]
     return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
@@ -87,7 +87,7 @@ def _is_linuxkit(one: Input) -> bool:
     return one.system is not None and one.system.is_linuxkit
 
 
-def _input(one: Input, style: Style) -> Iterator[str]:
+def _input(one: Input, result: Result, style: Style) -> Iterator[str]:
     configuration = all(finding.rule.subject is Ignore for group in one.groups for finding in group.findings)
     facts = _facts(one.system) if one.system else "configuration" if configuration else "broke off"
     yield f"{style.paint('1;4', _fit(one.name))}  {style.dim(facts)}"
@@ -96,7 +96,7 @@ def _input(one: Input, style: Style) -> Iterator[str]:
         yield from _group(group, style)
     if one.system and one.system.containers:
         yield ""
-        yield from _exposures(one.system.containers, style)
+        yield from _exposures(one.system.containers, result, style)
 
 
 def _facts(system: System) -> str:
@@ -204,8 +204,8 @@ def _position(place: Place, beside: Place) -> str:
     return f"{place.span.line}:{place.span.column}" if place.span else place.pointer or str(place)
 
 
-def _exposures(containers: Sequence[Container], style: Style) -> Iterator[str]:
-    scored = [(container, exposure(container)) for container in containers]
+def _exposures(containers: Sequence[Container], result: Result, style: Style) -> Iterator[str]:
+    scored = [(container, exposed(container, result)) for container in containers]
     scored.sort(key=lambda pair: -pair[1].at_least)
     yield f"{style.bold('Exposure')}  {style.dim('0 sealed off ... 10 the host itself')}"
     width = min(_TITLE, max(len(_fit(container.title)) for container, _ in scored[:_CONTAINERS]))

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from ..scanner.startup import NamedTuple
+from ..scanner.startup import Any, NamedTuple
 from ..scanner.subjects import File, Problem, Spec, Subject, System
 from .engine import Finding, Outcome, Profile, Rule, Severity
 from .ignores import Directives, Ignore, Scope, names
@@ -45,7 +45,8 @@ class Result(NamedTuple):
     silenced. `texts` maps the name of a spec to its text, for snippets. `baselined` are the fails that a baseline
     accepts, and `baseline` says what came of its entries. `promised` are the patterns that asked for promises;
     `tallies` has, where there are any, the tally of each input by its paths. `contents` tell what each image is made
-    of, if asked. `proofs` are the passes that are worth telling, each with what was shown as its message.
+    of, if asked. `proofs` are the passes that are worth telling, each with what was shown as its message. `told`
+    is, of a result read back from a report, what that report told of subjects, which are at hand no more.
     """
 
     findings: tuple[Finding, ...] = ()
@@ -65,6 +66,7 @@ class Result(NamedTuple):
     tallies: Mapping[tuple[str, ...], Mapping[tuple[str, Outcome], int]] = {}
     contents: "tuple[Contents, ...]" = ()
     proofs: tuple[Finding, ...] = ()
+    told: Any = None
 
     def count(self, severity: Severity) -> int:
         """How many findings to show have this severity."""

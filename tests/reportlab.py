@@ -166,6 +166,15 @@ def image_result(files: int = 9) -> Result:
     return Result(findings=tuple(findings), systems=(system,), rules=RULES)
 
 
+def image_of_risks() -> Result:
+    """An image whose findings are about a section of NIST SP 800-190."""
+    result = image_result(1)
+    rules = [one._replace(nist=("3.1.2",)) for one in result.rules]
+    findings = tuple(one._replace(rule=one.rule._replace(nist=("3.1.2",))) for one in result.findings)
+    tally = {("LKF901", engine.Outcome.FAIL): 2, ("LKX901", engine.Outcome.PASS): 1}
+    return result._replace(findings=findings, rules=tuple(rules), tally=tally)
+
+
 def snapshot(name: str, text: str) -> str:
     """What tests/snapshots/NAME holds; LKSCAN_SNAPSHOTS=write first writes the text there, for review in the diff."""
     path = Path(__file__).parent / "snapshots" / name

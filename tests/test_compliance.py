@@ -1,9 +1,11 @@
 """The assessment by NIST SP 800-190: numbers, titles, statuses, and every format of it."""
 
 import json
+import re
+from pathlib import Path
 
 import pytest
-from reportlab import GETTY, SPEC_SYSTEM, UNDECIDED, host_root, image_result, snapshot, spec_result
+from reportlab import GETTY, SPEC_SYSTEM, UNDECIDED, host_root, image_of_risks, image_result, snapshot, spec_result
 from test_cli import BAD, CLEAN
 
 from lkscan.cli import FINDINGS, OK, USAGE, main
@@ -13,6 +15,7 @@ from lkscan.rules import catalogue
 from lkscan.rules.engine import Outcome
 from lkscan.rules.funnel import Result, Suppressed
 
+EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 TITLES = """\
 3.1.1 4.1.1 Image vulnerabilities
 3.1.2 4.1.2 Image configuration defects
@@ -58,6 +61,24 @@ def assessed(result, risk="3.5.5"):
 def test_every_section_is_there_with_its_number_and_title():
     rows = [(one.section.risk, one.section.countermeasure, one.section.title) for one in assess(Result())]
     assert [" ".join(row) for row in rows] == TITLES.splitlines()
+
+
+@pytest.mark.parametrize(("name", "status"), [("exemplary.yml", OK), ("bad.yml", FINDINGS)])
+def test_each_section_of_the_examples_is_told_by_its_published_number_and_title(name, status, tmp_path, capsys):
+    path, output = str(EXAMPLES / name), tmp_path / "nist"
+    suffixes = (".json", ".md", ".html", ".oscal.json")
+    outputs = [word for suffix in suffixes for word in ("-o", f"{output}{suffix}")]
+    assert main(["compliance", path, "--no-config", "--date", "2026-01-01", *outputs]) == status
+    told = {suffix: Path(f"{output}{suffix}").read_text() for suffix in suffixes}
+    sections = json.loads(told[".json"])["sections"]
+    keys = ("risk", "countermeasure", "title")
+    assert [" ".join(one[key] for key in keys) for one in sections] == TITLES.splitlines()
+    printed = capsys.readouterr().out
+    for risk, title in ((row.split()[0], row.split(" ", 2)[2]) for row in TITLES.splitlines()):
+        assert re.search(rf"^  {re.escape(risk)} +[a-z ]+  {title}$", printed, re.MULTILINE)
+        assert f"## {risk} {title}: " in told[".md"]
+        assert f"{risk} {title}</th>" in told[".html"]
+        assert f'"title": "{risk} {title}"' in told[".oscal.json"]
 
 
 @pytest.mark.parametrize(
@@ -125,10 +146,10 @@ def render(name, result, **options):
 )
 def test_a_report_is_as_it_was_reviewed(name, suffix, monkeypatch):
     monkeypatch.setenv("LKSCAN_DATE", "2026-01-01")
-    result = spec_result()._replace(others=())
-    text = render(name, result)
-    assert text == snapshot(f"compliance.{suffix}", text)
-    assert text == render(name, result)
+    for stem, result in (("compliance", spec_result()._replace(others=())), ("compliance-image", image_of_risks())):
+        text = render(name, result)
+        assert text == snapshot(f"{stem}.{suffix}", text)
+        assert text == render(name, result)
 
 
 @pytest.mark.parametrize("name", formats.COMPLIANCE)

@@ -33,7 +33,19 @@ ALLOWED = {
     ),
     "lkscan": ("lkscan",),
 }
-HEAVY = {"yaml", "tomli", "lief", "sarif_om", "jsonschema", "rich", "jinja2", "dataclasses", "typing", "inspect"}
+HEAVY = {
+    "yaml",
+    "tomli",
+    "lief",
+    "sarif_om",
+    "jsonschema",
+    "fastjsonschema",
+    "rich",
+    "jinja2",
+    "dataclasses",
+    "typing",
+    "inspect",
+}
 
 
 def modules():

@@ -8,7 +8,19 @@ from html.parser import HTMLParser
 
 import pytest
 from htmllab import ATTACKS, hostile, image_page, many
-from reportlab import GETTY, RULES, SPEC_SYSTEM, TOKEN, WEB, image_result, inside, snapshot, spec_result, writable
+from reportlab import (
+    GETTY,
+    RULES,
+    SPEC_SYSTEM,
+    TOKEN,
+    WEB,
+    image_of_risks,
+    image_result,
+    inside,
+    snapshot,
+    spec_result,
+    writable,
+)
 from rulelab import container
 
 from lkscan.reports import formats, treemap
@@ -63,12 +75,17 @@ def test_the_page_looks_as_reviewed(name: str, result: Result) -> None:
 
 
 def test_the_assessment_is_a_page_of_its_own_without_scripts() -> None:
-    page = formats.render("html", spec_result()._replace(rules=RULES), formats.COMPLIANCE, version="1.2.3")
+    results = {"compliance": spec_result()._replace(rules=RULES), "compliance-image": image_of_risks()}
+    for name, result in results.items():
+        assert_is_assessment(name, formats.render("html", result, formats.COMPLIANCE, version="1.2.3"))
+
+
+def assert_is_assessment(name: str, page: str) -> None:
     policy = next(one["content"] for tag, one in Elements(page).found if one.get("http-equiv"))
     assert "script-src 'none'; style-src 'sha256-" in policy
     page = page.replace(embedded(page, "style"), "STYLE")
     page = re.sub(r"sha256-[\w+/=]+", "sha256-HASH", page)
-    assert page == snapshot("compliance.html", page)
+    assert page == snapshot(f"{name}.html", page)
 
 
 def test_the_same_result_gives_the_same_bytes() -> None:

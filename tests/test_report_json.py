@@ -12,13 +12,19 @@ from lkscan.reports import formats
 from lkscan.rules.funnel import Result
 
 
+@pytest.fixture(autouse=True)
+def _today(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LKSCAN_DATE", "2026-01-01")
+
+
 def load(result: Result) -> dict:
     return json.loads(formats.render("json", result, version="1.2.3"))
 
 
 def test_the_report_looks_as_reviewed() -> None:
-    text = formats.render("json", spec_result()._replace(rules=RULES), version="1.2.3")
-    assert text == snapshot("spec.json", text)
+    for name, result in (("spec", spec_result()._replace(rules=RULES)), ("image", image_result(1))):
+        text = formats.render("json", result, version="1.2.3")
+        assert text == snapshot(f"{name}.json", text)
 
 
 def test_the_version_and_the_keys_are_a_contract() -> None:
@@ -38,6 +44,9 @@ def test_the_version_and_the_keys_are_a_contract() -> None:
         "systems",
         "promises",
         "rules",
+        "sources",
+        "names",
+        "date",
     ]
     assert list(load(Result())) == list(document)
 
@@ -83,6 +92,7 @@ def test_the_summary_adds_up() -> None:
         "partial": 0,
         "not_applicable": 1,
         "problems": 1,
+        "unseen": 0,
     }
 
 

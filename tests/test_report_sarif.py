@@ -29,7 +29,7 @@ from reportlab import (
     writable,
 )
 
-from lkscan.reports import formats, sarif
+from lkscan.reports import dense, formats, sarif
 from lkscan.reports.linehash import line_hashes
 from lkscan.reports.sarif_plain import plain
 from lkscan.rules import engine
@@ -62,8 +62,9 @@ def physical(result: dict) -> dict:
 
 
 def test_the_report_looks_as_reviewed() -> None:
-    text = formats.render("sarif", spec_result(), version="1.2.3")
-    assert text == snapshot("spec.sarif", text)
+    for name, result in (("spec", spec_result()), ("image", image_result(1))):
+        text = formats.render("sarif", result, version="1.2.3")
+        assert text == snapshot(f"{name}.sarif", text)
 
 
 def test_the_document_names_its_schema_and_version_first() -> None:
@@ -583,8 +584,8 @@ def test_where_nothing_was_found_the_rules_that_ran_are_named_without_their_page
 
 def test_very_many_results_are_a_line_each_and_the_same_document(monkeypatch) -> None:
     spread = formats.render("sarif", image_result(30), version="1.2.3")
-    monkeypatch.setattr(sarif, "_SPREAD", 10)
-    dense = formats.render("sarif", image_result(30), version="1.2.3")
-    assert json.loads(dense) == json.loads(spread)
-    assert list(json.loads(dense)) == list(json.loads(spread))
-    assert len(dense.splitlines()) < len(spread.splitlines()) / 5
+    monkeypatch.setattr(dense, "_SPREAD", 10)
+    told = formats.render("sarif", image_result(30), version="1.2.3")
+    assert json.loads(told) == json.loads(spread)
+    assert list(json.loads(told)) == list(json.loads(spread))
+    assert len(told.splitlines()) < len(spread.splitlines()) / 5

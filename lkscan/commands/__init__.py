@@ -7,6 +7,7 @@ COMMANDS = {
     "suggest": "print the smallest privileges that an image's programs can do with",
     "pin": "give image references the digests of their tags, in place",
     "compliance": "assess specs and images by the sections of NIST SP 800-190",
+    "report": "show a saved JSON report in other formats, without scanning again",
     "kernel": "judge a kernel's configuration, with its command line and settings",
     "inspect": "print the facts lkscan sees, without judgement",
     "why": "tell which component brought a file into an image, and who can use it",
