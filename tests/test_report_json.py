@@ -36,6 +36,7 @@ def test_the_version_and_the_keys_are_a_contract() -> None:
         "summary",
         "findings",
         "others",
+        "proofs",
         "not_applicable",
         "suppressed",
         "baselined",

@@ -12,18 +12,32 @@ from htmllab import hostile, image_page
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from imagelab import Item, newc
-from reportlab import image_result, spec_result
+from reportlab import UNDECIDED, image_result, spec_result
 
 from lkscan.cli import FINDINGS, OK, USAGE, main
 from lkscan.reports import formats
 from lkscan.reports.saved import SavedError, load
 from lkscan.rules.baseline import Comparison, Entry
-from lkscan.rules.engine import Severity
+from lkscan.rules.engine import Outcome, Severity
 from lkscan.rules.funnel import Result
 from lkscan.rules.kernel import set_today
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
-RESULTS = {"spec": spec_result, "image": image_page, "files": image_result, "hostile": hostile, "nothing": Result}
+
+
+def proved() -> Result:
+    """A result with a pass that is worth telling."""
+    return spec_result()._replace(proofs=(UNDECIDED._replace(outcome=Outcome.PASS),))
+
+
+RESULTS = {
+    "spec": spec_result,
+    "proved": proved,
+    "image": image_page,
+    "files": image_result,
+    "hostile": hostile,
+    "nothing": Result,
+}
 OPTIONS = {"sarif": ({}, {"everything": True, "silenced": True}), "text": ({}, {"color": True, "width": 80})}
 EACH = [
     (name, result, known) for known in (formats.FORMATS, formats.COMPLIANCE) for name in known for result in RESULTS
