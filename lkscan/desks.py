@@ -20,9 +20,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .progress import Bar
     from .rules.contents import Collector
+    from .rules.needs import Needs
     from .scanner.builds import Build
     from .sharing import Share
     from .tracing import Trace
+    from .witness import Witness
 
 _LIMIT = late(r"\(limit: (\w+)\)")
 
@@ -39,12 +41,16 @@ class Staff(NamedTuple):
     bar: Bar | None = None
     note: Callable[[str], None] | None = None
     contents: bool = False
+    evidence: bool = False
 
 
 class Desk:
-    """Where the inputs of one policy are judged; with `contents`, the result tells what images are made of, too."""
+    """Where the inputs of one policy are judged; with `contents`, the result tells what images are made of, too.
 
-    def __init__(self, policy: Policy, *, contents: bool = False) -> None:
+    With `evidence`, the programs of images are read for what their containers need.
+    """
+
+    def __init__(self, policy: Policy, *, contents: bool = False, evidence: bool = False) -> None:
         self.policy = policy
         self._engine = Engine(policy.rules)
         self._digests = Digests(policy.labels)
@@ -60,6 +66,7 @@ class Desk:
             from .rules.contents import Collector
 
             self._collector = Collector()
+        self._has_evidence = evidence
 
     def take(
         self,
@@ -78,7 +85,10 @@ class Desk:
             for path in one.paths:
                 entries.meet(path)
         trace = self.trace = self._trace(one) if one.kind == "image" else None
-        meets = [*(one.meet for one in (trace, self._collector) if one), *([self.also] if self.also else ())]
+        witness = self._witness() if one.kind == "image" and self._has_evidence else None
+        meets: list[Callable[[Subject | Problem], None]]
+        meets = [one.meet for one in (trace, self._collector, witness) if one]
+        meets += [self.also] if self.also else []
         for found in read(one, self.policy.labels, self.policy.limits, watch, elsewhere=share):
             subject = self._digests.add(found) if isinstance(found, ImageReference) else found
             number = funnel.meet(subject)
@@ -89,9 +99,16 @@ class Desk:
                     reach(subject)
                 if not (share and isinstance(subject, File) and share.give(subject, number)):
                     self._judge(subject)
+        for needs in witness.needs() if witness else ():
+            self._judge(needs)
         self._close(share, trace)
         if before is not None:
             self._tallies[one.paths] = engine.tally - before
+
+    def _witness(self) -> Witness:
+        from .witness import Witness
+
+        return Witness(self.policy.limits.body)
 
     def _trace(self, one: Input) -> Trace:
         from .tracing import Trace
@@ -113,7 +130,7 @@ class Desk:
             self._trace_back(trace)
         self._funnel.close()
 
-    def _judge(self, subject: Subject | Build) -> None:
+    def _judge(self, subject: Subject | Build | Needs) -> None:
         for finding in self._engine.judge(subject):
             self._funnel.add(finding)
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from .config.policies import Policy
 from .desks import Staff, read
 from .imaging import Order, results
 from .inputs import Input
-from .rules.needs import Needs, interest, judge
-from .scanner.reach import Trees
+from .rules.needs import Needs
 from .scanner.startup import NamedTuple
-from .scanner.subjects import Container, File, Problem
+from .scanner.subjects import File, Problem
+from .witness import Witness
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,22 +44,12 @@ def gather(images: Sequence[Input], policy_of: Callable[[str], Policy], staff: S
 
 def _found(one: Input, policy: Policy, slot: Slot | None) -> tuple[tuple[Needs, ...], tuple[Problem, ...]]:
     """The needs of an image's containers, and the problems of reading it."""
-    trees = Trees(interest(), policy.limits.body)
-    containers: dict[tuple[str, ...], Container] = {}
+    witness = Witness(policy.limits.body)
     problems = []
     for subject in read(one, policy.labels, policy.limits, slot.watch if slot else None):
-        if isinstance(subject, File):
-            if slot:
-                slot.reach(subject.place)
-            trees.meet(subject)
-        elif isinstance(subject, Container):
-            containers[subject.place.artifacts] = subject
-        elif isinstance(subject, Problem):
+        if slot and isinstance(subject, File):
+            slot.reach(subject.place)
+        if isinstance(subject, Problem):
             problems.append(subject)
-    return tuple(needs(containers.values(), trees)), tuple(problems)
-
-
-def needs(containers: Iterable[Container], trees: Trees) -> Iterable[Needs]:
-    """What each of the containers needs."""
-    for container in containers:
-        yield judge(container, trees.reach(container), has_set_id=trees.grants(container))
+        witness.meet(subject)
+    return tuple(witness.needs()), tuple(problems)

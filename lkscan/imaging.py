@@ -51,7 +51,7 @@ def judge(images: Sequence[tuple[Input, Policy]], staff: Staff) -> tuple[list[Re
         Order(
             one,
             policy.limits,
-            partial(_judged, one, policy, contents=staff.contents),
+            partial(_judged, one, policy, contents=staff.contents, evidence=staff.evidence),
             (Result, list),
             policy.known(),
             policy.labels.folders,
@@ -79,8 +79,10 @@ def judge(images: Sequence[tuple[Input, Policy]], staff: Staff) -> tuple[list[Re
     return parts, [*problems, *nothing_in(folder for folder, is_all in strays.items() if is_all)]
 
 
-def _judged(one: Input, policy: Policy, slot: Slot | None, *, contents: bool) -> tuple[Result, list[tuple[int, str]]]:
-    desk = Desk(policy, contents=contents)
+def _judged(
+    one: Input, policy: Policy, slot: Slot | None, *, contents: bool, evidence: bool
+) -> tuple[Result, list[tuple[int, str]]]:
+    desk = Desk(policy, contents=contents, evidence=evidence)
     share = None
     if slot and slot.giver:
         from .sharing import Share

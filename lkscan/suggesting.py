@@ -11,6 +11,9 @@ from .desks import read
 from .evidence import Evidence
 from .inputs import Input
 from .reports.printable import printable
+from .rules.engine import Engine
+from .rules.funnel import Funnel, Result, choose
+from .rules.least import RULES
 from .rules.needs import Answer, Needs
 from .scanner.startup import Any
 from .scanner.subjects import SECTIONS, Container, Mount, Problem
@@ -167,6 +170,20 @@ def for_spec(one: Input, found: Evidence, policy_of: Callable[[str], Policy]) ->
             else:
                 matched.append(for_container(needs, subject))
     return Evidence(one.paths[0], tuple(matched), tuple(problems))
+
+
+def judged(one: Input, found: Evidence, policy: Policy) -> Result:
+    """What the rules about evidence say of a spec, by an image that was built from it."""
+    known = {needs.title: needs for needs in found.needs}
+    rules = choose(RULES, policy.options)
+    engine, funnel = Engine(rules), Funnel(rules, policy.options, policy.known, policy.entries)
+    for subject in read(one, policy.labels, policy.limits):
+        funnel.meet(subject)
+        if isinstance(subject, Container) and subject.title in known:
+            for finding in engine.judge(for_container(known[subject.title], subject)):
+                funnel.add(finding)
+    funnel.close()
+    return funnel.result(engine.tally, engine.not_applicable)
 
 
 def for_container(needs: Needs, container: Container) -> Needs:

@@ -62,6 +62,7 @@ _MODULES = (
     "rootfs",
     "binaries",
     "daemons",
+    "least",
     "modules",
     "efi",
     kernel,

@@ -10,6 +10,7 @@ from ..scanner.subjects import Change, Place, Problem, Subject
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..scanner.builds import Build
+    from .needs import Needs
 
 _NUMBER = late(r"(?<=^containers/onboot/)\d{3}-|(?<=^containers/onshutdown/)\d{3}-")
 """A container's place in the order, which LinuxKit puts before its name in an image."""
@@ -215,11 +216,11 @@ class Rule(NamedTuple):
         """The first line of the check's docstring."""
         return (self.check.__doc__ or "").strip().splitlines()[0]
 
-    def __call__(self, subject: "Subject | Build") -> "list[Finding]":
+    def __call__(self, subject: "Subject | Build | Needs") -> "list[Finding]":
         """Judge one subject that the rule is about; an empty list is a pass."""
         return [Finding.of(self, verdict) for verdict in self.verdicts(subject)]
 
-    def verdicts(self, subject: "Subject | Build") -> list[Verdict]:
+    def verdicts(self, subject: "Subject | Build | Needs") -> list[Verdict]:
         """What the check says of one subject that the rule is about."""
         return list(self.check(subject, self.parameters) if self.parameters else self.check(subject))
 
@@ -368,7 +369,7 @@ class Engine:
             for (_, text), (first, *others) in self.failures.items()
         ]
 
-    def judge(self, subject: "Subject | Build") -> Iterator[Finding]:
+    def judge(self, subject: "Subject | Build | Needs") -> Iterator[Finding]:
         """All findings on one subject but passes and what is not applicable: nine in ten, which are only counted."""
         tally = self.tally
         for one in self._by_subject.get(type(subject), ()):

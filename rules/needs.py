@@ -8,7 +8,7 @@ from functools import cache
 
 from ..scanner.reached import Interest, Program, Reach, Step, plain
 from ..scanner.startup import Any, Literal, NamedTuple
-from ..scanner.subjects import Container, Mount
+from ..scanner.subjects import Container, Mount, Place
 from .tables import load
 
 Needed = Literal["used", "unused", "unknown"]
@@ -70,6 +70,11 @@ class Needs(NamedTuple):
     settings: tuple[Answer, ...]
     binds: tuple[Answer, ...]
     masked: tuple[str, ...]
+
+    @property
+    def place(self) -> Place:
+        """The container's."""
+        return self.container.place
 
     def count(self, verdict: Needed) -> int:
         """How many capabilities have it."""

@@ -133,11 +133,11 @@ def need_tools() -> None:
     pytest.importorskip("capstone")
 
 
-def build(folder: Path) -> list[Program]:
+def build(folder: Path, in_c: dict[str, str] = C, in_go: dict[str, str] = GO) -> list[Program]:
     """All of them: in C, dynamic and static, and in Go, which is static."""
     need_tools()
     made = []
-    for capability, body in C.items():
+    for capability, body in in_c.items():
         source = folder / f"{capability}.c"
         source.write_text(f"{_HEAD}int main(int count, char **v) {{ (void)count; (void)v; {body} }}\n")
         for kind, compiler in (("dynamic", ["gcc"]), ("static", ["musl-gcc", "-static", "-idirafter", "/usr/include"])):
@@ -147,7 +147,7 @@ def build(folder: Path) -> list[Program]:
             made.append(Program(capability, kind, target))
     environment = {**os.environ, "CGO_ENABLED": "0", "GO111MODULE": "off", "GOFLAGS": ""}
     environment.setdefault("GOCACHE", str(folder / "go-cache"))
-    for capability, expression in GO.items():
+    for capability, expression in in_go.items():
         source, target = folder / f"{capability}.go", folder / f"{capability}-go"
         source.write_text(_GO % expression)
         subprocess.run(

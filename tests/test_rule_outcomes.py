@@ -15,6 +15,7 @@ from test_rules_modules import system as modules
 from lkscan.rules.catalogue import RULES
 from lkscan.rules.engine import Outcome
 from lkscan.rules.ignores import Ignore
+from lkscan.rules.needs import Answer, Needs
 from lkscan.rules.tables import load
 from lkscan.scanner.builds import BootKernel, BootLine, Build, Content, Pair, Row, Stray, Written
 from lkscan.scanner.effective import CAPABILITIES
@@ -66,6 +67,16 @@ def configuration(labels, created=""):
     """A file of an OCI layout that configures a container image."""
     value = {"os": "linux", "rootfs": {"type": "layers"}, "config": {"Labels": labels}, "created": created}
     return entry("blobs/sha256/" + "0" * 64, json.dumps(value).encode(), source="web:1")
+
+
+def evidenced(verdict, *capabilities, **options):
+    """What a container needs, where the evidence has the same answer to everything."""
+    held = container(capabilities=capabilities, **options)
+    answers = [Answer(one, verdict, ("/app",)) for one in ("network", "root", "privileges")]
+    names = [one.destination for one in held.mounts if one.is_bind and one.writable]
+    listed = (tuple(Answer(name, verdict, ("/app",)) for name in some) for some in (capabilities, names))
+    capable, binds = listed
+    return Needs(held.title, held, "/app", (), (), capable, tuple(answers), binds, ())
 
 
 def refused(kind):
@@ -419,6 +430,16 @@ CASES = {
         shelled("/usr/bin/web"),
         shelled("/bin/sh"),
         rooted(programs={"bin/sh": "program"}),
+    ),
+    "LKP016": (
+        evidenced("unused", "CAP_SYS_BOOT"),
+        evidenced("used", "CAP_SYS_BOOT"),
+        evidenced("unused"),
+    ),
+    "LKP017": (
+        evidenced("unused"),
+        evidenced("used"),
+        evidenced("unused", net="new", readonly=True, no_new_privileges=True),
     ),
     "LKV003": (
         rooted(),

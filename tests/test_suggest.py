@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 from elflab import EXEC, RW, Lab
-from needlab import configuration, image
+from needlab import GO, build, configuration, image
 
 from lkscan.cli import INCOMPLETE, OK, USAGE, main
 from lkscan.scanner import calls
@@ -121,3 +121,79 @@ def test_numbers_of_system_calls_are_those_of_the_headers(machine, path):
     told = {int(number): name for name, number in re.findall(r"__NR_(\w+) (\d+)", Path(path).read_text())}
     known = calls.system_calls(machine)
     assert {number: known.get(number) for number in told} == told
+
+
+# --- fix --suggested and scan --evidence
+
+LISTED = """services:
+  - name: web  # of the shop
+    image: example.org/web:1
+    capabilities:
+      - CAP_CHOWN     # for its logs
+      - CAP_SYS_BOOT  # why?
+    net: host
+    binds:
+      - /var/data:/data
+"""
+
+
+@pytest.fixture(scope="module")
+def changing(tmp_path_factory):
+    """A program that changes an owner."""
+    (one,) = build(tmp_path_factory.mktemp("changing"), {}, {"CAP_CHOWN": GO["CAP_CHOWN"]})
+    return one.path
+
+
+@pytest.fixture
+def busy(tmp_path, changing):
+    """An image with a container whose program changes an owner, and holds a capability to start the machine anew."""
+    binds = [{"destination": "/data", "type": "bind", "source": "/var/data", "options": ["rw", "rbind", "rshared"]}]
+    config = configuration(["/app"], ["CAP_CHOWN", "CAP_SYS_BOOT"], mounts=binds)
+    return image(tmp_path / "busy.tar", {"web": (config, {"app": changing})})
+
+
+def test_fix_takes_away_what_is_not_used_and_leaves_comments_and_layout(busy, tmp_path, capsys):
+    spec = tmp_path / "linuxkit.yml"
+    spec.write_text(LISTED)
+    assert main(["fix", "--suggested", "--image", str(busy), str(spec), "--no-config"]) == OK
+    changed = LISTED.replace("      - CAP_SYS_BOOT  # why?\n", "") + "    noNewPrivileges: true\n"
+    assert spec.read_text() == changed.replace("net: host", "net: new")
+    assert "LKP016 capability-without-use: drop 'CAP_SYS_BOOT'" in capsys.readouterr().out
+    assert main(["fix", "--suggested", "--image", str(busy), str(spec), "--no-config", "--check"]) == OK
+
+
+@pytest.mark.parametrize("listed", ["[all]", "[CAP_CHOWN, CAP_SYS_BOOT]", "\n      - CAP_SYS_BOOT"])
+def test_fix_leaves_what_may_be_used_of_any_list(busy, tmp_path, listed):
+    spec = tmp_path / "linuxkit.yml"
+    spec.write_text(f"services:\n  - name: web\n    image: example.org/web:1\n    capabilities: {listed}\n")
+    main(["fix", "--suggested", "--image", str(busy), str(spec), "--no-config"])
+    left = yaml.safe_load(spec.read_text())["services"][0]["capabilities"]
+    assert "CAP_SYS_BOOT" not in left
+    assert ("CAP_CHOWN" in left) == ("CHOWN" in listed or "all" in listed)
+    assert left == ["none"] or all(one.startswith("CAP_") for one in left)
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        (["--suggested"], "name the one that was built from the spec by --image"),
+        (["--image", "x.iso"], "--image goes with --suggested"),
+        (["--suggested", "--image", "{spec}"], "is no image that can be read"),
+    ],
+)
+def test_fix_says_what_is_missing_for_suggestions(options, why, tmp_path, capsys):
+    spec = tmp_path / "linuxkit.yml"
+    spec.write_text(LISTED)
+    assert main(["fix", str(spec), "--no-config", *(one.format(spec=spec) for one in options)]) == USAGE
+    assert why in capsys.readouterr().err
+    assert spec.read_text() == LISTED
+
+
+def test_a_scan_tells_what_is_not_used_when_it_is_asked(busy, capsys):
+    rules = ["--select", "LKP016,LKP017", "--no-config", "--format", "json"]
+    assert main([str(busy), *rules]) == OK
+    assert json.loads(capsys.readouterr().out)["findings"] == []
+    main([str(busy), "--evidence", *rules])
+    found = json.loads(capsys.readouterr().out)["findings"]
+    assert {(one["rule"], one["key"]) for one in found if one["rule"] == "LKP016"} == {("LKP016", "CAP_SYS_BOOT")}
+    assert {"noNewPrivileges", "net"} & {one["key"] for one in found} == {"noNewPrivileges", "net"}

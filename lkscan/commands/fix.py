@@ -6,18 +6,20 @@ import argparse
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
+from ..config.policies import Policy
 from ..fixing import Mended, mend
 from ..inputs import STDIN, Input, gather
-from ..ordering import add_inputs, add_judgement, policies
+from ..ordering import add_inputs, add_judgement, add_limits, policies, staff
 from ..reports.diff import unified
 from ..reports.printable import printable
 from ..rules.engine import Finding
+from ..rules.funnel import Result
 from ..scanner.subjects import Place, Problem
 from ..scanner.yamlpos import decode
 from ..scanning import scan_judged
-from ..terminal import FINDINGS, INCOMPLETE, OK, USAGE, complain, paints, warn
+from ..terminal import FINDINGS, INCOMPLETE, OK, USAGE, UsageError, complain, paints, warn
 from ..writing import WriteError, replace
 
 DESCRIPTION = """Mend specs and packages in place: the smallest edits that do it, comments and layout untouched.
@@ -39,9 +41,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_inputs(parser, merge=False)
     add = parser.add_argument
     add("--unsafe", action="store_true", help="also make changes that a program in the image could miss")
+    add("--suggested", action="store_true", help="take away what `lkscan suggest` finds no use of in --image, instead")
+    add("--image", metavar="FILE", help="with --suggested: the image that was built from the spec")
     add("--diff", action="store_true", help="write nothing; print what would change as a unified diff")
     add("--check", action="store_true", help="write nothing; say what would be mended")
     add_judgement(parser)
+    add_limits(parser)
     add("--color", choices=("auto", "always", "never"), default="auto", help="colour (default: on a terminal)")
     add("--if-linuxkit", action="store_true", help="pass over YAML files that are no LinuxKit spec (for hooks)")
 
@@ -49,6 +54,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(order: argparse.Namespace) -> int:
     """Mend every file, or say what would be done; the worst that happened gives the status."""
     policy_of = policies(order)
+    scan = _scan(order, policy_of)
     counts: Counter[str] = Counter()
     status = OK
     for one in gather(order.paths, if_linuxkit=order.if_linuxkit):
@@ -57,7 +63,7 @@ def run(order: argparse.Namespace) -> int:
             status = max(status, *_worst([problem]))
             continue
         path, data = one.documents[0]
-        mended, first = mend(path, data, lambda document: scan_judged([document], policy_of), unsafe=order.unsafe)
+        mended, first = mend(path, data, scan, unsafe=order.unsafe or order.suggested)
         status = max(status, *_worst(first.problems), _deliver(mended, order))
         counts["files"] += 1
         counts["mended"] += len(mended.mended)
@@ -65,6 +71,27 @@ def run(order: argparse.Namespace) -> int:
     if counts["files"]:
         _say(_summary(counts, would=order.diff or order.check), order)
     return status
+
+
+def _scan(order: argparse.Namespace, policy_of: Callable[[str], Policy]) -> Callable[[Input], Result]:
+    """What finds what is to be mended. Raises UsageError."""
+    if not order.suggested:
+        if order.image:
+            raise UsageError("--image goes with --suggested")
+        return lambda document: scan_judged([document], policy_of)
+    if order.image is None:
+        raise UsageError(
+            "--suggested needs the evidence of an image: name the one that was built from the spec by --image"
+        )
+    from .. import suggesting
+    from ..evidence import gather as evidence
+
+    (built,) = [*gather([order.image]), None][:1]
+    if not isinstance(built, Input) or built.kind != "image":
+        raise UsageError(f"{order.image}: is no image that can be read")
+    (found,) = evidence([built], policy_of, staff(order))
+    warn(found.problems)
+    return lambda document: suggesting.judged(document, found, policy_of(document.paths[0]))
 
 
 def _refusal(one: Input) -> Problem | None:

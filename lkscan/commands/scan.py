@@ -25,6 +25,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_reporting(parser)
     add_judgement(parser)
     add_reading(parser)
+    add(
+        "--evidence",
+        action="store_true",
+        help="read the code of programs in images, too, for what their containers hold and never use",
+    )
     add("--show-config", action="store_true", help="scan nothing; print the configuration for PATH, and its origins")
     add(
         "--if-linuxkit",
@@ -45,7 +50,7 @@ def run(order: argparse.Namespace) -> int:
 
         inputs = traced(inputs, order.spec)
     contents = not SHOWS_CONTENTS.isdisjoint({order.format, *targets.values()})
-    who = staff(order)._replace(contents=contents)
+    who = staff(order)._replace(contents=contents, evidence=getattr(order, "evidence", False))
     result = scan_judged(inputs, policy_of, accepted(order.baseline), who)
     if order.if_linuxkit and not result.systems and not result.problems:
         return OK
