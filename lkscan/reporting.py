@@ -10,7 +10,7 @@ from .config.policies import Policy
 from .reports import formats
 from .rules.funnel import Result
 from .scanner.startup import Any
-from .terminal import FINDINGS, INCOMPLETE, OK, USAGE, UsageError, folder, paints, warn, width
+from .terminal import FINDINGS, INCOMPLETE, OK, USAGE, UsageError, folder, links, paints, warn, width
 
 TYPE_CHECKING = False  # argparse is not imported for an order without options: start-up is a feature
 if TYPE_CHECKING:
@@ -77,8 +77,8 @@ def show(
     warn(result.problems)
     color = order.color == "always" or (order.color == "auto" and paints(sys.stdout))
 
-    def render(name: str, *, color: bool = False, width: int = 0) -> str:
-        options: dict[str, Any] = {"color": color, "width": width, "version": version, "root": folder()}
+    def render(name: str, **shown: Any) -> str:  # noqa: ANN401 - as in Options
+        options: dict[str, Any] = {"version": version, "root": folder(), **shown}
         if name in {"sarif", "github", "gitlab"}:
             from .checkout import checkout
 
@@ -87,7 +87,9 @@ def show(
             options |= {"everything": order.sarif_all, "silenced": order.sarif_suppressed}
         return formats.render(name, result, known, **options)
 
-    sys.stdout.write(render(order.format, color=color, width=width()))
+    sys.stdout.write(
+        render(order.format, color=color, width=width(), links=order.color == "auto" and links(sys.stdout))
+    )
     for path, name in targets.items():
         _write(path, render(name))
 

@@ -63,6 +63,14 @@ def paints(stream: TextIO) -> bool:
     return stream.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
 
 
+def links(stream: TextIO) -> bool:
+    """Whether a stream's terminal can be given links (OSC 8): one that does not know them leaves them out.
+
+    But for the console of Linux, and for what is no terminal, where they would be noise.
+    """
+    return paints(stream) and os.environ.get("TERM", "linux") != "linux"
+
+
 def folder() -> str:
     """The folder we are in; the root where somebody removed it meanwhile."""
     try:

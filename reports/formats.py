@@ -52,6 +52,7 @@ class Options(NamedTuple):
     `width` is in columns, 0 for lines of any length. `version` is lkscan's. `root` is the folder that relative paths
     in a report start from, "" when absolute paths are to stay as they are. `checkout` is the working tree it is in.
     `everything`: all outcomes are told, not only fails; `silenced`: those findings, too, that somebody silenced.
+    `links`: a terminal shows links.
     """
 
     color: bool = False
@@ -61,6 +62,7 @@ class Options(NamedTuple):
     checkout: "Checkout | None" = None
     everything: bool = False
     silenced: bool = False
+    links: bool = False
 
     @property
     def top(self) -> str:

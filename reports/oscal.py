@@ -21,8 +21,8 @@ from ..scanner.startup import Any
 from ..scanner.subjects import System
 from .compliance import Assessed, Status, assess
 from .formats import Options
+from .links import HOME
 from .printable import printable
-from .sarif_rules import HOME
 
 VERSION = "1.1.3"
 """The version of OSCAL."""

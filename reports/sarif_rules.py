@@ -12,10 +12,9 @@ from ..rules.engine import Confidence, Rule, Severity
 from ..rules.nist import section
 from ..rules.tables import load
 from ..scanner.startup import NamedTuple
+from .links import HOME
+from .links import page as page_of
 from .pages import body, facts
-
-HOME = "https://github.com/linuxkit/lkscan"
-"""Where the documentation is."""
 
 TAXONOMY = "NIST-SP-800-190"
 """The name of the taxonomy, and the beginning of each of its tags."""
@@ -140,7 +139,7 @@ def _rule(rule: Rule, named: Sequence[Taxa], others: Mapping[str, str], *, brief
         short_description=_text(rule.summary),
         full_description=_text(f"{rule.summary} {rule.remedy}"),
         help=om.MultiformatMessageString(text=text, markdown=None if brief else _markdown(rule, page or rule.remedy)),
-        help_uri=f"{HOME}/blob/HEAD/{'docs/configuration' if rule.owner else f'rules/pages/{rule.name}'}.md",
+        help_uri=page_of(rule),
         message_strings={
             name: om.MultiformatMessageString(text=text) for name, text in sorted({**rule.messages, **others}.items())
         },

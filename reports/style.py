@@ -1,4 +1,7 @@
-"""How a terminal shows things: colours when asked for, and lines that wrap under themselves."""
+"""How a terminal shows things: colours and links when asked for, and lines that wrap under themselves.
+
+Own code: to import rich would take a scan of one spec twice as long.
+"""
 
 from __future__ import annotations
 
@@ -19,10 +22,14 @@ _LEAST = 24
 
 
 class Style:
-    """Paints when `color` is set; wraps when `width` (columns) is not 0. Painted text takes no more columns."""
+    """Paints when `color` is set; wraps when `width` (columns) is not 0; links, where `links` is no None.
 
-    def __init__(self, *, color: bool = False, width: int = 0) -> None:
+    `links` is the folder that paths are relative to. Painted and linked text takes no more columns.
+    """
+
+    def __init__(self, *, color: bool = False, width: int = 0, links: str | None = None) -> None:
         self._color = color
+        self.links = links
         self.width = width
 
     def paint(self, code: str, text: str) -> str:
@@ -40,6 +47,10 @@ class Style:
     def severity(self, severity: Severity, text: str) -> str:
         """In the severity's colour."""
         return self.paint(_CODES[severity], text)
+
+    def link(self, address: str, text: str) -> str:
+        """The text as a link (OSC 8) to an address, which is ASCII and printable."""
+        return f"\x1b]8;;{address}\x1b\\{text}\x1b]8;;\x1b\\" if self.links is not None else text
 
     def wrapped(self, text: str, indent: int) -> list[str]:
         """The text in lines that fit beside an indentation, which is not included; words are never broken."""

@@ -69,7 +69,7 @@ _WORDS = {
 
 def render(result: Result, options: Options) -> str:
     """The report; see `formats.render`."""
-    style = Style(color=options.color, width=options.width)
+    style = Style(color=options.color, width=options.width, links=options.root if options.links else None)
     read = inputs(result)
     blocks = [list(_input(one, result, style)) for one in read if one.groups or len(read) == 1 or not _is_linuxkit(one)]
     parts = (_remedies, _suppressed, _baselined, _proved, _open, _problems, _promises, _summary)
@@ -149,16 +149,25 @@ def _origin(finding: Finding, group: Group) -> str:
 def _finding(finding: Finding, details: Iterable[str], style: Style) -> Iterator[str]:
     span = finding.place.span
     indent = _MESSAGE if span else _POSITION
-    position = f"{span.line}:{span.column}".ljust(_MESSAGE - _POSITION) if span else ""
+    position = f"{span.line}:{span.column}" if span else ""
+    gap = " " * (_MESSAGE - _POSITION - len(position)) if span else ""
     name = str(finding.severity)
     pad = " " * (_POSITION - 2 - len(name))
     lines = style.wrapped(_fit(finding.message), indent)
     tag = f"{finding.rule.id} {finding.rule.name}{_mark(finding)}"
-    if style.width and indent + len(lines[-1]) + 2 + len(tag) > style.width:
-        lines.append(style.dim(tag))
+    is_apart = style.width and indent + len(lines[-1]) + 2 + len(tag) > style.width
+    tag, position = style.dim(tag), style.dim(position)
+    if style.links is not None:
+        from .links import file, page
+
+        tag = style.link(page(finding.rule), tag)
+        if span and len(finding.place.artifacts) == 1:
+            position = style.link(file(finding.place, style.links), position)
+    if is_apart:
+        lines.append(tag)
     else:
-        lines[-1] += f"  {style.dim(tag)}"
-    yield f"  {style.severity(finding.severity, name)}{pad}{style.dim(position)}{lines[0]}"
+        lines[-1] += f"  {tag}"
+    yield f"  {style.severity(finding.severity, name)}{pad}{position}{gap}{lines[0]}"
     for line in lines[1:]:
         yield f"{' ' * indent}{line}"
     for detail in dict.fromkeys(details):

@@ -27,9 +27,9 @@ from rulelab import container
 from lkscan.reports import formats
 from lkscan.reports.printable import encodable, printable
 from lkscan.rules import engine
-from lkscan.rules.engine import Severity
+from lkscan.rules.engine import Location, Severity
 from lkscan.rules.funnel import Result
-from lkscan.scanner.subjects import Place, Problem, System
+from lkscan.scanner.subjects import Place, Problem, Span, System
 
 ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -273,3 +273,21 @@ def test_what_can_be_mended_is_marked_and_counted() -> None:
     assert "  1 can be mended by `lkscan fix`, 1 more with --unsafe\n" in text
     assert "  1 can be mended by `lkscan fix --unsafe`\n" in render(Result(findings=(WEB,)))
     assert "can be mended" not in render(Result(findings=(TOKEN,)))
+
+
+def test_on_a_terminal_that_shows_links_rules_lead_to_their_pages_and_positions_to_their_lines() -> None:
+    plain = formats.render("text", spec_result(), width=80, root="/srv/a b")
+    text = formats.render("text", spec_result(), width=80, root="/srv/a b", links=True)
+    links = re.findall("\x1b]8;;([^\x1b]+)\x1b\\\\(.*?)\x1b]8;;\x1b\\\\", text)
+    assert (f"file://{os.uname().nodename}/srv/a%20b/linuxkit.yml#5", "5:12") in links
+    assert (
+        "https://github.com/linuxkit/lkscan/blob/HEAD/rules/pages/test-unpinned.md",
+        "LKI901 test-unpinned [unsafe fix]",
+    ) in links
+    assert re.sub("\x1b]8;;.*?\x1b\\\\", "", text) == plain
+
+
+def test_a_hostile_path_cannot_break_out_of_a_link() -> None:
+    evil = GETTY._replace(locations=(Location(Place(("a\x1b\\\udcff.yml",), Span(1, 1, 1, 2))),))
+    text = formats.render("text", Result(findings=(evil,)), root="/", links=True)
+    assert "/a%1B%5C%FF.yml#1" in text
