@@ -166,6 +166,14 @@ def image_result(files: int = 9) -> Result:
     return Result(findings=tuple(findings), systems=(system,), rules=RULES)
 
 
+def traced_result() -> Result:
+    """Findings on an image that lead back to a line of the spec that it was built from."""
+    origin = Location(GETTY.place, "brought by services, linuxkit/getty")
+    result = image_result(2)
+    findings = tuple(one._replace(origin=origin) for one in result.findings)
+    return result._replace(findings=findings, texts={"linuxkit.yml": TEXT}, rules=ALL)
+
+
 def image_of_risks() -> Result:
     """An image whose findings are about a section of NIST SP 800-190."""
     result = image_result(1)

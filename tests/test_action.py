@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -83,3 +84,19 @@ def test_no_script_of_a_step_holds_an_expression():
 def test_every_input_and_output_is_explained():
     for one in (*ACTION["inputs"].values(), *ACTION["outputs"].values()):
         assert one["description"].endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "number"),
+    [("github-actions", "action.yml", None), ("github-workflows", "docs/ci.md", 1), ("gitlab-ci", "docs/ci.md", 2)],
+)
+def test_the_action_and_the_examples_fit_the_schemas_of_their_hosts(kind, name, number, tmp_path):
+    pytest.importorskip("check_jsonschema", reason="needs check-jsonschema, which brings the schemas")
+    text = (ROOT / name).read_text(encoding="utf-8")
+    if number is not None:
+        text = re.findall("^```yaml\n(.*?)^```", text, re.DOTALL | re.MULTILINE)[number]
+    path = tmp_path / "checked.yml"
+    path.write_text(text, encoding="utf-8")
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", f"vendor.{kind}", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from multitoollab import CHECKOUT, program, reports, validate
-from reportlab import RULES, TOKEN, image_result, spec_result
+from reportlab import RULES, TOKEN, image_result, spec_result, traced_result
 
 from lkscan.reports import formats
 from lkscan.rules.funnel import Result
@@ -24,6 +24,7 @@ def test_no_error_no_warning_and_no_note(tmp_path: Path) -> None:
         "image": image_result(),
         "nothing": Result(rules=RULES),
     }
+    results["traced"] = traced_result()
     for name, result in results.items():
         for everything in (False, True):
             options = {"everything": everything, "silenced": everything}

@@ -12,7 +12,7 @@ from htmllab import hostile, image_page
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from imagelab import Item, newc
-from reportlab import UNDECIDED, image_result, spec_result
+from reportlab import UNDECIDED, image_result, spec_result, traced_result
 
 from lkscan.cli import FINDINGS, OK, USAGE, main
 from lkscan.reports import formats
@@ -33,6 +33,7 @@ def proved() -> Result:
 RESULTS = {
     "spec": spec_result,
     "proved": proved,
+    "traced": traced_result,
     "image": image_page,
     "files": image_result,
     "hostile": hostile,

@@ -13,7 +13,7 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 from lkscan.reports.pages import body, facts, family, rank
-from lkscan.reports.sarif_rules import HOME
+from lkscan.reports.links import HOME
 from lkscan.rules.catalogue import RULES
 from lkscan.rules.engine import Rule
 
