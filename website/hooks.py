@@ -12,8 +12,8 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
-from lkscan.reports.pages import body, facts, family, rank
 from lkscan.reports.links import HOME
+from lkscan.reports.pages import body, facts, family, rank
 from lkscan.rules.catalogue import RULES
 from lkscan.rules.engine import Rule
 
