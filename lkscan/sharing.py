@@ -200,10 +200,11 @@ class Share:
     def join(self, engine: Engine, funnel: Funnel, rules: Iterable[Rule]) -> None:
         """Add what the other process found and counted to what was found and counted here."""
         _, tally, reasons, failures, found = self._told
-        engine.tally.update({(rule, Outcome(outcome)): count for rule, outcome, count in tally})
-        engine.not_applicable.update({(rule, reason): count for rule, reason, count in reasons})
-        for rule, text, places in failures:
-            engine.failures.setdefault((rule, text), []).extend(Place(tuple(one)) for one in places)
+        engine.join(
+            {(rule, Outcome(outcome)): count for rule, outcome, count in tally},
+            {(rule, reason): count for rule, reason, count in reasons},
+            {(rule, text): [Place(tuple(one)) for one in places] for rule, text, places in failures},
+        )
         for number, finding in transfer.load(found.encode("ascii"), rules):
             funnel.add(finding, number)
 

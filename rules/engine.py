@@ -354,12 +354,30 @@ class Engine:
     """
 
     def __init__(self, rules: Iterable[Rule]) -> None:
-        self._by_subject: dict[type, list[Rule]] = {}
+        self._by_subject: dict[type, list[tuple[Rule, Callable[[Any], bool] | None]]] = {}
         for one in rules:
-            self._by_subject.setdefault(one.subject, []).append(one)
-        self.tally: Counter[tuple[str, Outcome]] = Counter()
+            self._by_subject.setdefault(one.subject, []).append((one, one.about))
+        self._outcomes: Counter[tuple[str, Outcome]] = Counter()
+        self._spared: dict[str, int] = {}
         self.not_applicable: Counter[tuple[str, str]] = Counter()
         self.failures: dict[tuple[str, str], list[Place]] = {}
+
+    @property
+    def tally(self) -> Counter[tuple[str, Outcome]]:
+        """Subjects by rule and outcome."""
+        return self._outcomes + Counter({(one, Outcome.NOT_APPLICABLE): n for one, n in self._spared.items()})
+
+    def join(
+        self,
+        tally: Mapping[tuple[str, Outcome], int],
+        not_applicable: Mapping[tuple[str, str], int],
+        failures: Mapping[tuple[str, str], Iterable[Place]],
+    ) -> None:
+        """Add what another engine with these rules has counted."""
+        self._outcomes.update(tally)
+        self.not_applicable.update(not_applicable)
+        for key, places in failures.items():
+            self.failures.setdefault(key, []).extend(places)
 
     @property
     def broken(self) -> list[Problem]:
@@ -371,11 +389,11 @@ class Engine:
 
     def judge(self, subject: "Subject | Build | Needs") -> Iterator[Finding]:
         """All findings on one subject but passes and what is not applicable: nine in ten, which are only counted."""
-        tally = self.tally
-        for one in self._by_subject.get(type(subject), ()):
+        tally, spared = self._outcomes, self._spared
+        for one, about in self._by_subject.get(type(subject), ()):
             try:
-                if one.about is not None and not one.about(subject):
-                    tally[one.id, Outcome.NOT_APPLICABLE] += 1
+                if about is not None and not about(subject):
+                    spared[one.id] = spared.get(one.id, 0) + 1  # nearly all of them, so by the shortest way
                     continue
                 verdicts = one.verdicts(subject)
                 if one.owner:
