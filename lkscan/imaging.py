@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 
 from .config.policies import Policy
@@ -17,7 +18,7 @@ from .scanner.subjects import File, Place, Problem, Subject
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .sharing import Taker
+    from .sharing import Share, Taker
     from .workers import Ends, Slot, Task
 
 
@@ -82,12 +83,18 @@ def judge(images: Sequence[tuple[Input, Policy]], staff: Staff) -> tuple[list[Re
 def _judged(
     one: Input, policy: Policy, slot: Slot | None, *, contents: bool, evidence: bool
 ) -> tuple[Result, list[tuple[int, str]]]:
-    desk = Desk(policy, contents=contents, evidence=evidence)
-    share = None
     if slot and slot.giver:
-        from .sharing import Share
+        from .sharing import AgainError, Share
 
-        share = Share(slot.giver)
+        with suppress(AgainError):
+            return _taken(one, policy, slot, Share(slot.giver), contents=contents, evidence=evidence)
+    return _taken(one, policy, slot, contents=contents, evidence=evidence)
+
+
+def _taken(
+    one: Input, policy: Policy, slot: Slot | None, share: Share | None = None, *, contents: bool, evidence: bool
+) -> tuple[Result, list[tuple[int, str]]]:
+    desk = Desk(policy, contents=contents, evidence=evidence)
     desk.take(one, slot.watch if slot else None, partial(_reach, slot) if slot else None, share)
     return desk.result(), policy.entries.used if policy.entries else []
 
@@ -95,7 +102,7 @@ def _judged(
 def _attend(policy: Policy, slot: Slot, taker: Taker) -> None:
     from .sharing import attend
 
-    attend(policy.rules, slot.reach, taker)
+    attend(policy.rules, slot.reach, taker, slot.watch)
 
 
 def _reach(slot: Slot, subject: Subject) -> None:

@@ -10,25 +10,33 @@ import json
 import mmap
 import os
 import struct
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from functools import cached_property
+from contextlib import suppress
+from functools import cache, cached_property, partial
+from itertools import accumulate
 
 from . import transfer
 from .rules.engine import Engine, Finding, Outcome, Rule
 from .rules.funnel import Funnel
-from .scanner import hardening
-from .scanner.hardening import Compiled
+from .scanner import elf, hardening
+from .scanner.compression import PackedBlocks
+from .scanner.source import DamagedError, FileSource, Watch
 from .scanner.startup import Any
-from .scanner.subjects import File, Place
+from .scanner.stream import Extents
+from .scanner.subjects import Binary, File, Place
 
-_ROOM = 24 << 20
+_ROOM = 32 << 20
 """Bytes that may be on their way."""
-_MOST = 8 << 20
+_AHEAD = 24 << 20
+"""Bytes of content, unpacked, that may be: at the end the first process waits for the other to be done with them."""
+_MOST = 16 << 20
 """Bytes of a content that is handed over: what is larger takes too much of the room."""
 _TEXT = 1 << 20
 """The same of a text: of larger ones only the beginning is searched for secrets, and that is not all there is."""
 _HEAD = 4096
-_ELF = b"\x7fELF"
+_FIELDS = Binary._fields.index("copies")
+"""How many fields of Binary tell of the file by itself."""
 _BATCH = 256 << 10
 """Bytes after which the other process is told that there is something: to wake it takes some microseconds."""
 _RECORD = struct.Struct("=III")
@@ -69,16 +77,27 @@ class Giver:
     def __init__(self, memory: mmap.mmap, ends: tuple[int, int, int]) -> None:
         self._memory = memory
         self._work, self._done, self._answer = ends
-        self._position = self._told = self._freed = 0
+        self._position = self._told = self._freed = self._weight = 0
+        self._waiting: deque[tuple[int, int]] = deque()
+        """Where what is on its way ends, and its bytes when it is unpacked."""
 
-    def give(self, number: int, row: bytes, content: bytes) -> bool:
+    def has_room(self, weight: int) -> bool:
+        """Whether so many bytes of content, unpacked, may be on their way, too."""
+        if self._weight + weight > _AHEAD and self._waiting:
+            self._tell()
+            self._hear()
+        return self._weight + weight <= _AHEAD or not self._waiting
+
+    def give(self, number: int, row: bytes, content: bytes, weight: int) -> bool:
         """Whether there was room for it, and what is said of it."""
         length = _RECORD.size + len(row) + len(content)
         at = self._position % _ROOM
         gap = _ROOM - at if at + length > _ROOM else 0
-        if self._position + gap + length - self._freed > _ROOM and not self._has_room(gap + length):
+        if self._position + gap + length - self._freed > _ROOM:
             self._tell()
-            return False
+            self._hear()
+            if self._position + gap + length - self._freed > _ROOM:
+                return False
         if gap:
             if gap >= _RECORD.size:
                 _RECORD.pack_into(self._memory, at, _GAP, 0, 0)
@@ -88,18 +107,19 @@ class Giver:
         self._memory[at : at + len(row)] = row
         self._memory[at + len(row) : at + len(row) + len(content)] = content
         self._position += length
+        self._weight += weight
+        self._waiting.append((self._position, weight))
         if self._position - self._told >= _BATCH:
             self._tell()
         return True
 
-    def _has_room(self, length: int) -> bool:
-        """Whether there is, now that the other process is asked."""
-        try:
+    def _hear(self) -> None:
+        """Learn how far the other process is."""
+        with suppress(BlockingIOError):
             while data := os.read(self._done, _POSITION.size * 512):
                 self._freed = _POSITION.unpack(data[-_POSITION.size :])[0]
-        except BlockingIOError:
-            pass
-        return self._position + length - self._freed <= _ROOM
+        while self._waiting and self._waiting[0][0] <= self._freed:
+            self._weight -= self._waiting.popleft()[1]
 
     def _tell(self) -> None:
         if self._position > self._told:
@@ -173,17 +193,27 @@ class Share:
         self._last = None
         if file.kind != "file" or not 0 < file.size <= _MOST or file.read is None or file.pieces is None:
             return False
-        if file.xattrs:
-            return False
         head = file.read(_HEAD)
-        if not head.startswith(_ELF) and (file.size > _TEXT or b"\0" in head):
+        is_text = file.size <= _TEXT and b"\0" not in head
+        if file.xattrs or not (is_text or elf.looks_whole(head, file.size)) or not self._giver.has_room(file.size):
             return False
-        content = file.read(file.size)
-        if len(content) < file.size:
-            return False
+        try:
+            lies = file.packed() if file.packed else None
+        except DamagedError:
+            return False  # who reads it here learns where
+        how: Any = None
+        if isinstance(lies, PackedBlocks):
+            content = b"".join(data for data, _, _ in lies.blocks)
+            how = lies.kind, [(len(data), length, is_packed) for data, length, is_packed in lies.blocks]
+        elif isinstance(lies, Extents):
+            content, how = b"", lies
+        else:
+            content = file.read(file.size)
+            if len(content) < file.size:
+                return False
         said = (file.path, file.mode, file.uid, file.gid, file.place.artifacts, file.source, file.location)
-        row = json.dumps((*said, file.replaces)).encode("ascii")
-        if not self._giver.give(number, row, content):
+        row = json.dumps((*said, file.replaces, how)).encode("ascii")
+        if not self._giver.give(number, row, content, file.size):
             return False
         self._last, self._number = file, number
         return True
@@ -192,10 +222,15 @@ class Share:
         """The number of the file that was met last, if it was handed over."""
         return self._number if file is self._last else None
 
-    def programs(self) -> Iterator[tuple[int, Compiled]]:
-        """The number of each program among them, and how it was compiled; waits for the other process to end."""
-        for number, content, answers, evidence, made, libc, calls in self._told[0]:
-            yield number, Compiled(content, answers, evidence, made, libc, tuple(calls))
+    def programs(self) -> Iterator[tuple[int, int, Binary | None]]:
+        """Number, content and facts of each program among them; waits for the other process to end.
+
+        Raises AgainError.
+        """
+        for number, content, path, fields in self._told[0]:
+            file = File(path, "file", 0, 0, 0, 0, Place((path,)))
+            values = (tuple(one) if isinstance(one, list) else one for one in fields)
+            yield number, content, Binary._make((file, *values, (), (), ())) if fields else None
 
     def join(self, engine: Engine, funnel: Funnel, rules: Iterable[Rule]) -> None:
         """Add what the other process found and counted to what was found and counted here."""
@@ -211,20 +246,35 @@ class Share:
     @cached_property
     def _told(self) -> list[Any]:
         told: list[Any] = self._giver.answer()
+        if not told:
+            raise AgainError
         return told
 
 
-def attend(rules: Iterable[Rule], reach: Callable[[Place], None], taker: Taker) -> None:
-    """The work of the other process: judge each file that comes, and examine each program, until no more come."""
+class AgainError(Exception):
+    """Something that was handed over is damaged: all has to be read by one process, which tells of it in its place."""
+
+
+def attend(rules: Iterable[Rule], reach: Callable[[Place], None], taker: Taker, watch: Watch | None = None) -> None:
+    """The work of the other process: judge each file that comes, and examine each program, until no more come.
+
+    `reach` is told of each file, `watch` how many bytes of the image are read.
+    """
     engine = Engine(rules)
     findings: list[tuple[int, Finding]] = []
     programs: list[tuple[Any, ...]] = []
+    open_file = cache(partial(FileSource, watch=watch))
+    is_damaged = False
     for number, row, content in taker.taken():
-        file = _file(json.loads(row), content)
-        reach(file.place)
-        findings += [(number, finding) for finding in engine.judge(file)]
-        if content.startswith(_ELF) and (found := hardening.compiled(file, content)):
-            programs.append((number, *found))
+        *said, how = json.loads(row)
+        try:
+            file = _file(said, _whole(how, content, open_file))
+            reach(file.place)
+            findings += [(number, finding) for finding in engine.judge(file)]
+            if file.read and file.read(len(elf.MAGIC)) == elf.MAGIC:
+                programs.append(_program(number, file))
+        except (DamagedError, OSError):
+            is_damaged = True
     told = (
         programs,
         [(rule, outcome.value, count) for (rule, outcome), count in engine.tally.items()],
@@ -232,7 +282,33 @@ def attend(rules: Iterable[Rule], reach: Callable[[Place], None], taker: Taker) 
         [(rule, text, [one.artifacts for one in places]) for (rule, text), places in engine.failures.items()],
         transfer.dump(findings).decode("ascii"),
     )
-    taker.answer(told)
+    taker.answer(None if is_damaged else told)
+
+
+def _whole(how: list[Any] | None, content: bytes, open_file: Callable[[str], FileSource]) -> bytes:
+    """What was handed over, unpacked, or read where it is said to lie. Raises DamagedError, OSError."""
+    if how is None:
+        return content
+    if len(how) == len(Extents._fields):
+        path, identity, places = how
+        return Extents(path, tuple(identity), tuple((at, length) for at, length in places)).read(open_file(path))
+    kind, blocks = how
+    ends = accumulate(length for length, _, _ in blocks)
+    pieces = [
+        (content[end - packed : end], length, is_packed)
+        for end, (packed, length, is_packed) in zip(ends, blocks, strict=True)
+    ]
+    return PackedBlocks(kind, tuple(pieces)).unpacked()
+
+
+def _program(number: int, file: File) -> tuple[int, int, str, tuple[Any, ...]]:
+    """What is told of a program: what stands for its content, its path, and the fields of Binary that it has by itself.
+
+    Raises DamagedError.
+    """
+    content = file.read(file.size) if file.read else b""
+    found = hardening.examine(file, content, exact=False)
+    return number, hash(content), file.path, found[1:_FIELDS] if found else ()
 
 
 def _file(row: list[Any], content: bytes) -> File:

@@ -160,8 +160,7 @@ def _start(task: Task, slots: tuple[Slot, Slot], children: list[int], *, isolate
     if channel and task.helping:
         taker = Taker(channel.memory, _behind(0))
         work = partial(_helped, task.helping, taker)
-        alone = task._replace(paths=())  # what it works on comes through the channel
-        children.append(_forked(alone, other, channel.helper, work, isolated=isolated))
+        children.append(_forked(task, other, channel.helper, work, isolated=isolated))
         channel.close()
     return here
 

@@ -6,18 +6,15 @@ import sys
 from array import array
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from .source import DamagedError, Source
+from .source import ZEROS, DamagedError, Source, Stretched
 
 DISK_LIMIT = 2 << 40
 """Bytes of a virtual disk; LinuxKit's largest has 25 GiB."""
 TABLE_LIMIT = 32 << 20
 """Bytes of one table; QEMU refuses more."""
-ZEROS = -1
-"""The place of a block that was never written."""
-
 _UNPACKED = 8 << 20
 """Bytes of unpacked blocks that are kept: what reads a disk goes back and forth between few of them."""
 
@@ -165,13 +162,13 @@ RUNS = 1 << 18
 """Runs of one file: more than the most scattered file has, and few enough to be held."""
 
 
-class Mapped:
+class Mapped(Stretched):
     """A file of `size` bytes made of runs, zeros where there is none: a Source."""
 
     def __init__(self, source: Source, size: int, runs: Iterable[Run]) -> None:
         """`runs` may come in any order. Raises DamagedError where they overlap or are too many."""
         self.size = size
-        self._source = source
+        self.source = source
         self._runs = sorted(_joined(runs))
         self._starts = [run.start for run in self._runs]
         if any(run.start + run.length > start for run, start in zip(self._runs, self._starts[1:], strict=False)):
@@ -183,26 +180,21 @@ class Mapped:
         inside = (run.at + min(run.length, self.size - run.start) for run in self._runs if run.start < self.size)
         return max(inside, default=0)
 
-    def pread(self, offset: int, length: int) -> bytes:
-        """See Source."""
+    def stretches(self, offset: int, length: int) -> Iterator[tuple[int, int]]:
+        """See Stretched."""
         end = min(offset + length, self.size)
-        pieces: list[bytes] = []
         index = bisect_right(self._starts, offset) - 1
         while 0 <= offset < end:
             following = self._starts[index + 1] if index + 1 < len(self._starts) else end
             run = self._runs[index] if index >= 0 else None
             if run is not None and offset < run.start + run.length:
                 wanted = min(run.start + run.length, following, end) - offset
-                piece = self._source.pread(run.at + offset - run.start, wanted)
+                yield run.at + offset - run.start, wanted
             else:
                 wanted = min(following, end) - offset
-                piece = bytes(wanted)
-            pieces.append(piece)
-            offset += len(piece)
-            if len(piece) < wanted:
-                break
+                yield ZEROS, wanted
+            offset += wanted
             index += offset >= following and index + 1 < len(self._starts)
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
 def _joined(runs: Iterable[Run]) -> list[Run]:

@@ -9,7 +9,7 @@ from functools import cache
 from io import BytesIO
 
 from .source import Budget, DamagedError, LimitError, Limits
-from .startup import Any, Protocol
+from .startup import Any, NamedTuple, Protocol
 from .stream import Stream
 
 OUT = 1 << 18
@@ -340,6 +340,31 @@ def unpack(kind: str, data: bytes, limit: int, what: str) -> bytes:
         return _unpack(kind, data, limit)
     except Exception as error:  # each library has its own class
         raise DamagedError(f"{what} is damaged ({kind})") from error
+
+
+class PackedBlocks(NamedTuple):
+    """A content as it lies in an image: blocks of a kind that `unpack` knows, one after another.
+
+    Of each, its bytes, how many they unpack to, and whether they are packed at all; without bytes it is zeros.
+    """
+
+    kind: str
+    blocks: tuple[tuple[bytes, int, bool], ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes that are packed."""
+        return sum(len(data) for data, _, _ in self.blocks)
+
+    def unpacked(self) -> bytes:
+        """The content. Raises DamagedError."""
+        pieces = []
+        for data, length, is_packed in self.blocks:
+            piece = unpack(self.kind, data, length, "a block") if is_packed else data or bytes(length)
+            if len(piece) != length:
+                raise DamagedError(f"a block of {len(piece)} bytes, not {length}")
+            pieces.append(piece)
+        return b"".join(pieces)
 
 
 def _unpack(kind: str, data: bytes, limit: int) -> bytes:

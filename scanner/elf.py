@@ -287,6 +287,16 @@ def read(file: File, data: bytes) -> Binary | None:
     return binary(file, Elf(data, file.size)) if data[:4] == MAGIC else None
 
 
+def looks_whole(head: bytes, size: int) -> bool:
+    """Whether a file of this size and these first bytes is a program that is likely to be read without damage."""
+    try:
+        found = Elf(head, size)
+    except DamagedError:
+        return False
+    ends = [one.offset + one.filesize for one in found.segments if one.type == _LOAD]
+    return bool(ends) and max(ends) <= size
+
+
 def binary(file: File, elf: Elf) -> Binary | None:
     """The same of a file that is parsed already. Raises DamagedError, LimitError."""
     if _is_debug(elf):

@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 from . import erofs_clusters as clusters
 from . import walk
-from .blocks import ZEROS, Mapped, Run
-from .source import DamagedError, Source, UnreadError
+from .blocks import Mapped, Run
+from .source import ZEROS, DamagedError, Source, UnreadError
 from .stream import Stream
 from .tree import NOTHING, Entry, Tree, text
 

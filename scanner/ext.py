@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from . import ext_sums, walk
-from .blocks import ZEROS, Mapped, Run, numbers
-from .source import DamagedError, MemorySource, Source, UnreadError
+from .blocks import Mapped, Run, numbers
+from .source import ZEROS, DamagedError, MemorySource, Source, UnreadError
 from .stream import Stream
 from .tree import Entry, Tree, text
 

@@ -11,7 +11,6 @@ The properties are `canary` (stacks are checked), `fortify` (calls of glibc are)
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import cached_property
 from math import inf
 
@@ -438,32 +437,6 @@ def examine(file: File, data: bytes, *, code: bool = True, exact: bool = True) -
     if binary.kind == "object":
         return _of_object(parsed, binary)
     return Inspector(parsed, binary, code=code, exact=exact).complete()
-
-
-class Compiled(NamedTuple):
-    """What `examine` adds to `elf.read`, and a number that stands for the content, as long as this process lives."""
-
-    content: int
-    answers: Mapping[str, Answer]
-    evidence: Mapping[str, str]
-    made: str
-    libc: str
-    calls: tuple[str, ...]
-
-    def joined(self, binary: Binary) -> Binary:
-        """The binary with it."""
-        return binary._replace(
-            answers=self.answers, evidence=self.evidence, made=self.made, libc=self.libc, calls=self.calls
-        )
-
-
-def compiled(file: File, data: bytes) -> Compiled | None:
-    """What is to be added to `elf.read` of the same file; None where that gives none, or raises."""
-    try:
-        found = examine(file, data, exact=False)
-    except DamagedError:
-        return None
-    return found and Compiled(hash(data), found.answers, found.evidence, found.made, found.libc, found.calls)
 
 
 def undecided(binary: Binary, why: str) -> Binary:

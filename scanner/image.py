@@ -142,8 +142,8 @@ class Elsewhere(Protocol):
         """The number (from 1 on) of the file that was met last, where the other process examines it."""
         ...
 
-    def programs(self) -> Iterable[tuple[int, hardening.Compiled]]:
-        """How each of them was compiled."""
+    def programs(self) -> Iterable[tuple[int, int, Binary | None]]:
+        """The number of each, a number that stands for its content, and what it is; None where it is no program."""
         ...
 
 
@@ -258,8 +258,8 @@ class _Reader:
         yield from self._unpaired()
         yield from self._join_configs()
         yield from self._heeded()
-        for number, found in self._elsewhere.programs() if self._elsewhere else ():
-            self._programs.complete(number, found)
+        for number, content, found in self._elsewhere.programs() if self._elsewhere else ():
+            self._found.binaries += self._programs.complete(number, content, found)
         yield from self._programs.joined(self._found.containers.values())
         if self._roots.left:
             why = f"more root file systems than are told apart: {self._roots.left} files are judged one by one only"
@@ -371,6 +371,9 @@ class _Reader:
         """What `reader` makes of a file's whole content."""
         if file.read is None:
             return
+        number = self._elsewhere.number(file) if self._elsewhere and reader == self._binary else None
+        if number and self._programs.await_one(file, number):
+            return
         limit = self._limits.body
         if file.size > limit:
             yield from self._large(file, reader, limit)
@@ -401,19 +404,18 @@ class _Reader:
             yield from self._held(hardening.undecided(found, why), None)
 
     def _binary(self, file: File, data: bytes) -> Iterator[Subject | Problem]:
-        number = self._elsewhere.number(file) if self._elsewhere and self._programs.has_room else None
         try:
-            found = elf.read(file, data) if number else hardening.examine(file, data, exact=self._exact)
+            found = hardening.examine(file, data, exact=self._exact)
         except DamagedError as error:
             yield Problem(file.place, f"{error}; it is not examined")
             found = elf.damaged(file, str(error))
         if found:
             self._found.binaries += found.kind != "damaged"
-            yield from self._held(found, data, number)
+            yield from self._held(found, data)
 
-    def _held(self, binary: Binary, data: bytes | None, number: int | None = None) -> Iterator[Binary]:
-        """Programs wait for what the rest of the image, and who examines them elsewhere, tells of them."""
-        if not self._programs.hold(binary, data, number):
+    def _held(self, binary: Binary, data: bytes | None) -> Iterator[Binary]:
+        """Programs wait for what the rest of the image tells of them."""
+        if not self._programs.hold(binary, data):
             yield binary
 
     def _vmlinux(self, file: File, data: bytes) -> Iterator[Subject | Problem]:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from .hardening import Compiled
+from . import elf
 from .startup import Literal
 from .subjects import Binary, Container, Directory, File, Use
 
@@ -95,32 +95,39 @@ class Programs:
             self._nodes[artifacts[:-1], file.path] = node
             self._has_folders.add(artifacts[:-1])
 
-    @property
-    def has_room(self) -> bool:
-        """Whether one more is held."""
-        return len(self._held) < _HELD
+    def hold(self, binary: Binary, data: bytes | None) -> bool:
+        """Keep a program, whose content is `data` if it is known, until the end; False where there are too many."""
+        place = binary.file.place.artifacts[:-1], binary.file.path
+        return self._hold(binary, hash(data or place)) is not None
 
-    def hold(self, binary: Binary, data: bytes | None, number: int | None = None) -> bool:
-        """Keep a program, whose content is `data` if it is known, until the end; False where there are too many.
+    def await_one(self, file: File, number: int) -> bool:
+        """Keep room for a program that somebody else examines, who tells of it by its number; False as for `hold`."""
+        held = self._hold(elf.damaged(file, "it is not told yet"), 0)
+        if held:
+            self._awaited[number] = held
+        return held is not None
 
-        With a `number`, what its content tells is still to come.
-        """
-        if not self.has_room:
-            return False
-        file = binary.file._replace(read=None, pieces=None, again=None)
+    def _hold(self, binary: Binary, content: int) -> _Held | None:
+        if len(self._held) >= _HELD:
+            return None
+        file = binary.file._replace(read=None, pieces=None, again=None, packed=None)
         tree = file.place.artifacts[:-1]
         found = _CONTAINER.match(file.path)
-        root = found[0] if found else ""
-        content = 0 if number else hash(data or (tree, file.path))
-        held = self._held[tree, file.path] = _Held(binary._replace(file=file), content, self._met, tree, root)
-        if number:
-            self._awaited[number] = held
-        return True
+        held = _Held(binary._replace(file=file), content, self._met, tree, found[0] if found else "")
+        self._held[tree, file.path] = held
+        return held
 
-    def complete(self, number: int, found: Compiled) -> None:
-        """Add what the content of a program tells, if that is awaited."""
-        if held := self._awaited.pop(number, None):
-            held.binary, held.content = found.joined(held.binary), found.content
+    def complete(self, number: int, content: int, binary: Binary | None) -> bool:
+        """What the program of that number is, and what stands for its content; None where it is no program.
+
+        Whether there is one more.
+        """
+        held = self._awaited.pop(number, None)
+        if held and binary:
+            held.binary, held.content = binary._replace(file=held.binary.file), content
+        elif held and self._held.get(place := (held.tree, held.binary.file.path)) is held:
+            del self._held[place]
+        return bool(held and binary)
 
     def joined(self, containers: Iterable[Container]) -> Iterator[Binary]:
         """Those that count in the end, one for each content, in the order of the first of each."""

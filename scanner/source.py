@@ -115,10 +115,12 @@ class FileSource:
 
         Raises OSError, also for what is not a regular file.
         """
+        self.path = path
         self._watch = watch
         self._descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
         self.status = os.fstat(self._descriptor)
         self.size = self.status.st_size
+        self.identity = (self.status.st_dev, self.status.st_ino, self.size, self.status.st_mtime_ns)
         if not stat.S_ISREG(self.status.st_mode):
             self.close()
             raise OSError(errno.EINVAL, "not a regular file", path)
@@ -138,6 +140,31 @@ class FileSource:
     def close(self) -> None:
         """Give the descriptor back."""
         os.close(self._descriptor)
+
+
+ZEROS = -1
+"""The place of what was never written."""
+
+
+class Stretched:
+    """A Source made of stretches of another one, and of zeros."""
+
+    source: Source
+    size: int
+
+    def stretches(self, offset: int, length: int) -> Iterator[tuple[int, int]]:
+        """Where in the source up to `length` bytes from `offset` lie, and how many each time; ZEROS for zeros."""
+        raise NotImplementedError
+
+    def pread(self, offset: int, length: int) -> bytes:
+        """See Source."""
+        pieces: list[bytes] = []
+        for at, wanted in self.stretches(offset, length):
+            piece = self.source.pread(at, wanted) if at >= 0 else bytes(wanted)
+            pieces.append(piece)
+            if len(piece) < wanted:
+                break
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
 class MemorySource:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import struct
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import NamedTuple
 
 from . import walk
-from .compression import unpack
+from .compression import PackedBlocks, unpack
 from .source import DamagedError, Source, UnreadError
 from .stream import Stream
 from .tree import NOTHING, Entry, Tree, text
@@ -179,7 +180,8 @@ class _Walk(walk.Walk[_Inode]):
 
     def content(self, inode: _Inode) -> tuple[Stream, int]:
         """See walk.Walk."""
-        return Stream(self._blocks(inode)), inode.start + sum(length & _PLAIN - 1 for length in inode.blocks)
+        stream = Stream(self._blocks(inode), packed=partial(self._packed, inode))
+        return stream, inode.start + sum(length & _PLAIN - 1 for length in inode.blocks)
 
     def target(self, inode: _Inode) -> bytes:
         """See walk.Walk."""
@@ -253,14 +255,37 @@ class _Walk(walk.Walk[_Inode]):
             spend(left)
             yield data
 
+    def _packed(self, inode: _Inode, held: bytes) -> PackedBlocks | None:
+        """The same as they lie there, but for the first of them, if `held` is what it holds; None for one alone."""
+        size, at, left = self._super.block, inode.start, inode.size
+        if len(inode.blocks) < 2 or len(held) != size:  # noqa: PLR2004 - the first one is held already
+            return None
+        blocks = [(held, size, False)]
+        for number, length in enumerate(inode.blocks):
+            if number:
+                data = self._raw(at, length) if length else b""
+                blocks.append((data, min(left, size), bool(length) and not length & _PLAIN))
+            at += length & _PLAIN - 1
+            left -= min(left, size)
+        if left:
+            index, skip = inode.fragment
+            blocks.append((self._fragment(index)[skip : skip + left], left, False))
+        self.tree.budget.spend(inode.size - size)
+        return PackedBlocks(self._super.compression, tuple(blocks))
+
     def _data(self, at: int, length: int, limit: int) -> bytes:
         """A block of file data."""
+        raw = self._raw(at, length)
+        return raw if length & _PLAIN else unpack(self._super.compression, raw, limit, f"the block at byte {at}")
+
+    def _raw(self, at: int, length: int) -> bytes:
+        """The same as it lies there."""
         if length & _PLAIN - 1 > self._super.block:
             raise DamagedError(f"the block at byte {at} has {length & _PLAIN - 1} bytes")
         raw = self.source.pread(at, length & _PLAIN - 1)
         if len(raw) < length & _PLAIN - 1:
             raise DamagedError(f"the block at byte {at} is behind the end of the image")
-        return raw if length & _PLAIN else unpack(self._super.compression, raw, limit, f"the block at byte {at}")
+        return raw
 
     def _fragment(self, index: int) -> bytes:
         found = self._fragments.get(index)

@@ -8,7 +8,12 @@ from contextlib import suppress
 from io import BytesIO
 from itertools import accumulate
 
-from .source import Budget, Chunks, DamagedError, LimitError, Limits, Source
+from .source import ZEROS, Budget, Chunks, DamagedError, FileSource, LimitError, Limits, Source, Stretched
+from .startup import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .compression import PackedBlocks
 
 PIECE = 1 << 18
 """Bytes asked of a source at once."""
@@ -18,6 +23,8 @@ _MOST = 1 << 22
 """Bytes that are fetched at once of a file of which much is wanted."""
 _SPARSE = 1 << 16
 """Bytes that are looked at together when zeros are left out."""
+_PLACES = 256
+"""Places in which a content may lie to be told by them: most have one or two."""
 _HELD = 48 << 20
 """Bytes that are held of a stream for random access, where it can be read again."""
 
@@ -29,11 +36,18 @@ class Stream:
     that failure (DamagedError) at the byte where it happened.
     """
 
-    __slots__ = ("_again", "_chunks", "_closed", "_held", "_position", "failure", "offset", "source")
+    __slots__ = ("_again", "_chunks", "_closed", "_held", "_packed", "_position", "failure", "offset", "source")
 
-    def __init__(self, chunks: Chunks, source: Source | None = None, again: Source | None = None) -> None:
-        """`again` gives the same bytes at random, at a price."""
+    def __init__(
+        self,
+        chunks: Chunks,
+        source: Source | None = None,
+        again: Source | None = None,
+        packed: Callable[[bytes], PackedBlocks | None] | None = None,
+    ) -> None:
+        """`again` gives the same bytes at random, at a price; `packed`, for the first of them, what `packed()` does."""
         self._chunks = chunks
+        self._packed = packed
         self._again = again
         self._held = b""
         self._position = 0
@@ -123,6 +137,13 @@ class Stream:
         """
         whole = self.again()
         return None if whole is None else _read(whole, spend)
+
+    def packed(self) -> PackedBlocks | Extents | None:
+        """All of it as it lies in the image, before anything is consumed; None where that cannot be told.
+
+        It is spent as if it were read here. Raises DamagedError.
+        """
+        return self._packed(self._held) if self._packed and not self.offset and not self._closed else None
 
     def close(self) -> None:
         """Drop what is held; to look at it afterwards is a mistake and raises ValueError."""
@@ -223,6 +244,17 @@ class _Over(Stream):
         self._at += len(piece)
         return piece
 
+    def packed(self) -> Extents | None:
+        """See Stream: where it lies in the file that was named, if it is longer than what is held of it."""
+        size = self._whole.size
+        if self.offset or self._closed or len(self._held) >= size:
+            return None
+        found = _located(self._whole, 0, size)
+        if found is None:
+            return None
+        self._budget.spend(size - self._at)
+        return Extents(found[0].path, found[0].identity, tuple(found[1]))
+
     def _gather(self, length: int) -> None:
         """What is held is fetched once more, with the rest: it costs less than to join the two."""
         start = self._at - len(self._held) + self._position
@@ -242,31 +274,73 @@ class _Over(Stream):
         super()._gather(length)
 
 
-class Part:
+class Extents(NamedTuple):
+    """Where a content lies in the file at `path`: offsets and lengths in order, in bytes, an offset below 0 for zeros.
+
+    `identity` tells the file from another one of that path.
+    """
+
+    path: str
+    identity: tuple[int, ...]
+    places: tuple[tuple[int, int], ...]
+
+    def read(self, file: FileSource) -> bytes:
+        """The content, out of that file. Raises DamagedError."""
+        if file.identity != self.identity:
+            raise DamagedError("the file is another one now")
+        pieces = [file.pread(at, length) if at >= 0 else bytes(length) for at, length in self.places]
+        if any(len(piece) < length for piece, (_, length) in zip(pieces, self.places, strict=True)):
+            raise DamagedError("the file is shorter now")
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+_Located = tuple[FileSource, list[tuple[int, int]]]
+
+
+def _located(source: Source, offset: int, length: int) -> _Located | None:
+    """The file that a stretch of a source lies in, and where in it; None where that cannot be told."""
+    if isinstance(source, FileSource):
+        return (source, [(offset, length)]) if offset + length <= source.size else None
+    if not isinstance(source, Stretched):
+        return None
+    file: FileSource | None = None
+    places: list[tuple[int, int]] = []
+    for at, size in source.stretches(offset, length):
+        if at >= 0:
+            found = _located(source.source, at, size)
+            if found is None:
+                return None
+            file = found[0]
+            places += found[1]
+        else:
+            places.append((ZEROS, size))
+        if len(places) > _PLACES:
+            return None
+    return (file, places) if file else None
+
+
+class Part(Stretched):
     """Stretches of a source, joined: a Source again, such as the content of a file in a filesystem image."""
 
     def __init__(self, source: Source, extents: Sequence[tuple[int, int]]) -> None:
         """`extents` are (offset, length) in bytes, in the order of the content."""
-        self._source = source
+        self.source = source
         self._extents = extents
         self._ends = list(accumulate(length for _, length in extents))
         self.size = self._ends[-1] if self._ends else 0
         self.offset = extents[0][0] if extents else 0
 
-    def pread(self, offset: int, length: int) -> bytes:
-        """See Source."""
+    def stretches(self, offset: int, length: int) -> Iterator[tuple[int, int]]:
+        """See Stretched."""
         end = min(offset + length, self.size)
-        pieces: list[bytes] = []
         index = bisect_right(self._ends, offset)
         while 0 <= offset < end:
             start, size = self._extents[index]
             skip = offset - self._ends[index] + size
             wanted = min(size - skip, end - offset)
-            pieces.append(self._source.pread(start + skip, wanted) if wanted else b"")
-            if len(pieces[-1]) < wanted:
-                break
+            if wanted:
+                yield start + skip, wanted
             offset, index = offset + wanted, index + 1
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
 def _read(source: Source, spend: Callable[[int], None]) -> Iterator[bytes]:

@@ -351,7 +351,8 @@ class File(NamedTuple):
     permission bits. `read(limit)` gives up to `limit` bytes of the content, and is None where the content is not
     known (a spec's `source:`); it is valid only until the next subject is asked for. So is `pieces`, which gives the
     whole content bit by bit, once, and uses it up; None where the content is still to be read as a layer. `again` gives
-    the same and uses nothing up, or gives None where nothing can be read twice. `source` and `location` are LinuxKit's
+    the same and uses nothing up, or gives None where nothing can be read twice. `packed` gives it as it lies in the
+    image, for somebody else to unpack, or None. `source` and `location` are LinuxKit's
     own provenance (the image it came from, `services[2]`), "" where the format drops it. `replaces`: the same path was
     met before in the same tree; the last one counts, and what was found on the earlier one is void. `parts` are the
     places of its keys in a spec (`mode`, `contents`, `source` …), None in an image. `folders` are those above it that
@@ -375,6 +376,7 @@ class File(NamedTuple):
     folders: tuple[str, ...] = ()
     pieces: Callable[[], Iterator[bytes]] | None = None
     again: Callable[[], Iterator[bytes] | None] | None = None
+    packed: Callable[[], Any] | None = None
 
     @property
     def container(self) -> str:

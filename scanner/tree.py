@@ -109,6 +109,7 @@ class Tree:
                 read,
                 pieces=content.pieces if content else None,
                 again=partial(content.afresh, self.budget.spend) if content else None,
+                packed=content.packed if content else None,
             ),
             content,
         )

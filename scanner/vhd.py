@@ -8,8 +8,8 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
-from .blocks import DISK_LIMIT, TABLE_LIMIT, ZEROS, Blocks, Place, Spend, Tables
-from .source import DamagedError, LimitError, Source
+from .blocks import DISK_LIMIT, TABLE_LIMIT, Blocks, Place, Spend, Tables
+from .source import ZEROS, DamagedError, LimitError, Source
 from .stream import Part
 from .subjects import Problem
 from .tree import Entry, Layer, Tree

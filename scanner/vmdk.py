@@ -10,9 +10,9 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from .blocks import DISK_LIMIT, TABLE_LIMIT, ZEROS, Blocks, Packed, Place, Spend, Tables, numbers
+from .blocks import DISK_LIMIT, TABLE_LIMIT, Blocks, Packed, Place, Spend, Tables, numbers
 from .compression import unpack
-from .source import DamagedError, LimitError, Source
+from .source import ZEROS, DamagedError, LimitError, Source
 from .subjects import Problem
 from .tree import Entry, Layer, Tree
 from .yamlpos import shown

@@ -3,9 +3,12 @@
 import ctypes
 import os
 import random
+import shutil
 import signal
 import socket
+import subprocess
 import threading
+from pathlib import Path
 
 import pytest
 from elflab import EXEC, LOAD, RE, RW, Lab
@@ -51,6 +54,7 @@ def printed(capsys, *arguments):
 def test_all_that_is_handed_over_arrives_in_order_and_the_rest_is_refused(monkeypatch, seed):
     monkeypatch.setattr(sharing, "_ROOM", 4096)
     monkeypatch.setattr(sharing, "_BATCH", 64)
+    monkeypatch.setattr(sharing, "_AHEAD", 9000)
     rng, channel, taken = random.Random(seed), Channel(), []
     giver, taker = Giver(channel.memory, channel.reader), Taker(channel.memory, channel.helper)
 
@@ -64,7 +68,7 @@ def test_all_that_is_handed_over_arrives_in_order_and_the_rest_is_refused(monkey
     given, refused = [], 0
     for number in range(1, 600):
         one = number, rng.randbytes(rng.randrange(9)), rng.randbytes(rng.choice((0, 1, 300, 2000, 4090)))
-        if giver.give(*one):
+        if giver.has_room(len(one[2])) and giver.give(*one, len(one[2])):
             given.append(one)
         else:
             refused += 1
@@ -86,6 +90,84 @@ def test_the_report_is_that_of_one_process(tmp_path, capsys, monkeypatch, profil
     assert printed(capsys, "--jobs", "2", *options) == alone
     monkeypatch.setattr(sharing, "_ROOM", 4096)  # nearly nothing has room
     assert printed(capsys, "--jobs", "2", *options) == alone
+
+
+LONG = random.Random(5).randbytes(150_000)
+LOST = Lab(segments=((LOAD, RE, 0, 0x70000, 64, 64),), needed=("libc.so.6",), soname="lib.so.1")
+FORMATS = {
+    "iso": ("genisoimage", "genisoimage -quiet -R -o image tree"),
+    "ext4": ("mke2fs", "mke2fs -q -t ext4 -d tree image 8M"),
+    "gzip": ("mksquashfs", "mksquashfs tree image -comp gzip -b 32K -quiet -no-progress"),
+    "xz": ("mksquashfs", "mksquashfs tree image -comp xz -b 32K -quiet -no-progress"),
+    "zstd": ("mksquashfs", "mksquashfs tree image -comp zstd -b 32K -no-fragments -quiet -no-progress"),
+    "erofs": ("mkfs.erofs", "mkfs.erofs -zlz4 image tree"),
+}
+
+
+@pytest.fixture(params=FORMATS)
+def made(request, tmp_path, monkeypatch):
+    """An image with contents that are handed over as they lie there."""
+    tool, command = FORMATS[request.param]
+    monkeypatch.setenv("PATH", f"{os.environ['PATH']}:/usr/sbin:/sbin")
+    if shutil.which(tool) is None:
+        pytest.skip(f"needs {tool}")
+    monkeypatch.chdir(tmp_path)
+    Path("tree").mkdir()
+    text = "".join(f"line {number} of many\n" for number in range(9000))
+    contents = {
+        "text": f"{text}{pem()}".encode(),
+        "program": WILD + LONG,
+        "program2": WILD + LONG,
+        "library": LOST.build() + LONG,
+        "small": WILD,
+        "key": pem().encode(),
+    }
+    for name, content in contents.items():
+        Path("tree", name).write_bytes(content)
+        Path("tree", name).chmod(0o4755)
+    with Path("tree/sparse").open("wb") as file:
+        file.write(WILD)
+        file.truncate(400_000)
+    subprocess.run(command.split(), check=True, capture_output=True)
+    return Path("image")
+
+
+def whole(capsys):
+    options = ["--profile", "auditor", "-f", "json", "--date", "2026-01-01", "image"]
+    alone = printed(capsys, "--jobs", "1", *options)
+    assert printed(capsys, "--jobs", "2", *options) == alone
+    return alone
+
+
+@pytest.mark.usefixtures("shared")
+def test_what_is_handed_over_as_it_lies_there_tells_the_same(made, capsys):
+    status, told = whole(capsys)
+    assert (status, told.err) == (1, "")
+    assert {name for name in ("text", "program", "small", "key", "sparse") if f'"{name}"' in told.out} == {
+        "text",
+        "program",
+        "small",
+        "key",
+        "sparse",
+    }
+
+
+@pytest.mark.usefixtures("shared")
+@pytest.mark.parametrize("seed", range(5))
+def test_what_is_damaged_is_told_as_by_one_process(made, capsys, seed):
+    rng, data = random.Random(seed), bytearray(made.read_bytes())
+    for _ in range(40):
+        data[rng.randrange(8192, len(data))] ^= rng.randrange(1, 256)
+    made.write_bytes(data[: rng.randrange(len(data) // 2, len(data))] if seed % 2 else data)
+    whole(capsys)
+
+
+@pytest.mark.usefixtures("shared")
+def test_a_program_that_turns_out_to_be_damaged_is_read_by_one_process_after_all(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    data = LOST.build().replace(b"lib.so.1\0", b"lib.so.1x")
+    Path("image").write_bytes(newc(*TREE, Item("usr/lib/damaged.so", data, mode=0o100755)))
+    assert "it is not examined" in whole(capsys)[1].err
 
 
 @pytest.mark.usefixtures("shared")
@@ -118,7 +200,7 @@ FORBIDDEN = {
 
 
 @pytest.mark.parametrize("what", FORBIDDEN)
-def test_the_second_process_is_shut_in_and_reads_no_file_at_all(tmp_path, what):
+def test_the_second_process_is_shut_in_as_the_first_one_is(tmp_path, what):
     (tmp_path / "read").write_bytes(b"content")
     if ctypes.CDLL(None).syscall(444, None, ctypes.c_size_t(0), 1) < 1:
         pytest.skip("needs a Linux with Landlock")
@@ -156,7 +238,7 @@ def test_who_hands_over_to_nobody_learns_of_it():
     giver = Giver(channel.memory, channel.reader)
     os.close(channel.helper[0])
     os.close(channel.helper[2])
-    giver.give(1, b"", b"x")
+    giver.give(1, b"", b"x", 1)
     with pytest.raises(LostError):
         giver.answer()
 
@@ -176,14 +258,14 @@ def test_a_crash_in_the_second_process_costs_one_image_only(tmp_path, capsys, mo
     monkeypatch.chdir(tmp_path)
     for number in range(2):
         (tmp_path / f"{number}.cpio").write_bytes(newc(*TREE, Item(f"usr/bin/last{number}", PROGRAM)))
-    compiled = hardening.compiled
+    examine = hardening.examine
 
-    def crash(file, data):
+    def crash(file, data, **options):
         if file.path == "usr/bin/last1":
             ctypes.string_at(0)
-        return compiled(file, data)
+        return examine(file, data, **options)
 
-    monkeypatch.setattr(hardening, "compiled", crash)
+    monkeypatch.setattr(hardening, "examine", crash)
     status, told = printed(capsys, "--jobs", "4", "-f", "json", "0.cpio", "1.cpio")
     assert status == INCOMPLETE
     assert "lkscan: 1.cpio: its reading crashed (SIGSEGV) behind 1.cpio / usr/bin/last1" in told.err
