@@ -20,8 +20,8 @@ from . import transfer
 from .rules.engine import Engine, Finding, Outcome, Rule
 from .rules.funnel import Funnel
 from .scanner import elf, hardening
-from .scanner.compression import PackedBlocks
-from .scanner.source import DamagedError, FileSource, Watch
+from .scanner.compression import unpacked
+from .scanner.source import DamagedError, FileSource, PackedBlocks, Watch
 from .scanner.startup import Any
 from .scanner.stream import Extents
 from .scanner.subjects import Binary, File, Place
@@ -298,7 +298,7 @@ def _whole(how: list[Any] | None, content: bytes, open_file: Callable[[str], Fil
         (content[end - packed : end], length, is_packed)
         for end, (packed, length, is_packed) in zip(ends, blocks, strict=True)
     ]
-    return PackedBlocks(kind, tuple(pieces)).unpacked()
+    return unpacked(PackedBlocks(kind, tuple(pieces)))
 
 
 def _program(number: int, file: File) -> tuple[int, int, str, tuple[Any, ...]]:

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from io import BytesIO
 
-from .source import Budget, DamagedError, LimitError, Limits
-from .startup import Any, NamedTuple, Protocol
+from .source import Budget, DamagedError, LimitError, Limits, PackedBlocks
+from .startup import Any, Protocol
 from .stream import Stream
 
 OUT = 1 << 18
@@ -342,29 +342,15 @@ def unpack(kind: str, data: bytes, limit: int, what: str) -> bytes:
         raise DamagedError(f"{what} is damaged ({kind})") from error
 
 
-class PackedBlocks(NamedTuple):
-    """A content as it lies in an image: blocks of a kind that `unpack` knows, one after another.
-
-    Of each, its bytes, how many they unpack to, and whether they are packed at all; without bytes it is zeros.
-    """
-
-    kind: str
-    blocks: tuple[tuple[bytes, int, bool], ...]
-
-    @property
-    def size(self) -> int:
-        """Bytes that are packed."""
-        return sum(len(data) for data, _, _ in self.blocks)
-
-    def unpacked(self) -> bytes:
-        """The content. Raises DamagedError."""
-        pieces = []
-        for data, length, is_packed in self.blocks:
-            piece = unpack(self.kind, data, length, "a block") if is_packed else data or bytes(length)
-            if len(piece) != length:
-                raise DamagedError(f"a block of {len(piece)} bytes, not {length}")
-            pieces.append(piece)
-        return b"".join(pieces)
+def unpacked(packed: PackedBlocks) -> bytes:
+    """What is in blocks as they lie in an image. Raises DamagedError."""
+    pieces = []
+    for data, length, is_packed in packed.blocks:
+        piece = unpack(packed.kind, data, length, "a block") if is_packed else data or bytes(length)
+        if len(piece) != length:
+            raise DamagedError(f"a block of {len(piece)} bytes, not {length}")
+        pieces.append(piece)
+    return b"".join(pieces)
 
 
 def _unpack(kind: str, data: bytes, limit: int) -> bytes:

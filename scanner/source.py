@@ -142,6 +142,16 @@ class FileSource:
         os.close(self._descriptor)
 
 
+class PackedBlocks(NamedTuple):
+    """A content as it lies in an image: blocks of a kind that `compression.unpack` knows, one after another.
+
+    Of each, its bytes, how many they unpack to, and whether they are packed at all; without bytes it is zeros.
+    """
+
+    kind: str
+    blocks: tuple[tuple[bytes, int, bool], ...]
+
+
 ZEROS = -1
 """The place of what was never written."""
 

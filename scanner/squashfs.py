@@ -13,8 +13,8 @@ from functools import partial
 from typing import NamedTuple
 
 from . import walk
-from .compression import PackedBlocks, unpack
-from .source import DamagedError, Source, UnreadError
+from .compression import unpack
+from .source import DamagedError, PackedBlocks, Source, UnreadError
 from .stream import Stream
 from .tree import NOTHING, Entry, Tree, text
 

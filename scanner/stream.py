@@ -8,12 +8,8 @@ from contextlib import suppress
 from io import BytesIO
 from itertools import accumulate
 
-from .source import ZEROS, Budget, Chunks, DamagedError, FileSource, LimitError, Limits, Source, Stretched
+from .source import ZEROS, Budget, Chunks, DamagedError, FileSource, LimitError, Limits, PackedBlocks, Source, Stretched
 from .startup import NamedTuple
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from .compression import PackedBlocks
 
 PIECE = 1 << 18
 """Bytes asked of a source at once."""

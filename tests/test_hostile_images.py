@@ -148,7 +148,7 @@ SIZES = {
 @pytest.mark.parametrize(("data", "said"), SIZES.values(), ids=SIZES)
 def test_disks_with_numbers_that_cannot_be(tmp_path, data, said):
     path = write(tmp_path, data)
-    assert fuzzlab.check(path) == ""
+    assert fuzzlab.check("image", path) == ""
     assert said in read(path)[1]
     assert cli.main([str(path)]) != cli.OK
 
@@ -243,7 +243,7 @@ def test_a_map_whose_blocks_point_to_themselves_is_paid_for(tmp_path, seeds):
     struct.pack_into("<15I", data, at + 40, *([block] * 15))
     struct.pack_into("<I", data, at + 4, 0xFFFFF000)
     path = write(tmp_path, data)
-    assert fuzzlab.check(path) == ""
+    assert fuzzlab.check("image", path) == ""
     assert "pieces" in read(path)[1] or "limit" in read(path)[1]
 
 
@@ -255,7 +255,7 @@ def test_extents_that_point_to_themselves_end_with_their_depth(tmp_path, seeds):
     node = struct.pack("<HHHHI", 0xF30A, 84, 84, 5, 0) + struct.pack("<IIHH", 0, block, 0, 0) * 84
     data[block * 1024 : block * 1024 + len(node)] = node
     path = write(tmp_path, data)
-    assert fuzzlab.check(path) == ""
+    assert fuzzlab.check("image", path) == ""
     assert "extents of inode" in read(path)[1]
 
 
@@ -263,7 +263,7 @@ def test_a_sparse_file_of_an_exabyte_costs_no_more_than_the_limits(tmp_path, see
     data = bytearray(seeds["ext4"])
     struct.pack_into("<I", data, ext_inode(data, BLOCKS) + 108, 1 << 28)
     path = write(tmp_path, data)
-    assert fuzzlab.check(path) == ""
+    assert fuzzlab.check("image", path) == ""
     assert cli.main(["inspect", "--files", str(path)]) == cli.INCOMPLETE
 
 
@@ -323,7 +323,7 @@ def test_unblob_778_a_directory_of_ext_that_holds_itself_is_not_followed(tmp_pat
     (containers,) = struct.unpack_from("<I", data, data.index(b"containers") - 8)
     struct.pack_into("<I", data, data.index(b"services") - 8, containers)
     path = write(tmp_path, data)
-    assert fuzzlab.check(path) == ""
+    assert fuzzlab.check("image", path) == ""
     assert "the directory holds itself" in read(path)[1]
 
 
@@ -336,7 +336,7 @@ def test_sleuthkit_1859_a_chain_of_clusters_that_is_a_ring_ends(tmp_path, seeds)
     table = 512 * struct.unpack_from("<H", data, 14)[0]
     struct.pack_into("<H", data, table + 2 * cluster, cluster)
     path = write(tmp_path, data)
-    assert fuzzlab.check(path) == ""
+    assert fuzzlab.check("image", path) == ""
     files, said = read(path)
     assert "chain of clusters" in said or len(files["etc/blocks"]) == 1 << 20
     struct.pack_into("<I", data, row + 28, (1 << 32) - 1)
@@ -359,7 +359,7 @@ def test_squashfs_with_tables_that_cannot_be(tmp_path, seeds, at, number, form):
     data = bytearray(seeds["squashfs-gzip"])
     struct.pack_into(form, data, at, number)
     path = write(tmp_path, data)
-    assert fuzzlab.check(path) == ""
+    assert fuzzlab.check("image", path) == ""
     whole, _ = read(write(tmp_path, seeds["squashfs-gzip"], "whole"))
     files, said = read(path)
     assert said or files == whole
@@ -370,7 +370,7 @@ def test_squashfs_block_bomb_unpacks_to_no_more_than_a_block(tmp_path, seeds):
     bomb = zlib.compress(bytes(64 << 20), 9)
     data[96 : 96 + 4000] = bomb[:4000]
     path = write(tmp_path, data)
-    assert fuzzlab.check(path) == ""
+    assert fuzzlab.check("image", path) == ""
 
 
 # --- ISO 9660
@@ -383,7 +383,7 @@ def test_libarchive_3021_continuation_areas_that_are_a_ring(tmp_path):
     data = bytearray(iso({"a": Node(b"x", use=ring)}).ljust(40 * SECTOR, b"\0"))
     data[30 * SECTOR : 30 * SECTOR + 28] = ring
     path = write(tmp_path, data)
-    assert fuzzlab.check(path) == ""
+    assert fuzzlab.check("image", path) == ""
     assert "continuation areas" in read(path)[1]  # fmt: skip
 
 
@@ -395,7 +395,7 @@ def test_cve_2019_20907_a_pax_record_of_no_length(tmp_path):
     info.pax_headers = {"comment": "x"}
     data = info.tobuf(tarfile.PAX_FORMAT).replace(b"13 comment=x\n", b"0 comment=xx\n")
     path = write(tmp_path, data)
-    assert fuzzlab.check(path) == ""
+    assert fuzzlab.check("image", path) == ""
     assert "PAX record" in read(path)[1]
 
 
@@ -406,7 +406,7 @@ def test_cve_2025_8194_sizes_of_a_tar_that_are_negative_or_huge(tmp_path, size):
     data[124:136] = size
     seedlab.mend_tar(data)
     path = write(tmp_path, data + bytes(1024))
-    assert fuzzlab.check(path) == ""
+    assert fuzzlab.check("image", path) == ""
     assert read(path)[1]
     assert cli.main([str(path)]) != cli.OK
 
@@ -418,7 +418,7 @@ def test_cve_2026_54448_a_gzip_bomb_meets_a_limit(tmp_path):
         for _ in range(600):
             file.write(bytes(1 << 20))
     path = write(tmp_path, out.getvalue())
-    assert fuzzlab.check(path) == ""
+    assert fuzzlab.check("image", path) == ""
     assert "(limit: ratio)" in read(path)[1]
     assert cli.main([str(path)]) == cli.INCOMPLETE
 
@@ -428,7 +428,7 @@ def test_a_layer_in_a_layer_in_a_layer_ends(tmp_path):
     for _ in range(20):
         data = gzip.compress(data)
     path = write(tmp_path, data)
-    assert fuzzlab.check(path) == ""
+    assert fuzzlab.check("image", path) == ""
     assert cli.main([str(path)]) != cli.OK
 
 
