@@ -18,6 +18,8 @@ Kind = Literal["words", "file", "folder", "rule", "rules", "text"]
 
 KINDS: dict[str, Kind] = {
     "PATH": "file",
+    "OLD": "file",
+    "NEW": "file",
     "IMAGE": "file",
     "FILE": "file",
     "DIR": "folder",

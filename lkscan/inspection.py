@@ -183,12 +183,12 @@ def _file(file: File, limit: int) -> dict[str, Any]:
         "gid": file.gid,
         "size": file.size,
         "target": file.target,
-        "sha256": _sum(file, limit) if file.kind == "file" else None,
+        "sha256": content_sum(file, limit) if file.kind == "file" else None,
         "xattrs": {name: value.hex() for name, value in sorted(file.xattrs.items())},
     }
 
 
-def _sum(file: File, limit: int) -> str | None:
+def content_sum(file: File, limit: int) -> str | None:
     """The SHA-256 of the whole content; None where that is not there, or too large a layer to be read twice."""
     total, length = sha256(), 0
     afresh = file.again() if file.again and file.size > _AT_ONCE else None

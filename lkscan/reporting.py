@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from . import __version__
 from .config.policies import Policy
@@ -51,7 +51,12 @@ def add_telling(parser: argparse.ArgumentParser, known: Mapping[str, str] = form
 
 def reports(order: argparse.Namespace, known: Mapping[str, str] = formats.FORMATS) -> dict[str, str]:
     """The files that reports are to be written to, and the format of each. Raises UsageError."""
-    return {path: _format_of(path, known) for path in order.output}
+    return targets_of(order.output, known)
+
+
+def targets_of(paths: Iterable[str], known: Mapping[str, str]) -> dict[str, str]:
+    """The format of each of these files, by its suffix. Raises UsageError."""
+    return {path: _format_of(path, known) for path in paths}
 
 
 def tell(
@@ -91,7 +96,7 @@ def show(
         render(order.format, color=color, width=width(), links=order.color == "auto" and links(sys.stdout))
     )
     for path, name in targets.items():
-        _write(path, render(name))
+        write_report(path, render(name))
 
 
 def _format_of(path: str, known: Mapping[str, str]) -> str:
@@ -101,7 +106,8 @@ def _format_of(path: str, known: Mapping[str, str]) -> str:
     return name
 
 
-def _write(path: str, text: str) -> None:
+def write_report(path: str, text: str) -> None:
+    """Write a report to a file. Raises UsageError."""
     from .writing import WriteError, write
 
     try:

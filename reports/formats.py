@@ -4,7 +4,6 @@ import os
 from collections.abc import Mapping
 from importlib import import_module
 
-from ..rules.funnel import Result
 from ..scanner.startup import Any, NamedTuple
 
 FORMATS = {
@@ -27,6 +26,15 @@ COMPLIANCE = {
     "html": ".compliance_html",
 }
 """The same for the assessment by NIST SP 800-190."""
+
+COMPARISON = {
+    "text": ".comparison_text",
+    "json": ".comparison_json",
+    "markdown": ".comparison_markdown",
+    "html": ".comparison_html",
+    "sarif": ".comparison_sarif",
+}
+"""The same for the comparison of two builds."""
 
 _SUFFIXES = {
     ".txt": "text",
@@ -79,9 +87,10 @@ class Checkout(NamedTuple):
     branch: str
 
 
-def render(name: str, result: Result, known: Mapping[str, str] = FORMATS, **options: Any) -> str:  # noqa: ANN401 - as in Options
+def render(name: str, result: object, known: Mapping[str, str] = FORMATS, **options: Any) -> str:  # noqa: ANN401 - as in Options
     """The whole document, ending in a newline; the same result and options give the same text.
 
+    `result` is what the module takes: a Result, or a Comparison.
     Raises KeyError for a format that is none of those `known`.
     """
     module = import_module(known[name], __package__)

@@ -9,6 +9,7 @@ COMMANDS = {
     "compliance": "assess specs and images by the sections of NIST SP 800-190",
     "report": "show a saved JSON report in other formats, without scanning again",
     "kernel": "judge a kernel's configuration, with its command line and settings",
+    "diff": "compare two specs or images: what got worse, what got better",
     "inspect": "print the facts lkscan sees, without judgement",
     "why": "tell which component brought a file into an image, and who can use it",
     "extract": "write one file of an image to standard output",
