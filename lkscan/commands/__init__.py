@@ -12,6 +12,7 @@ COMMANDS = {
     "diff": "compare two specs or images: what got worse, what got better",
     "inspect": "print the facts lkscan sees, without judgement",
     "why": "tell which component brought a file into an image, and who can use it",
+    "size": "tell what images are made of in bytes, and hold them to a budget",
     "extract": "write one file of an image to standard output",
     "rules": "list what is checked",
     "explain": "say what a rule checks, and why",
