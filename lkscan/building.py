@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _ROOT_DEVICES = ("/dev/sr0", "/dev/vda")
 """What the tools for ISOs append as `root=` where the spec has none: on x86, and on arm64."""
+_ROOTS = 8
+"""Root file systems of one image that are held against the spec: LinuxKit makes one."""
 _OF_VOLUME = frozenset({"lower", "tmp", "merged"})
 _FILES = frozenset({"config.json", "runtime.json"})
 _QUOTES = re.compile(r"""[\\"']""")
@@ -32,18 +34,22 @@ _QUOTES = re.compile(r"""[\\"']""")
 class Beside(NamedTuple):
     """What else is known: digests of files that the spec's `source:` name, and labels, with a cache or without.
 
-    `embedded` are what may be specs in the image, by their artifacts.
+    `embedded` are what may be specs in the image, by their artifacts; `is_whole`: all of the image was read.
     """
 
     sources: Sources
     labels: LabelFinder
     embedded: Mapping[tuple[str, ...], bytes] = {}
+    is_whole: bool = True
 
 
 def build(plan: Plan, ledger: Ledger, system: System, beside: Beside) -> Build:
     """The spec beside the image."""
     layers = beside.labels.layers
-    roots = sorted(ledger.roots)
+    with_containers = {one.place.artifacts[:-1] for one in system.containers}
+    roots = sorted(ledger.roots & with_containers or ledger.roots)
+    refused = _refused(plan, roots)
+    roots = [] if refused else roots
     by_root = {root: list(pairs(plan, _within(system.containers, root))) for root in roots}
     found = [pair for one in by_root.values() for pair in one]
     compared = _compared(plan, ledger, system, by_root, layers) if layers else {}
@@ -54,7 +60,7 @@ def build(plan: Plan, ledger: Ledger, system: System, beside: Beside) -> Build:
     return Build(
         system.place,
         plan.place,
-        plan.refused or ("" if roots else "the image holds no root file system of LinuxKit"),
+        refused,
         tuple(found),
         tuple(one for root in roots for one in _written(plan, ledger.rows.get(root, {}), root, beside)),
         tuple(strays),
@@ -65,7 +71,19 @@ def build(plan: Plan, ledger: Ledger, system: System, beside: Beside) -> Build:
         command_line,
         tuple(_boot_line(one, command_line.text if command_line else "", ledger.roots) for one in _passed(system)),
         tuple(one for held in compared.values() for one in held.contents),
+        beside.is_whole,
     )
+
+
+def _refused(plan: Plan, roots: list[Tree]) -> str:
+    """Why nothing can be held against the spec, in a sentence or two, or ""."""
+    if plan.refused:
+        return f"LinuxKit refuses the spec: {plan.refused}. Nothing is built from it."
+    if not roots:
+        return "The image holds no root file system of LinuxKit: there is nothing to hold against the spec."
+    if len(roots) > _ROOTS:
+        return f"The image holds {len(roots)} root file systems: which of them the spec is of is not known."
+    return ""
 
 
 def _compared(

@@ -68,8 +68,8 @@ class Compared:
         self.contents: list[Content] = []
         self.owners: dict[str, Component] = {}
         """Which image of init brought a path."""
-        self._kernel()
         self._init()
+        self._kernel()
         for component, prefix in self._trees(found):
             self._compare(component, prefix, self._cache.rows(component.image, is_init="volumes" in prefix))
 
@@ -103,22 +103,16 @@ class Compared:
         self.contents.append(Content(*told, compared=len(others), differing=differing))
 
     def _kernel(self) -> None:
-        plan = self._plan
-        if plan.kernel is None or not self._has("lib/modules"):
-            self._known.update(path for path in self._rows if path.startswith("lib/modules"))
-        if plan.kernel is None:
+        """What the kernel's image brings, as far as no image of init replaces it."""
+        kernel = self._plan.kernel
+        if kernel is None:
             return
-        found = self._cache.kernel(plan.kernel.image, plan.given_kernel)
+        found = self._cache.kernel(kernel.image, self._plan.given_kernel)
         if isinstance(found, str):
-            self._compare(plan.kernel, "", found)
-            self._known.update(path for path in self._rows if path == "lib/modules" or path.startswith("lib/modules/"))
+            self._compare(kernel, "", found)
             return
         self.kernels, modules = found
-        self._modules = modules
-        self._compare(plan.kernel, "", modules)
-
-    def _has(self, path: str) -> bool:
-        return any(one == path or one.startswith(f"{path}/") for one in self._rows)
+        self._compare(kernel, "", {path: row for path, row in modules.items() if path not in self._known})
 
     def _init(self) -> None:
         """The images of init, of which the last one that has a path counts."""

@@ -21,6 +21,10 @@ _HEADS = (b"kernel:", b'{\n    "kernel":')
 """How LinuxKit writes a spec into an image: YAML or JSON, the kernel first (build.go, `metadata`)."""
 _EMBEDDED = 1 << 20
 """Bytes of a spec in an image."""
+_RECORDS = 100_000
+"""LinuxKit's records of single files that are kept, outside of containers, whose folders tell."""
+_ONE_FILE = "; it is not examined"
+"""How a problem ends that is about what is in a file, and leaves the rest of the tree as it is."""
 _FORMAT = "brought by the output format, by no line of the spec"
 _WHOLE = "the spec as a whole"
 _SECRETS = "LKX"
@@ -46,6 +50,7 @@ class Trace:
         self._records: dict[tuple[str, ...], tuple[str, str]] = {}
         self._embedded: list[tuple[tuple[str, ...], bytes]] = []
         self._system: System | None = None
+        self._is_whole = True
         self._plan: Plan | None = None
         self._prefix: tuple[str, ...] = ()
         self._names: set[tuple[str, ...]] = set()
@@ -61,11 +66,13 @@ class Trace:
         """Take note of a subject while its content can be read."""
         if isinstance(subject, File):
             self._ledger.meet(subject)
-            if subject.location:
+            if subject.location and not subject.path.startswith("containers/") and len(self._records) < _RECORDS:
                 self._records[subject.place.artifacts] = subject.source, subject.location
             self._look(subject)
         elif isinstance(subject, System):
             self._system = subject
+        elif isinstance(subject, Problem):
+            self._is_whole &= subject.message.endswith(_ONE_FILE)
 
     def _look(self, file: File) -> None:
         """Keep what may be the spec of the image; of several the last one counts, as later files win."""
@@ -93,7 +100,8 @@ class Trace:
     def builds(self) -> Iterator[Build]:
         """The spec beside the image, where there is one: a subject to judge once the image was read."""
         if self._plan and self._system:
-            beside = building.Beside(self._sources, self._labels, dict(self._embedded))
+            is_whole = self._is_whole and not self._ledger.left
+            beside = building.Beside(self._sources, self._labels, dict(self._embedded), is_whole=is_whole)
             yield building.build(self._plan, self._ledger, self._system, beside)
 
     def _subjects(self) -> list[Subject | Problem]:

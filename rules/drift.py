@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from ..scanner.builds import Build, Content, Pair, Row, Written
 from ..scanner.startup import Any, NamedTuple
 from ..scanner.subjects import Container, Place
-from .engine import Location, Severity, Verdict, fail, not_applicable, partial, proved, rule, undecided
+from .engine import Location, Outcome, Severity, Verdict, fail, not_applicable, partial, proved, rule, undecided
 from .origins import note
 
 _SHOWN = 160
@@ -84,7 +84,8 @@ def container_missing_in_image(build: Build) -> Iterator[Verdict]:
     for pair in build.pairs:
         if pair.built is None:
             lacking = f"{pair.folder} is not there"
-            yield _fail(pair.title, build.place, pair.line, pair.title, key="missing", evidence=(lacking,))
+            verdict = _fail(pair.title, build.place, pair.line, pair.title, key="missing", evidence=(lacking,))
+            yield _as_far_as_read(build, verdict)
 
 
 @rule(
@@ -319,7 +320,7 @@ def file_of_spec_differs(build: Build) -> Iterator[Verdict]:
     if not build.written:
         yield not_applicable("image", build.place, "The spec has no 'files'.")
         return
-    verdicts = [one for written in build.written for one in _written(written)]
+    verdicts = [_as_far_as_read(build, one) for written in build.written for one in _written(written)]
     yield from verdicts
     doubts = [one for one in build.written if one.doubt]
     for one in doubts:
@@ -403,7 +404,7 @@ def content_differs_from_cache(build: Build) -> Iterator[Verdict]:
         yield not_applicable("image", build.place, "No cache was given (--cache) to hold the content against.")
         return
     for one in build.contents:
-        yield from _against_cache(one)
+        yield from (_as_far_as_read(build, verdict) for verdict in _against_cache(one))
     same = [one for one in build.contents if not one.doubt and not one.differing]
     if len(same) == len(build.contents):
         paths = sum(one.compared for one in same)
@@ -515,8 +516,16 @@ def _fail(
     return fail(subject, at, *arguments, related=related, variant=variant, key=key, evidence=evidence)
 
 
+def _as_far_as_read(build: Build, verdict: Verdict) -> Verdict:
+    """What lacks, or is of an image's, may be there or replaced in what was not read."""
+    if build.is_whole or verdict.outcome is not Outcome.FAIL:
+        return verdict
+    reason = f"Whether '{verdict.subject}' is as the spec has it is not known: the image was not read whole."
+    return undecided(verdict.subject, verdict.locations[0].place, reason, key=verdict.key)
+
+
 def _refused(build: Build) -> Verdict:
-    return undecided("image", build.place, f"LinuxKit refuses the spec: {build.refused}. Nothing is built from it.")
+    return undecided("image", build.place, build.refused)
 
 
 RULES = (

@@ -109,7 +109,8 @@ class Content(NamedTuple):
 class Build(NamedTuple):
     """An image and the spec that it is said to be built from.
 
-    `refused` is LinuxKit's reason not to build from the spec, or "". `unexplained` says why it is open whether all
+    `refused` says why nothing is held against the spec, or is ""; where it is not `is_whole`, not all of the image was
+    read, and what is not there may be. `unexplained` says why it is open whether all
     other files are explained, "" where nothing is open. `kernel` is the reference in the spec, with its `kernel_line`;
     `command_line` that of the spec.
     """
@@ -127,3 +128,4 @@ class Build(NamedTuple):
     command_line: KernelCommandLine | None = None
     lines: tuple[BootLine, ...] = ()
     contents: tuple[Content, ...] = ()
+    is_whole: bool = True

@@ -17,6 +17,8 @@ _WHOLE = 256 << 20
 """Bytes of a file that somebody asked for."""
 _ROWS = 200_000
 """Files that are kept: LinuxKit's root file systems have some thousands outside of containers."""
+_COUNTED = 50_000
+"""Records and parts of folders that are told apart: an image has a few for each container."""
 _FOLDERS = frozenset({"onboot", "onshutdown", "services", "volumes"})
 _BUNDLE = 4
 """`containers/services/web/rootfs`: the components of a path down to a part of a bundle."""
@@ -70,6 +72,7 @@ class Ledger:
         """By path down to the part of a bundle (`containers/services/web/rootfs`): what lies below it."""
         self.digests: dict[tuple[str, ...], str] = {}
         """Of what may be a kernel, by its artifacts, where every file is kept."""
+        self._kept = 0
         self.left = 0
         """Files beyond the limit, which were not kept."""
 
@@ -98,14 +101,17 @@ class Ledger:
         if len(steps) > _BUNDLE:
             _count(self.parts.setdefault(tree, {}), "/".join(steps[:_BUNDLE]), place)
         elif len(steps) != _BUNDLE - 1 or steps[1] not in _FOLDERS:
-            self.parts.setdefault(tree, {}).setdefault(path, Seen(place, 0))
+            parts = self.parts.setdefault(tree, {})
+            if len(parts) < _COUNTED:
+                parts.setdefault(path, Seen(place, 0))
         return "/".join(steps[: _BUNDLE - 1])
 
     def _keep(self, tree: Tree, file: File) -> None:
         rows = self.rows.setdefault(tree, {})
-        if len(rows) >= _ROWS and file.path not in self._wanted:
+        if self._kept >= _ROWS and file.path not in self._wanted:
             self.left += 1
             return
+        self._kept += 1
         rows[file.path] = Row(
             file.path, file.kind, file.mode, file.uid, file.gid, file.size, self._digest(file), file.target
         )
@@ -125,4 +131,6 @@ class Ledger:
 
 def _count(seen: dict[Key, Seen], key: Key, place: Place) -> None:
     first = seen.get(key)
+    if first is None and len(seen) >= _COUNTED:
+        return
     seen[key] = Seen(first.place if first else place, first.number + 1 if first else 1)

@@ -25,10 +25,16 @@ from .subjects import (
 
 _IN_CONTAINER = re.compile(r"containers/(onboot|onshutdown|services|volumes)/([^/]+)")
 _NUMBERED = re.compile(r"(\d{3,9})-(.+)", re.DOTALL)
-_KERNEL = re.compile(r"boot(?:/(?:kernel|cmdline|ucode\.cpio))?|lib/modules(?:/.*)?", re.DOTALL)
-"""What LinuxKit makes of a kernel image: these files, and its kernel.tar, which holds the modules."""
+_KERNEL = re.compile(
+    r"boot(?:/(?:kernel|cmdline|ucode\.cpio))?|lib/modules(?:/.*)?|kernel(?:/x86(?:/microcode(?:/.*)?)?)?", re.DOTALL
+)
+"""What LinuxKit makes of a kernel image: these files, its kernel.tar, which holds the modules, and its microcode."""
 _RECORD = re.compile(r"(volume)s?(\[\d+\])")
 """LinuxKit names a volume in both ways."""
+
+
+_LONGEST = 512
+"""Characters of a path whose folders are told: all prefixes of a hostile one would fill the memory."""
 
 
 class Component(NamedTuple):
@@ -80,6 +86,7 @@ class Plan:
             *self._numbered.values(),
             *dict.fromkeys(self._written.values()),
         )
+        self._above = {one[: match.start()] for one in self._written for match in re.finditer("/", one[:_LONGEST])}
         self._recorded = {one.location: one for one in self.all}
 
     @property
@@ -151,7 +158,7 @@ class Plan:
 
     def writes(self, path: str) -> bool:
         """Whether `files` writes it, or something below it."""
-        return any(one == path or one.startswith(f"{path}/") for one in self._written)
+        return path in self._written or path in self._above
 
     def writes_itself(self, path: str) -> bool:
         """Whether an entry of `files` takes the place of what an image has there."""

@@ -628,3 +628,33 @@ def test_of_an_image_that_is_in_the_cache_otherwise_each_path_is_told(here, caps
     report = scan(capsys, *INITRD, cache=str(tmp_path / "more"))
     (found,) = report["findings"]
     assert (found["rule"], found["evidence"]) == ("LKD008", ["usr/bin/extra is not in the image"])
+
+
+def test_what_was_not_read_is_not_called_missing(here, capsys) -> None:
+    whole = buildlab.archive(buildlab.build(), records=True)
+    (here / "lk.tar").write_bytes(whole[: whole.index(b"containers/services/getty/lower/usr/bin/rungetty.sh")])
+    capsys.readouterr()
+    main(["lk.tar", "--spec", "linuxkit.yml", "--cache", "cache", "--select", "LKD*", "-f", "json"])
+    report = json.loads(capsys.readouterr().out)
+    assert report["problems"]
+    assert report["findings"] == []
+    told = {(one["rule"], one["subject"]) for one in report["others"]}
+    assert {("LKD001", "services/web"), ("LKD004", "etc/motd")} <= told
+    assert set(proofs(report)) <= {"LKD006", "LKD007", "LKD008"}
+
+
+def test_an_image_of_many_root_file_systems_is_held_against_none(here, capsys) -> None:
+    inner = buildlab.cpio([one for one in buildlab.build() if one.path.startswith("containers/onboot/000")])
+    boxes = [Entry(f"boxes/{number}.img", inner) for number in range(9)]
+    (here / "many.tar").write_bytes(buildlab.archive(boxes))
+    report = scan(capsys, "many.tar")
+    assert report["findings"] == []
+    assert "holds 9 root file systems" in report["others"][0]["message"]
+
+
+def test_microcode_in_front_of_an_initrd_is_the_kernels(here, capsys) -> None:
+    spec = buildlab.SPEC.replace("  cmdline:", "  ucode: intel-ucode.cpio\n  cmdline:")
+    microcode = buildlab.cpio([Entry("kernel/x86/microcode/GenuineIntel.bin", b"x" * 48)])
+    write(here, buildlab.build(spec), spec)
+    (here / "lk-initrd.img").write_bytes(microcode + (here / "lk-initrd.img").read_bytes())
+    assert scan(capsys, *INITRD)["findings"] == []
