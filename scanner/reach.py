@@ -22,6 +22,8 @@ _ENTRIES = 1 << 19
 """Files, folders and links of containers that are kept."""
 _PROGRAMS = 1 << 14
 """Programs and scripts of one image that are looked at."""
+_HELD = 128 << 20
+"""Bytes of programs that are kept, compressed, until somebody reaches them; others are read at once."""
 _STEPS = 4096
 """Programs and libraries that one container is told to reach."""
 _LINKS = 40
@@ -42,6 +44,32 @@ _NAME_SERVICE = frozenset(
 )  # fmt: skip
 
 
+def _always(program: Program) -> Callable[[], Program]:
+    return lambda: program
+
+
+class _Held:
+    """A program that is read when somebody reaches it: most of an image's never are."""
+
+    def __init__(self, file: File, data: bytes, interest: Interest) -> None:
+        from lz4.block import compress
+
+        self._file = file._replace(read=None, pieces=None, again=None)
+        self._data: bytes = compress(data)
+        self._interest = interest
+        self._program: Program | None = None
+        self.size = len(self._data)
+
+    def program(self) -> Program:
+        """What it may ask for."""
+        if self._program is None:
+            from lz4.block import decompress
+
+            self._program = calls.program(self._file, decompress(self._data), self._interest)
+            self._data = b""
+        return self._program
+
+
 @dataclass(slots=True)
 class _Entry:
     """A file, folder or link of a container's tree."""
@@ -49,9 +77,14 @@ class _Entry:
     kind: str
     mode: int
     target: str = ""
-    program: Program | None = None
+    read: Callable[[], Program] | None = None
     text: bytes = b""
     is_privileged: bool = False
+
+    @property
+    def program(self) -> Program | None:
+        """The ELF file or script that it is."""
+        return self.read() if self.read else None
 
 
 class Trees:
@@ -61,7 +94,8 @@ class Trees:
         """`limit` is how many bytes of a program are read."""
         self._interest = interest
         self._limit = limit
-        self._known: dict[tuple[int, int], Program] = {}
+        self._known: dict[tuple[int, int], Callable[[], Program]] = {}
+        self._held = 0
         self.entries: dict[tuple[tuple[str, ...], str], dict[str, _Entry]] = {}
         self.left = 0
         """Files that were not kept, beyond the limits."""
@@ -81,23 +115,28 @@ class Trees:
         entry.is_privileged = bool(file.mode & 0o6000 and file.kind == "file") or "security.capability" in file.xattrs
         if file.kind == "file" and file.read is not None and file.size:
             if calls.is_one(file.read(4)):
-                entry.program = self._program(file)
+                entry.read = self._program(file)
             elif _TEXTS.fullmatch(match[2]) or file.mode & 0o111:
                 entry.text = file.read(1 << 16)
             elif file.size <= 1 << 16 and match[2].startswith(("etc/", "usr/lib/", "lib/", "usr/share/")):
                 entry.text = file.read(1 << 12) if file.size <= 1 << 12 else b""
         tree[match[2]] = entry
 
-    def _program(self, file: File) -> Program:
+    def _program(self, file: File) -> Callable[[], Program]:
+        """What reads a file, whose content is kept for that where there is room."""
         if file.size > self._limit or file.read is None:
-            return Program(unread=f"is larger than {self._limit} bytes")
+            return _always(Program(unread=f"is larger than {self._limit} bytes"))
         data = file.read(self._limit)
         key = (hash(data), len(data))
         if key not in self._known:
             if len(self._known) >= _PROGRAMS:
-                return Program(unread=f"is beyond the {_PROGRAMS} programs that are read")
-            is_script = data.startswith(b"#!")
-            self._known[key] = calls.script(data) if is_script else calls.program(file, data, self._interest)
+                return _always(Program(unread=f"is beyond the {_PROGRAMS} programs that are read"))
+            if data.startswith(b"#!"):
+                self._known[key] = _always(calls.script(data))
+            else:
+                held = _Held(file, data, self._interest)
+                self._held += held.size
+                self._known[key] = held.program if self._held <= _HELD else _always(held.program())
         return self._known[key]
 
     def same(self, tree: tuple[str, ...], entry: _Entry) -> _Entry | None:
@@ -134,6 +173,7 @@ class _Walk:
     waiting: deque[Step] = field(default_factory=deque)
     roots: list[tuple[str, dict[str, _Entry]]] = field(default_factory=list)
     tree: tuple[str, ...] = ()
+    names: dict[str, list[str]] = field(default_factory=dict)
     is_open: set[str] = field(default_factory=set)
 
     def reach(self) -> Reach:
@@ -433,13 +473,23 @@ class _Walk:
 
     def find(self, wanted: Callable[[str], bool]) -> Iterator[str]:
         """The libraries whose names are wanted."""
-        for _, entries in self.roots:
-            for path, entry in entries.items():
-                if not wanted(posixpath.basename(path)):
-                    continue
-                shared = self.trees.same(self.tree, entry)
-                if shared and shared.program and shared.program.is_elf and not shared.program.is_runnable:
-                    yield f"/{path}"
+        for name, paths in self.files.items():
+            if not wanted(name):
+                continue
+            for path in paths:
+                found = self.resolve(path)
+                if found and found[1].program and found[1].program.is_elf and not found[1].program.is_runnable:
+                    yield path
+
+    @property
+    def files(self) -> dict[str, list[str]]:
+        """The paths of all files by their last name."""
+        if not self.names:
+            for _, entries in self.roots:
+                for path, entry in entries.items():
+                    if entry.kind in {"file", "hardlink"}:
+                        self.names.setdefault(posixpath.basename(path), []).append(f"/{path}")
+        return self.names
 
     def library(
         self,
@@ -458,7 +508,7 @@ class _Walk:
             if found and found[1].program:
                 self.add(found[0], certainty, by)
                 return
-        elsewhere = list(self.find(lambda one: one == posixpath.basename(name)))
+        elsewhere = self.files.get(posixpath.basename(name), [])
         for one in elsewhere:
             self.add(one, certainty, by)
         if not elsewhere and is_needed and program is not None and name in program.needed:
