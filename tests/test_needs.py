@@ -9,6 +9,8 @@ import pytest
 from debianlab import unpack
 from needlab import ALL, build, configuration, image, libraries, needs, verdicts
 
+from lkscan.scanner.calls import found_texts
+
 HOST = [Path(one) for one in ("/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/lib64", "/lib", "/usr/lib")]
 
 
@@ -240,3 +242,17 @@ def test_what_debians_programs_are_known_to_need_is_never_called_unused(debian, 
 def test_a_third_of_what_debians_programs_do_not_need_is_recognised(debian):
     counts = {name: one.count("unused") for name, one in debian.items()}
     assert sum(counts.values()) > 41 * len(DEBIAN) / 3, counts
+
+
+@pytest.mark.parametrize(
+    ("data", "is_go", "found"),
+    [
+        (b"\0/proc/sys/\0", False, {"/proc/sys/\0"}),
+        (b"open/proc/sys/net", False, set()),
+        (b"open/proc/sys/net", True, {"/proc/sys/\0"}),
+        (b"\x48\xb8/proc/kc\x50", False, {"/proc/kcore"}),
+        (b"/proc/kc ore", False, set()),
+    ],
+)
+def test_texts_are_found_as_compilers_write_them(data, is_go, found):
+    assert found_texts(("/proc/sys/\0", "/proc/kcore"), data, is_go=is_go) == found
