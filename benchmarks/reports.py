@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 
 from lkscan.reports import formats
+from lkscan.reports.saved import load
 from lkscan.rules import files
 from lkscan.rules.contents import Collector
 from lkscan.rules.engine import Engine
@@ -66,6 +67,17 @@ def render(name: str, given: Result, path: Path) -> tuple[float, int]:
     return used.ru_utime + used.ru_stime, int(path.with_suffix(".grown").read_text(encoding="utf-8")) >> 10
 
 
+def read_back(path: Path) -> float:
+    """CPU seconds until a saved JSON report is a result again, of which the formats are made."""
+    gc.set_threshold(1_000_000)  # as the console script does
+    times = []
+    for _ in range(RUNS):
+        start = time.process_time()
+        load(path.read_bytes())
+        times.append(time.process_time() - start)
+    return statistics.median(times)
+
+
 def opened(path: Path) -> float | None:
     """Seconds until a new page of a running Chromium has read the report and shows its findings with their filters."""
     try:
@@ -101,11 +113,12 @@ def main() -> None:
             data = path.read_bytes()
             packed = len(gzip.compress(data, 6))
             print(f"{name:<10}{seconds:>9.2f}{grown:>7.0f}{len(data) / 1e6:>8.1f}{packed / 1e6:>9.1f}", flush=True)
+        print(f"\njson read back by `lkscan report` in {read_back(Path(folder) / 'report.json'):.2f} s")
         seconds_open = opened(Path(folder) / "report.html")
     if seconds_open is None:
-        print("\nhtml in Chromium: not measured; it takes Playwright and Debian's chromium", file=sys.stderr)
+        print("html in Chromium: not measured; it takes Playwright and Debian's chromium", file=sys.stderr)
     else:
-        print(f"\nhtml open in Chromium after {seconds_open:.2f} s")
+        print(f"html open in Chromium after {seconds_open:.2f} s")
 
 
 if __name__ == "__main__":

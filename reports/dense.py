@@ -16,6 +16,14 @@ def document(value: dict[str, Any], lists: Iterable[str], *, indent: int = 2) ->
     return f"{spread(value, value, lists, indent=indent, depth=1)}\n"
 
 
+def array(items: list[Any], *, indent: int = 1) -> str:
+    """The text of a list that may be long."""
+    if len(items) <= _SPREAD:
+        return f"{json.dumps(items, indent=indent)}\n"
+    separator = f",\n{' ' * indent}"
+    return f"[{separator[1:]}{separator.join(map(json.dumps, items))}\n]\n"
+
+
 def spread(value: dict[str, Any], holder: dict[str, Any], lists: Iterable[str], *, indent: int, depth: int) -> str:
     """The same, where the lists are in an object `holder` within it, whose keys are indented `depth` times."""
     margin = " " * (indent * depth)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 
 from ..rules.engine import Severity
 from ..rules.funnel import Result
+from .dense import array
 from .formats import Options
 from .grouping import inside
 from .paths import from_root
@@ -40,7 +40,7 @@ def render(result: Result, options: Options) -> str:
                 "location": {"path": encodable(path), "lines": {"begin": line}},
             }
         )
-    return json.dumps(issues, indent=1) + "\n"
+    return array(issues)
 
 
 def _fingerprint(path: str, finding: str, number: int) -> str:

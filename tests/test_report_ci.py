@@ -6,7 +6,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from reportlab import GETTY, WEB, image_result, snapshot, spec_result
 
-from lkscan.reports import formats, markdown
+from lkscan.reports import dense, formats, markdown
 from lkscan.rules.engine import Outcome, Severity
 from lkscan.rules.funnel import Result
 
@@ -117,3 +117,11 @@ def test_a_comment_with_endless_names_still_fits():
     text = render("markdown", Result(findings=(evil,) * 50))
     assert len(text) <= markdown.LIMIT
     assert text.count("\n| **critical**") > 5
+
+
+def test_very_many_issues_are_a_line_each_and_the_same_document(monkeypatch):
+    spread = formats.render("gitlab", image_result(30))
+    monkeypatch.setattr(dense, "_SPREAD", 10)
+    told = formats.render("gitlab", image_result(30))
+    assert json.loads(told) == json.loads(spread)
+    assert len(told.splitlines()) == 2 + len(json.loads(told))
