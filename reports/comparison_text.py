@@ -30,6 +30,8 @@ def render(comparison: Comparison, options: Options) -> str:
         some = [part for part in shown if part.judgement == judgement]
         if some:
             blocks.append(list(_judgement(judgement, some, style)))
+    unread = tuple(f"{one.place}: {one.message}" for one in comparison.problems)
+    blocks.append(list(_listed("not read whole: what is missing may only be unread", unread, style)))
     blocks.append(list(_listed("the formats alone make", comparison.apart, style)))
     blocks.append(list(_listed("not compared", comparison.undecided, style)))
     blocks.append([style.bold(summary(comparison))])

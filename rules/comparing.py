@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from ..scanner.startup import late
-from ..scanner.subjects import ImageReference, Place, System
+from ..scanner.subjects import ImageReference, Place, Problem, System
 from .builds import Build, Entry
 from .container_differences import clipped, containers, exposures
 from .contents import component
@@ -37,6 +37,9 @@ def compare(old: Build, new: Build) -> Comparison:
     )
     if old.system is None or new.system is None:
         return comparison
+    if (old.system.kind == "image") is not (new.system.kind == "image"):
+        why = "an image and a spec are not compared like this; `lkscan IMAGE --spec SPEC` holds one against the other"
+        return comparison._replace(problems=(*comparison.problems, Problem(new.system.place, why, "unusable")))
     apart: list[str] = []
     undecided: list[str] = []
     one_format = old.system.format == new.system.format

@@ -188,7 +188,11 @@ def _why_argument(before: tuple[float, str], after: tuple[float, str]) -> str:
         return "The tables of arguments say nothing of it."
     if second > 0 or second < min(first, 0):
         return now
-    return f"no longer: {was}"
+    return _no_longer(was)
+
+
+def _no_longer(was: str) -> str:
+    return f"It was so before: {was[:1].lower()}{was[1:]}"
 
 
 def _danger(name: str, text: str) -> tuple[float, str]:
@@ -227,7 +231,7 @@ def settings(old: System, new: System) -> Iterator[Difference]:
         dangers = [_setting_danger(name, value) for value in (first, second)]
         verdict = judged(*dangers)
         gone = abs(dangers[0]) > abs(dangers[1])
-        reason = f"{'no longer: ' if gone else ''}{_why(name)}" if verdict != "neutral" else _NO_WORD
+        reason = _NO_WORD if verdict == "neutral" else _no_longer(_why(name)) if gone else _why(name)
         place = (found.get(name) or were[name]).sysctl.place
         severity = Severity.LOW if verdict == "worse" else Severity.NOTE
         told = clipped(first), clipped(second)

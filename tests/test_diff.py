@@ -198,6 +198,23 @@ def test_what_cannot_be_read_is_one_line_and_no_difference(tmp_path, capsys) -> 
     assert "name one of them" in capsys.readouterr().err
 
 
+def test_a_spec_and_an_image_are_not_compared(tmp_path) -> None:
+    (tmp_path / "a.yml").write_text(SPEC)
+    found = compare(tmp_path / "a.yml", system(tmp_path, "b"))
+    assert (found.changes, found.effects) == ((), ())
+    assert "--spec" in found.problems[-1].message
+
+
+def test_what_was_not_read_whole_is_said_in_the_report(tmp_path) -> None:
+    old, new = system(tmp_path, "old"), system(tmp_path, "new")
+    path = tmp_path / "new-initrd.img"
+    path.write_bytes(path.read_bytes()[:-300])
+    found = compare(old, new)
+    assert found.problems
+    for name in ("text", "markdown", "html", "json"):
+        assert "new-initrd.img" in formats.render(name, found, formats.COMPARISON).replace("\\", "")
+
+
 # --- images
 
 CONFIG = elflab.CONFIG + b"CONFIG_STRICT_DEVMEM=y\nCONFIG_B=y\n"
