@@ -27,7 +27,7 @@ print(*project["dependency-groups"]["dev"], *(one for extra in extras for one in
 endef
 export DEV
 
-.PHONY: help demo test lint format bench bench-images fuzz docs dist clean
+.PHONY: help demo test lint format bench bench-images fuzz docs dist package versions clean
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /make \1	/p' Makefile
@@ -97,6 +97,17 @@ dist: .venv/dev ## build the wheel and the source archive, check them, and list 
 	@build/wheel/bin/python -m pip uninstall --quiet --yes pip setuptools
 	@mkdir -p build/sbom
 	@.venv/bin/cyclonedx-py environment build/wheel --output-reproducible --output-file build/sbom/lkscan.cdx.json
+
+# The wheels for the Python of the package's base image, and the bill of materials; `linuxkit pkg build packaging/lkscan` does the rest.
+MANYLINUX = --platform manylinux2014_x86_64 --platform manylinux_2_17_x86_64 --platform manylinux_2_28_x86_64
+package: dist ## fill packaging/lkscan with what its image is built of
+	@rm -rf packaging/lkscan/wheels
+	@$(PY) -m pip download --quiet --dest packaging/lkscan/wheels --only-binary :all: --python-version 3.11 --implementation cp \
+	  --abi cp311 --abi abi3 --abi none $(MANYLINUX) dist/*.whl
+	@cp build/sbom/lkscan.cdx.json packaging/lkscan/
+
+versions: .venv/dev ## try the wheel on each Python that uv finds, with the oldest and the newest dependencies
+	@$(PY) benchmarks/versions.py $(PYTHONS)
 
 clean: ## remove what make made
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
