@@ -379,7 +379,8 @@ class Code:
             return True
         if self._is_arm and self._arm_names(address):
             return True
-        needle = pack("<I" if self._elf.type == _EXEC and not self._names else "<Q", address)
+        is_short = self._elf.type == _EXEC and not self._names and address >> 32 == 0
+        needle = pack("<I" if is_short else "<Q", address & _WORD)
         return any(self._elf.data.find(needle, start, end) >= 0 for start, end in self._stretches)
 
     @cached_property

@@ -1,15 +1,18 @@
 """What containers need, told by real programs: nothing that is needed is ever called unused."""
 
 import os
+import random
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 from debianlab import unpack
+from elflab import a_file
 from needlab import ALL, build, configuration, image, libraries, needs, verdicts
 
-from lkscan.scanner.calls import found_texts
+from lkscan.rules.needs import interest
+from lkscan.scanner.calls import found_texts, program
 
 HOST = [Path(one) for one in ("/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/lib64", "/lib", "/usr/lib")]
 
@@ -256,3 +259,13 @@ def test_a_third_of_what_debians_programs_do_not_need_is_recognised(debian):
 )
 def test_texts_are_found_as_compilers_write_them(data, is_go, found):
     assert found_texts(("/proc/sys/\0", "/proc/kcore"), data, is_go=is_go) == found
+
+
+def test_a_bent_program_breaks_nothing(programs):
+    whole = next(one.path for one in programs if one.name == "net-admin-static").read_bytes()
+    chance = random.Random(7)
+    for _ in range(150):
+        bent = bytearray(whole)
+        for _ in range(chance.choice((1, 30))):
+            bent[chance.choice((chance.randrange(512), chance.randrange(len(bent))))] = chance.randrange(256)
+        program(a_file(b"", "app"), bytes(bent[: chance.choice((len(bent), chance.randrange(len(bent))))]), interest())
