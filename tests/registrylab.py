@@ -118,6 +118,7 @@ class Authority:
         self.folder = folder
         self.certificate = folder / "ca.pem"
         openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=lab", "-sha256",
+                "-addext", "keyUsage=critical,keyCertSign,digitalSignature",
                 "-keyout", folder / "ca.key", "-out", self.certificate)  # fmt: skip
 
     def sign(self, *names):
