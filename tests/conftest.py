@@ -1,7 +1,9 @@
 """What every test may rely on: one date to judge ends of life by, no LinuxKit cache of the machine's user, no clock."""
 
+import mmap
 import os
 
+import pytest
 from hypothesis import settings
 
 os.environ["LKSCAN_DATE"] = "2026-11-23"
@@ -16,3 +18,21 @@ settings.load_profile("lkscan")
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     """Bytes are not named by what they are: compressors write the time into them, and names must not change."""
     return argname if isinstance(val, bytes) and not val.isalnum() else None
+
+
+@pytest.fixture(autouse=True)
+def _here(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a module is marked `read_here`, images are read in this process: what runs in another one is not counted
+    as covered. Tests marked `shut_in` are as everywhere else: what they call works without files, network and so on.
+    """
+    if request.node.get_closest_marker("read_here") and not request.node.get_closest_marker("shut_in"):
+        from lkscan import workers
+
+        def run(tasks: list[workers.Task], _: int, take: object, **__: object) -> workers.Ends:
+            for number, task in enumerate(tasks):
+                with mmap.mmap(-1, workers._SLOT) as board:
+                    for piece in task.work(workers.Slot(board, 0)):
+                        take(number, piece)
+            return workers.Ends([""] * len(tasks), 0)
+
+        monkeypatch.setattr(workers, "run", run)

@@ -21,6 +21,8 @@ from lkscan.reports import formats
 from lkscan.rules.comparing import compare as of_builds
 from lkscan.scanner.image import group
 
+pytestmark = pytest.mark.read_here
+
 ROOT = Path(__file__).resolve().parent.parent
 
 SPEC = """\
@@ -409,6 +411,7 @@ def outputs(tmp_path_factory):
     return made
 
 
+@pytest.mark.shut_in
 @pytest.mark.parametrize("output", OUTPUTS)
 @pytest.mark.parametrize("other", ["kernel+initrd", "iso-efi", "kernel+squashfs"])
 def test_the_same_build_in_two_formats_shows_no_difference(outputs, output, other) -> None:

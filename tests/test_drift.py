@@ -12,6 +12,8 @@ from outputlab import need_tools
 
 from lkscan.cli import main
 
+pytestmark = pytest.mark.read_here
+
 INITRD = ["lk-kernel", "lk-initrd.img", "lk-cmdline"]
 Entries = list[Entry]
 Bend = Callable[[Entries], Entries]
@@ -94,6 +96,7 @@ def outputs(tmp_path_factory) -> buildlab.Lab:
     return buildlab.Lab(folder / "lab", entries)
 
 
+@pytest.mark.shut_in
 @pytest.mark.parametrize("form", FORMATS)
 def test_equality_is_proved_in_every_format(outputs, capsys, monkeypatch, form) -> None:
     monkeypatch.chdir(outputs.folder.parent)
@@ -529,6 +532,7 @@ def test_an_earlier_linuxkit_knew_fewer_capabilities(here, capsys) -> None:
     assert scan(capsys, *INITRD)["findings"] == []
 
 
+@pytest.mark.shut_in
 def test_labels_of_packages_decide_too(here, capsys) -> None:
     folder = here / "packages/web"
     folder.mkdir(parents=True, exist_ok=True)
@@ -625,6 +629,7 @@ def test_a_cache_with_another_label_shows_in_the_configuration(here, capsys, tmp
     assert all("label" in one["evidence"][0] for one in again)
 
 
+@pytest.mark.shut_in
 def test_of_an_image_that_is_in_the_cache_otherwise_each_path_is_told(here, capsys, tmp_path) -> None:
     buildlab.cache(tmp_path / "more", images_with(buildlab.RUNC, Entry("usr/bin/extra", b"x")))
     report = scan(capsys, *INITRD, cache=str(tmp_path / "more"))

@@ -1,6 +1,7 @@
 """Two processes for one image: all that is handed over arrives, and the report is that of one process, to the byte."""
 
 import ctypes
+import mmap
 import os
 import random
 import shutil
@@ -287,3 +288,34 @@ def test_a_rule_that_breaks_in_the_second_process_is_told(tmp_path, capsys, monk
     alone = printed(capsys, "--jobs", "1", "image")
     assert "rule LKX001 failed: it cannot" in alone[1].err
     assert printed(capsys, "--jobs", "2", "image") == alone
+
+
+def test_a_thread_that_helps_tells_the_same(tmp_path, capsys, monkeypatch, shared):
+    """What the other process does, where it counts as covered."""
+    helped = []
+
+    def run(tasks, _, take, **__):
+        (task,) = tasks
+        channel, board = Channel(), mmap.mmap(-1, 2 * workers._SLOT)
+        slot = workers.Slot(board, 0)
+        slot.giver = Giver(channel.memory, channel.reader)
+
+        def help_it():
+            task.helping(workers.Slot(board, 1), Taker(channel.memory, channel.helper))
+            os.close(channel.helper[2])
+
+        thread = threading.Thread(target=help_it)
+        thread.start()
+        for piece in task.work(slot):
+            take(0, piece)
+        thread.join()
+        helped.append(task)
+        return workers.Ends([""], 0)
+
+    image = tmp_path / "image"
+    image.write_bytes(newc(*TREE))
+    words = ("-f", "json", "--profile", "auditor", str(image))
+    alone = printed(capsys, *words, "--jobs", "1")
+    monkeypatch.setattr(workers, "run", run)
+    assert printed(capsys, *words, "--jobs", "2") == alone
+    assert helped

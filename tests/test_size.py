@@ -10,6 +10,8 @@ from imagelab import Item, newc
 
 from lkscan import cli
 
+pytestmark = pytest.mark.read_here
+
 FILES = {
     "etc/motd": 1000,
     "usr/bin/big": 50_000,
@@ -50,6 +52,7 @@ def measured(capsys, path):
     return one
 
 
+@pytest.mark.shut_in
 def test_each_component_has_the_bytes_of_its_files(initrd, capsys) -> None:
     one = measured(capsys, initrd)
     sizes = {part["name"]: part["size"] for part in one["components"]}

@@ -14,6 +14,8 @@ from lkscan.scanner import calls
 from lkscan.scanner.labels import LabelFinder
 from lkscan.scanner.spec import read
 
+pytestmark = pytest.mark.read_here
+
 PROGRAM = Lab(type=EXEC, has_dynamic=False, loads=(RW,)).build()
 SPEC = """kernel:
   image: linuxkit/kernel:6.12.59
@@ -63,6 +65,7 @@ def test_linuxkit_accepts_what_is_suggested(built, capsys):
     assert spec.violations == ()
 
 
+@pytest.mark.shut_in
 def test_json_has_all_the_evidence(built, capsys):
     assert main(["suggest", str(built), "--no-config", "--format", "json"]) == OK
     ((found,),) = (one["containers"] for one in json.loads(capsys.readouterr().out))

@@ -13,6 +13,8 @@ from outputlab import need_tools
 
 from lkscan.cli import FINDINGS, OK, USAGE, main
 
+pytestmark = pytest.mark.read_here
+
 SPEC = defaultlab.document(trust=False)
 TRACED = ["--spec", "linuxkit.yml"]
 PLAIN = ["--ignore", "LKD*"]
@@ -280,6 +282,7 @@ def faulty(tmp_path_factory) -> buildlab.Lab:
     return buildlab.Lab(folder / "lab", entries)
 
 
+@pytest.mark.shut_in
 @pytest.mark.parametrize("form", ["tar with records", "kernel+initrd", "iso-bios", "kernel+squashfs", "qcow2-efi"])
 def test_a_finding_of_every_family_leads_to_its_line(faulty, capsys, monkeypatch, form) -> None:
     """Which image of init brought a file, LinuxKit's records tell, or the cache does."""

@@ -12,6 +12,8 @@ from lkscan.cli import INCOMPLETE, OK, USAGE, main
 from lkscan.scanner.sight import views
 from lkscan.scanner.subjects import Place
 
+pytestmark = pytest.mark.read_here
+
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory) -> Path:
@@ -43,6 +45,7 @@ def why(capsys, path: str, *options: str, image: str = "lk.tar") -> dict:
 SPEC = ("--spec", "linuxkit.yml")
 
 
+@pytest.mark.shut_in
 @pytest.mark.parametrize(
     ("path", "component", "line"),
     [
@@ -126,6 +129,7 @@ def test_what_is_not_there_is_said_in_one_line(capsys, order, message) -> None:
     assert (told.out, told.err.count("\n")) == ("", 1)
 
 
+@pytest.mark.shut_in
 def test_an_image_that_breaks_off_is_told_of_with_what_was_read(home, capsys) -> None:
     (home / "cut.tar").write_bytes((home / "lk.tar").read_bytes()[:40_000])
     assert main(["why", "cut.tar", "boot/cmdline"]) == INCOMPLETE
