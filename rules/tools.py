@@ -1,4 +1,4 @@
-"""Family L, its second part: programs that only help to build, to look around and to break in further."""
+"""Family L, its second part: programs and files that running a system does not take, and some that help to break in."""
 
 import posixpath
 from collections.abc import Collection, Iterable, Iterator
@@ -189,4 +189,46 @@ def _interprets(line: str, shells: Collection[str]) -> bool:
     return any(word.rpartition("/")[2] in shells for word in line[2:].split())
 
 
-RULES = (package_manager, compiler_in_image, debugger_in_image, unused_shell)
+_DATABASES = "package databases"
+"""What scanners for known holes read: more useful than the rest, though not to the system itself."""
+
+
+def _weighed(system: System, *, databases: bool) -> dict[str, tuple[Rootfs, str]]:
+    """By title: the root file systems with needless files, and a line that sums them up by kind."""
+    found: dict[str, tuple[Rootfs, str]] = {}
+    for root in roots(system):
+        kinds = [one for one in root.needless if one.size and (one.kind == _DATABASES) is databases]
+        lines = [
+            f"{one.kind} {one.size:,} bytes in {one.files:,} file{'s'[: one.files != 1]} ({', '.join(one.paths)})"
+            for one in sorted(kinds, key=lambda one: (-one.size, one.kind))
+        ]
+        if lines:
+            note(found, root, "; ".join(lines))
+    return found
+
+
+@rule(
+    "LKL011",
+    "needless-files",
+    Severity.LOW,
+    {
+        "default": "'{0}' root file systems bring files to build, to read about or to install things with.",
+        "databases": "'{0}' root file systems bring the database of a package manager.",
+    },
+    remedy="Copy only what runs into the image; what an initrd holds takes memory on every machine.",
+    nist=("3.5.1",),
+    profile=Profile.PEDANTIC,
+    about=_has_roots,
+)
+def needless_files(system: System) -> Iterator[Verdict]:
+    """A root file system brings documentation, translations, headers, caches and the like, each with its bytes.
+
+    Sizes are unpacked. Databases of packages are a note: scanners for known holes read them. Told once for all.
+    """
+    yield from told(system, _weighed(system, databases=False))
+    severity, profile = Severity.NOTE, Profile.AUDITOR
+    databases = _weighed(system, databases=True)
+    yield from told(system, databases, variant="databases", key="databases", severity=severity, profile=profile)
+
+
+RULES = (package_manager, compiler_in_image, debugger_in_image, unused_shell, needless_files)

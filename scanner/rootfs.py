@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import posixpath
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 
-from .subjects import File, Link, Owners, Place, Rootfs
+from .subjects import File, Link, Needless, Owners, Place, Rootfs
 
 _TEXTS = re.compile(r"etc/(?:passwd|group|shadow|gshadow|subuid|subgid|ssh/(?!ssh_host_|moduli).+)|.+\.conf")
 """Files that rules read together; what sshd includes may be called anything that ends in `.conf`."""
@@ -29,7 +31,7 @@ _STEPS = 1_000_000
 _IDS = 10_000
 """Users, and groups, of one root file system that are told apart."""
 _SHOWN = 3
-"""Paths of an owner that are told."""
+"""Paths of an owner, or of needless files of a kind, that are told."""
 
 
 @dataclass(slots=True)
@@ -47,6 +49,7 @@ class _Root:
     users: dict[int, list[str]] = field(default_factory=dict)
     groups: dict[int, list[str]] = field(default_factory=dict)
     owned: dict[tuple[str, int], int] = field(default_factory=dict)
+    needless: dict[str, tuple[int, int, list[tuple[int, str]]]] = field(default_factory=dict)
     steps: int = _STEPS
     is_whole: bool = True
 
@@ -96,6 +99,8 @@ class Roots:
             root.links.pop(inner, None)
             self._text(root, file, inner)
         self._program(root, file, inner)
+        if file.kind == "file" and not file.replaces and (kind := _kinds().fullmatch(inner)):
+            _add(root, kind.lastindex or 0, file.size, inner)
 
     @staticmethod
     def _known(root: _Root, path: str) -> None:
@@ -143,6 +148,10 @@ class Roots:
                 _owners(root, root.users, "user"),
                 _owners(root, root.groups, "group"),
                 root.is_whole,
+                needless=tuple(
+                    Needless(kind, files, size, tuple(path for _, path in largest))
+                    for kind, (files, size, largest) in sorted(root.needless.items())
+                ),
             )
 
     def _lost(self, root: _Root) -> Iterator[Link]:
@@ -196,6 +205,29 @@ def _count(root: _Root, first: dict[int, list[str]], kind: str, number: int, pat
     if len(first[number]) < _SHOWN:
         first[number].append(path)
     root.owned[kind, number] = root.owned.get((kind, number), 0) + 1
+
+
+@cache
+def _needless() -> dict[str, str]:
+    """The kinds of files that running a system does not take, and the expression for the paths of each."""
+    import tomli
+
+    with open(os.path.join(os.path.dirname(__file__), "needless.toml"), "rb") as file:
+        return tomli.load(file)
+
+
+@cache
+def _kinds() -> re.Pattern[str]:
+    """One expression for all kinds, with a group for each, in order: a path is matched once."""
+    return re.compile("|".join(f"({expression})" for expression in _needless().values()), re.DOTALL)
+
+
+def _add(root: _Root, group: int, size: int, path: str) -> None:
+    """One more file that running the system does not take; of each kind the largest are kept by name."""
+    kind = list(_needless())[group - 1]
+    files, total, largest = root.needless.get(kind, (0, 0, []))
+    largest = sorted([*largest, (size, path)], key=lambda one: (-one[0], one[1]))[:_SHOWN]
+    root.needless[kind] = files + 1, total + size, largest
 
 
 def _owners(root: _Root, first: dict[int, list[str]], kind: str) -> tuple[Owners, ...]:

@@ -618,6 +618,15 @@ class Owners(NamedTuple):
     paths: tuple[str, ...]
 
 
+class Needless(NamedTuple):
+    """Files of a root file system that running it does not take: their kind, number, bytes, and the three largest."""
+
+    kind: str
+    files: int
+    size: int
+    paths: tuple[str, ...]
+
+
 class Link(NamedTuple):
     """A symbolic link that leads nowhere, or out of its root file system.
 
@@ -638,8 +647,9 @@ class Rootfs(NamedTuple):
     the root directory. `texts` are the first 64 KiB of the files that rules read together (accounts, sshd, `.conf`),
     None where a spec does not tell them, which has no more than such files, with their `places`. `programs` maps what
     can be run to what it is: `program`, the first line of a script (`#!/bin/sh`), or a link (`-> busybox`). `links`
-    are those that lead nowhere or out. `users` and `groups` own its files. `is_whole`: all of
-    it was kept; what is left out exceeds what real systems have.
+    are those that lead nowhere or out. `users` and `groups` own its files. `needless` are those to build,
+    to read about or to install it with, by kind. `is_whole`: all of it was kept; what is left out exceeds what real
+    systems have.
     """
 
     place: Place
@@ -653,6 +663,7 @@ class Rootfs(NamedTuple):
     groups: tuple[Owners, ...] = ()
     is_whole: bool = True
     places: Mapping[str, Place] = {}
+    needless: tuple[Needless, ...] = ()
 
     @property
     def title(self) -> str:

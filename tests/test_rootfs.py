@@ -54,6 +54,40 @@ def test_two_layers_of_one_image_have_two_roots():
     assert [root.texts["etc/passwd"] for root in found(one, two)] == [b"1", b"2"]
 
 
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("usr/share/doc/a/README", "documentation"),
+        ("usr/share/doc/a/copyright", ""),
+        ("usr/share/man/man1/a.1.gz", "manual pages"),
+        ("usr/share/locale/de/LC_MESSAGES/a.mo", "translations"),
+        ("usr/lib/locale/locale-archive", "translations"),
+        ("usr/lib/locale/C.utf8/LC_CTYPE", ""),
+        ("usr/include/stdio.h", "headers"),
+        ("srv/include/stdio.h", ""),
+        ("usr/lib/x86_64-linux-gnu/libc.a", "static libraries"),
+        ("usr/lib/libc.so", ""),
+        ("usr/share/pkgconfig/a.pc", "build descriptions"),
+        ("usr/lib/debug/.build-id/ab/cd.debug", "debug files"),
+        ("var/lib/apt/lists/a", "package caches"),
+        ("var/cache/nginx/a", ""),
+        ("usr/lib/python3.11/test/test_os.py", "Python's own tests"),
+        ("usr/lib/python3/dist-packages/django/test/client.py", ""),
+        ("lib/apk/db/installed", "package databases"),
+    ],
+)
+def test_what_running_a_system_does_not_take_is_told_by_its_path(path, kind):
+    (root,) = found(file(f"{WEB}/{path}", b"four"))
+    assert root.needless == (((kind, 1, 4, (path,)),) if kind else ())
+
+
+def test_needless_files_are_added_up_and_the_three_largest_named():
+    (root,) = found(
+        *(file(f"usr/include/{size}.h", b"x" * size) for size in (1, 5, 3, 4)), link("usr/include/a", "1.h")
+    )
+    assert root.needless == (("headers", 4, 13, ("usr/include/5.h", "usr/include/4.h", "usr/include/3.h")),)
+
+
 def test_a_file_that_was_named_is_no_tree():
     assert found(file("sh", b"", at=Place(("sh",)))) == []
 

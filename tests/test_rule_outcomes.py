@@ -25,6 +25,7 @@ from lkscan.scanner.subjects import (
     KernelCommandLine,
     Label,
     Link,
+    Needless,
     Origin,
     Owners,
     Place,
@@ -426,6 +427,11 @@ CASES = {
     "LKL010": (rooted(programs={"sbin/apk": "program"}), rooted(programs={"bin/sh": "program"}), system()),
     "LKL007": (rooted(programs={"usr/bin/gcc": "program"}), rooted(programs={"bin/sh": "program"}), system()),
     "LKL008": (rooted(programs={"usr/bin/gdb": "program"}), rooted(programs={"bin/sh": "program"}), system()),
+    "LKL011": (
+        rooted(needless=(Needless("headers", 2, 900, ("usr/include/a.h",)),)),
+        rooted(needless=(Needless("headers", 1, 0, ("usr/include/a.h",)),)),
+        system(),
+    ),
     "LKL009": (
         shelled("/usr/bin/web"),
         shelled("/bin/sh"),

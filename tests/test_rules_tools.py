@@ -4,8 +4,8 @@ import pytest
 from rulelab import container, fires, outcomes, rootfs
 
 from lkscan.rules.engine import Outcome, Profile, Severity
-from lkscan.rules.tools import compiler_in_image, debugger_in_image, package_manager, unused_shell
-from lkscan.scanner.subjects import Place, System
+from lkscan.rules.tools import compiler_in_image, debugger_in_image, needless_files, package_manager, unused_shell
+from lkscan.scanner.subjects import Needless, Place, System
 
 WEB = "services/web"
 
@@ -94,3 +94,18 @@ def test_container_images_of_a_cache_are_told_apart_and_are_no_host():
     (finding,) = fires(package_manager, image(*images)._replace(is_linuxkit=False))
     assert finding.members == ("a:1", "b:1", "b:1 (2)")
     assert (finding.variant, finding.profile) == ("default", Profile.PEDANTIC)
+
+
+def test_needless_files_are_told_by_kind_the_largest_first_and_databases_apart():
+    kinds = (
+        Needless("headers", 2, 900, ("usr/include/b.h", "usr/include/a.h")),
+        Needless("manual pages", 1, 5000, ("usr/share/man/a",)),
+        Needless("package databases", 1, 70, ("lib/apk/db/installed",)),
+    )
+    first, second = fires(needless_files, image(root(title=WEB, needless=kinds)))
+    assert (first.severity, first.profile) == (Severity.LOW, Profile.PEDANTIC)
+    pages, headers = first.evidence[0].split("; ")
+    assert pages == f"{WEB}: manual pages 5,000 bytes in 1 file (usr/share/man/a)"
+    assert headers == "headers 900 bytes in 2 files (usr/include/b.h, usr/include/a.h)"
+    assert (second.variant, second.severity, second.profile) == ("databases", Severity.NOTE, Profile.AUDITOR)
+    assert second.evidence == (f"{WEB}: package databases 70 bytes in 1 file (lib/apk/db/installed)",)
