@@ -27,7 +27,7 @@ print(*project["dependency-groups"]["dev"], *(one for extra in extras for one in
 endef
 export DEV
 
-.PHONY: help demo test lint format bench bench-images fuzz docs dist package versions clean
+.PHONY: help demo test lint format guard bench bench-images fuzz docs dist package versions clean
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /make \1	/p' Makefile
@@ -79,7 +79,10 @@ bench: .venv/core build/peers ## measure lkscan against plain tools; CORPUS=DIR 
 bench-images: .venv/dev build/peers ## measure audits of images against the tools that unpack them; ONLY="initrd.img processes memory" takes less
 	@$(PY) benchmarks/images.py $(ONLY)
 
-fuzz: .venv/dev ## bend images, specs and configurations of every format, 100,000 of each; FUZZ="--seconds 60 squashfs-xz" takes less
+guard: .venv/dev ## count the instructions of fixed scenarios, by valgrind, and compare with benchmarks/guard.json
+	@$(PY) benchmarks/guard.py $(GUARD)
+
+fuzz: .venv/dev ## bend images, specs and configurations of every format, 100,000 of each; FUZZ="--minutes 60 --jobs 2" or "--seconds 60 squashfs-xz" takes less
 	@$(PY) tests/fuzzlab.py $(FUZZ)
 
 docs: .venv/dev ## build the documentation as a site, in build/site; any warning, a link that leads nowhere too, stops it

@@ -1,9 +1,11 @@
 """Bends images, specs and configurations and reads them, in a process that may take so much memory and so long.
 
-    python tests/fuzzlab.py [--inputs 100000] [--seconds S] [--keep FOLDER] [FORMAT ...]
+    fuzzlab.py [--inputs 100000] [--seconds S] [--minutes M] [--jobs N] [--cover] [--keep FOLDER] [FORMAT ...]
 
 Prints a line for each format: inputs, inputs a second, the slowest, the most memory, failures. `--seconds` is for each
-format. What failed is kept in tests/seeds/failures, where the tests read it from then on.
+format, `--minutes` for all of them, in equal parts; `--jobs` formats are read at a time. `--cover` tells which share of
+the readers' lines and branches the inputs went through; that makes it some five times slower. What failed is kept in
+tests/seeds/failures, where the tests read it from then on.
 """
 
 import argparse
@@ -20,6 +22,7 @@ import time
 import traceback
 from bisect import bisect_left
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
@@ -31,6 +34,7 @@ DEADLINE = 10
 """Seconds of a processor for one input; and a minute and a half of the clock, as other work may have the processors."""
 _READ = 1 << 16
 """Bytes that are read of each file."""
+_ROOT = Path(__file__).resolve().parent.parent
 _WIDTHS = (1, 2, 4, 8)
 _ROW = 16
 
@@ -43,6 +47,14 @@ class Report(NamedTuple):
     slowest: float
     memory: int
     failures: tuple[tuple[bytes, str], ...]
+
+
+class Asked(NamedTuple):
+    """How much of a format is read: inputs, seconds of the clock (0: no bound), and whether coverage is noted."""
+
+    inputs: int
+    seconds: float = 0
+    cover: bool = False
 
 
 # --- bending
@@ -187,8 +199,13 @@ def keep(name: str, data: bytes, folder: Path = FAILURES) -> Path:
     return path
 
 
-def fuzz(name: str, data: bytes, folder: Path, count: int, seconds: float = 0) -> Report:
-    """Read `count` bent inputs of a format, or as many as there is time for; goes on behind one that kills."""
+def fuzz(name: str, data: bytes, folder: Path, asked: Asked) -> Report:
+    """Read bent inputs of a format, as many as are asked for or there is time for; goes on behind one that kills.
+
+    With `cover`, what of lkscan was run is noted in `folder`.
+    """
+    count, seconds = asked.inputs, asked.seconds
+    python = [sys.executable, *(_coverage(folder, "run", "--parallel-mode") if asked.cover else ())]
     seed = folder / f"{name}.seed"
     seed.write_bytes(data)
     begun, number, slowest, memory, failures = time.monotonic(), 0, 0.0, 0, []
@@ -197,7 +214,7 @@ def fuzz(name: str, data: bytes, folder: Path, count: int, seconds: float = 0) -
         if left < 0:
             break
         words = ["--work", name, str(seed), str(number), str(count - number), str(left)]
-        done = subprocess.run([sys.executable, __file__, *words], capture_output=True, text=True, check=False)
+        done = subprocess.run([*python, __file__, *words], capture_output=True, text=True, check=False, cwd=_ROOT)
         last = number
         for line in done.stdout.splitlines():
             if not line.startswith("{"):
@@ -219,6 +236,19 @@ def fuzz(name: str, data: bytes, folder: Path, count: int, seconds: float = 0) -
     return Report(number, time.monotonic() - begun, slowest, memory, tuple(failures))
 
 
+def _coverage(folder: Path, order: str, *options: str) -> list[str]:
+    return ["-m", "coverage", order, f"--data-file={folder / 'coverage'}", *options]
+
+
+def tell_coverage(folder: Path) -> None:
+    """Print which share of each module of scanner/ the inputs went through; what none of them loaded is left out."""
+    for words in (
+        _coverage(folder, "combine", "--quiet"),
+        _coverage(folder, "report", f"--include={_ROOT}/scanner/*.py", "--sort=cover"),
+    ):
+        subprocess.run([sys.executable, *words], cwd=_ROOT, check=True)
+
+
 # --- the command
 
 
@@ -227,19 +257,25 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Bend images, specs and configurations of every format and read them.")
     parser.add_argument("--inputs", type=int, default=100_000, help="inputs of each format")
     parser.add_argument("--seconds", type=float, default=0, help="seconds for each format, 0 for no bound")
+    parser.add_argument("--minutes", type=float, default=0, help="minutes for all formats together, 0 for no bound")
+    parser.add_argument("--jobs", type=int, default=1, help="formats at a time")
+    parser.add_argument("--cover", action="store_true", help="tell which share of the readers was run")
     parser.add_argument("--keep", type=Path, default=FAILURES, help="folder for what failed")
     parser.add_argument("format", nargs="*", help="formats; all by default")
     asked = parser.parse_args()
     import seedlab
     import textlab
 
-    failed = 0
-    with tempfile.TemporaryDirectory(prefix="fuzz") as temporary:
+    failed = total = 0
+    with tempfile.TemporaryDirectory(prefix="fuzz") as temporary, ThreadPoolExecutor(asked.jobs) as pool:
         folder = Path(temporary)
-        for name, data in {**textlab.seeds(folder), **seedlab.seeds(folder)}.items():
-            if asked.format and name not in asked.format:
-                continue
-            report = fuzz(name, data, folder, asked.inputs, asked.seconds)
+        seeds = {**textlab.seeds(folder), **seedlab.seeds(folder)}
+        seeds = {name: data for name, data in seeds.items() if not asked.format or name in asked.format}
+        seconds = asked.seconds or asked.minutes * 60 * asked.jobs / max(1, len(seeds))
+        each = Asked(asked.inputs, seconds, asked.cover)
+        reports = pool.map(lambda name: fuzz(name, seeds[name], folder, each), seeds)
+        for name, report in zip(seeds, reports, strict=True):
+            total += report.inputs
             pace = report.inputs / report.seconds
             say(
                 f"{name:18} {report.inputs:7} inputs {pace:6.0f}/s  slowest {report.slowest:5.2f} s  "
@@ -248,6 +284,9 @@ def main() -> int:
             for made, why in report.failures:
                 failed += 1
                 say(f"  {keep(name, made, asked.keep)}: {why}")
+        say(f"{total} inputs of {len(seeds)} formats, {failed} failures")
+        if asked.cover:
+            tell_coverage(folder)
     return 1 if failed else 0
 
 

@@ -31,7 +31,7 @@ def seeds(tmp_path_factory):
 
 @pytest.mark.parametrize("name", seedlab.NAMES)
 def test_bent_images_neither_crash_nor_hang_nor_eat_memory(seeds, tmp_path, name):
-    report = fuzzlab.fuzz(name, seeds[name], tmp_path, INPUTS)
+    report = fuzzlab.fuzz(name, seeds[name], tmp_path, fuzzlab.Asked(INPUTS))
     assert [(str(fuzzlab.keep(name, data)), why) for data, why in report.failures] == []
     assert report.inputs == INPUTS
 
@@ -44,7 +44,7 @@ def texts(tmp_path_factory):
 
 @pytest.mark.parametrize("name", textlab.NAMES)
 def test_bent_specs_configurations_and_programs_neither_crash_nor_hang_nor_eat_memory(texts, tmp_path, name):
-    report = fuzzlab.fuzz(name, texts[name], tmp_path, TEXTS)
+    report = fuzzlab.fuzz(name, texts[name], tmp_path, fuzzlab.Asked(TEXTS))
     assert [(str(fuzzlab.keep(name, data)), why) for data, why in report.failures] == []
     assert report.inputs == TEXTS
 
