@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .rules.contents import Collector
     from .rules.needs import Needs
     from .scanner.builds import Build
+    from .scanner.reached import Unreached
     from .sharing import Share
     from .tracing import Trace
     from .witness import Witness
@@ -99,8 +100,8 @@ class Desk:
                     reach(subject)
                 if not (share and isinstance(subject, File) and share.give(subject, number)):
                     self._judge(subject)
-        for needs in witness.needs() if witness else ():
-            self._judge(needs)
+        for seen in witness.subjects() if witness else ():
+            self._judge(seen)
         self._close(share, trace)
         if before is not None:
             self._tallies[one.paths] = engine.tally - before
@@ -130,7 +131,7 @@ class Desk:
             self._trace_back(trace)
         self._funnel.close()
 
-    def _judge(self, subject: Subject | Build | Needs) -> None:
+    def _judge(self, subject: Subject | Build | Needs | Unreached) -> None:
         for finding in self._engine.judge(subject):
             self._funnel.add(finding)
 

@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 _PARTS = 8
 """Files and folders of a component that are told one by one."""
 
-_MEMORY = "cpio"
-"""The format whose files the kernel unpacks into memory."""
-
 
 class Sizes(NamedTuple):
     """One image: bytes of its files as they were named, and its components, unpacked, the largest first.
@@ -75,7 +72,7 @@ def _sizes(path: str, found: Any) -> Sizes:  # noqa: ANN401 - what `_measured` g
     if not systems:
         return Sizes(path, problems=problems)
     system: System = systems[0]
-    in_memory = {layer.place.artifacts for layer in system.layers if layer.format == _MEMORY}
+    in_memory = {layer.place.artifacts for layer in system.layers if layer.is_in_memory}
     memory = sum(one.size for one in components if one.layer.artifacts in in_memory)
     onboot = sum(one.section == "onboot" for one in system.containers)
     return Sizes(path, components, memory, onboot, system, problems)

@@ -1,12 +1,15 @@
-"""Who looks on while an image is read, and tells in the end what its containers need."""
+"""Who looks on while an image is read, and tells in the end what its containers need, and what they do not."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 
 from .rules.needs import Needs, interest, judge
 from .scanner.reach import Trees
-from .scanner.subjects import Container, File, Problem, Subject
+from .scanner.reached import Reach, Unreached
+from .scanner.subjects import Container, File, Problem, Subject, System
+from .scanner.unreached import unreached
 
 
 class Witness:
@@ -16,6 +19,7 @@ class Witness:
         """`limit` is how many bytes of a program are read."""
         self._trees = Trees(interest(), limit)
         self._containers: dict[tuple[str, ...], Container] = {}
+        self._in_memory: list[tuple[str, ...]] = []
 
     def meet(self, subject: Subject | Problem) -> None:
         """Take note of a subject while its content can be read."""
@@ -23,8 +27,23 @@ class Witness:
             self._trees.meet(subject)
         elif isinstance(subject, Container):
             self._containers[subject.place.artifacts] = subject
+        elif isinstance(subject, System):
+            self._in_memory = [one.place.artifacts for one in subject.layers if one.is_in_memory]
 
     def needs(self) -> Iterator[Needs]:
         """What each container needs."""
-        for container in self._containers.values():
-            yield judge(container, self._trees.reach(container), has_set_id=self._trees.grants(container))
+        for container, reach in self._reached:
+            yield judge(container, reach, has_set_id=self._trees.grants(container))
+
+    def unreached(self) -> Iterator[Unreached]:
+        """What nothing reaches in the root file system of each container that brings one."""
+        return unreached(self._trees, self._reached, self._in_memory)
+
+    def subjects(self) -> Iterator[Needs | Unreached]:
+        """All that is to be judged."""
+        yield from self.needs()
+        yield from self.unreached()
+
+    @cached_property
+    def _reached(self) -> list[tuple[Container, Reach]]:
+        return [(one, self._trees.reach(one)) for one in self._containers.values()]

@@ -50,6 +50,7 @@ _MODULES = (
     crosschecks,
     lean,
     "tools",
+    "unreached",
     provenance,
     access,
     sshd,

@@ -309,16 +309,21 @@ def _is_open(node: _Node, trusted: set[int], *, is_strict: bool) -> bool:
 
 
 def roots(container: Container) -> tuple[_Tree, list[str]]:
-    """The tree that a container is described in, and the folders of it that make up its root."""
+    """The tree that a container is described in, and the folders of it that make up its root.
+
+    Of several containers with one image, LinuxKit unpacks it for the first alone: the others have that mounted, as the
+    lower folder of an overlay, or as it is (ImageBundle in src/cmd/linuxkit/moby/build/image.go).
+    """
     *tree, config = container.place.artifacts
     folder = posixpath.dirname(config)
-    lower = [
-        option.removeprefix("lowerdir=").strip("/")
-        for mount in container.runtime.get("mounts") or ()
-        for option in mount.get("options") or ()
-        if isinstance(option, str) and option.startswith("lowerdir=")
-    ]
-    roots = [*lower, f"{folder}/lower", f"{folder}/rootfs"]
+    own = f"/{folder}/rootfs"
+    roots: list[str] = []
+    for mount in container.runtime.get("mounts") or ():
+        texts = [one for one in mount.get("options") or () if isinstance(one, str)]
+        roots += [one.removeprefix("lowerdir=").strip("/") for one in texts if one.startswith("lowerdir=")]
+        if "bind" in texts and mount.get("destination") == own:
+            roots.append(str(mount.get("source") or "").strip("/"))
+    roots = list(dict.fromkeys([*roots, f"{folder}/lower", f"{folder}/rootfs"]))
     return tuple(tree), [f"{root}/" for one in roots for root in one.split(":")[:1]]
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
 from . import calls, scripts
+from .elf import MAGIC
 from .programs import PATH, bound, roots
 from .reached import Certainty, Interest, Program, Reach, Step
 from .startup import late
@@ -71,7 +72,7 @@ class _Held:
 
 
 @dataclass(slots=True)
-class _Entry:
+class Entry:
     """A file, folder or link of a container's tree."""
 
     kind: str
@@ -80,6 +81,8 @@ class _Entry:
     read: Callable[[], Program] | None = None
     text: bytes = b""
     is_privileged: bool = False
+    size: int = 0
+    """Of an ELF file, its bytes; 0 of all others."""
 
     @property
     def program(self) -> Program | None:
@@ -96,7 +99,7 @@ class Trees:
         self._limit = limit
         self._known: dict[tuple[int, int], Callable[[], Program]] = {}
         self._held = 0
-        self.entries: dict[tuple[tuple[str, ...], str], dict[str, _Entry]] = {}
+        self.entries: dict[tuple[tuple[str, ...], str], dict[str, Entry]] = {}
         self.left = 0
         """Files that were not kept, beyond the limits."""
         self._count = 0
@@ -111,11 +114,13 @@ class Trees:
             self.left += 1
             return
         tree = self.entries.setdefault((file.place.artifacts[:-1], match[1]), {})
-        entry = _Entry(file.kind, file.mode, file.target)
+        entry = Entry(file.kind, file.mode, file.target)
         entry.is_privileged = bool(file.mode & 0o6000 and file.kind == "file") or "security.capability" in file.xattrs
         if file.kind == "file" and file.read is not None and file.size:
-            if calls.is_one(file.read(4)):
+            head = file.read(4)
+            if calls.is_one(head):
                 entry.read = self._program(file)
+                entry.size = file.size if head == MAGIC else 0
             elif _TEXTS.fullmatch(match[2]) or file.mode & 0o111:
                 entry.text = file.read(1 << 16)
             elif file.size <= 1 << 16 and match[2].startswith(("etc/", "usr/lib/", "lib/", "usr/share/")):
@@ -139,7 +144,7 @@ class Trees:
                 self._known[key] = held.program if self._held <= _HELD else _always(held.program())
         return self._known[key]
 
-    def same(self, tree: tuple[str, ...], entry: _Entry) -> _Entry | None:
+    def same(self, tree: tuple[str, ...], entry: Entry) -> Entry | None:
         """The entry, or the file that it shares as a hard link, wherever that lies; None where it leads nowhere."""
         for _ in range(_LINKS):
             if entry.kind != "hardlink":
@@ -171,7 +176,7 @@ class _Walk:
     steps: dict[str, Step] = field(default_factory=dict)
     gaps: dict[str, None] = field(default_factory=dict)
     waiting: deque[Step] = field(default_factory=deque)
-    roots: list[tuple[str, dict[str, _Entry]]] = field(default_factory=list)
+    roots: list[tuple[str, dict[str, Entry]]] = field(default_factory=list)
     tree: tuple[str, ...] = ()
     names: dict[str, list[str]] = field(default_factory=dict)
     is_open: set[str] = field(default_factory=set)
@@ -211,14 +216,14 @@ class _Walk:
 
     # --- paths
 
-    def entry(self, path: str) -> _Entry | None:
+    def entry(self, path: str) -> Entry | None:
         """What is at a path without links, in the uppermost layer that has it."""
         for _, entries in self.roots:
             if path in entries:
                 return self.trees.same(self.tree, entries[path])
         return None
 
-    def resolve(self, path: str, folder: str = "") -> tuple[str, _Entry] | None:
+    def resolve(self, path: str, folder: str = "") -> tuple[str, Entry] | None:
         """What a path leads to, links followed inside the container's root alone; None where nothing is."""
         rest = [*(path if path.startswith("/") else f"{folder}/{path}").split("/")][::-1]
         done: list[str] = []

@@ -1,10 +1,11 @@
-"""What evidence of needs is made of: what a program may ask of the kernel, and what a container reaches."""
+"""What evidence of needs is made of: what a program may ask of the kernel, what a container reaches, and what not."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
 from .startup import Literal, NamedTuple
+from .subjects import Container, Place
 
 Certainty = Literal["certain", "named", "guessed"]
 """It runs whenever the container does; its name stands in what does; it is there, and something may start it."""
@@ -88,6 +89,32 @@ class Reach(NamedTuple):
 
     steps: tuple[Step, ...]
     gaps: tuple[str, ...]
+
+
+class Unreached(NamedTuple):
+    """What nothing reaches in the root file system that lies in the folder of a container.
+
+    `programs` counts its ELF files that are there to be run or loaded; `files` are those that nothing reaches, their
+    paths below its root with their bytes, the largest first. One with several names (hard links) counts once. `gaps`
+    say why more may run there than is told: then nothing is known of any file. `is_in_memory`: it is unpacked into
+    memory as the system boots.
+    """
+
+    container: Container
+    programs: int
+    files: tuple[tuple[str, int], ...]
+    gaps: tuple[str, ...]
+    is_in_memory: bool = False
+
+    @property
+    def place(self) -> Place:
+        """The container's."""
+        return self.container.place
+
+    @property
+    def size(self) -> int:
+        """Bytes of all of them."""
+        return sum(size for _, size in self.files)
 
 
 def plain(name: str, wanted: Iterable[str]) -> str:

@@ -609,6 +609,11 @@ class PeeledLayer(NamedTuple):
     size: int = -1
     entries: int = 0
 
+    @property
+    def is_in_memory(self) -> bool:
+        """Whether the kernel unpacks its files into memory, as it does with an initramfs."""
+        return self.format == "cpio"
+
 
 class Owners(NamedTuple):
     """How many files of a root file system belong to a user or group, and the first of them."""

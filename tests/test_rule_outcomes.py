@@ -19,6 +19,7 @@ from lkscan.rules.needs import Answer, Needs
 from lkscan.rules.tables import load
 from lkscan.scanner.builds import BootKernel, BootLine, Build, Content, Pair, Row, Stray, Written
 from lkscan.scanner.effective import CAPABILITIES
+from lkscan.scanner.reached import Unreached
 from lkscan.scanner.subjects import (
     Directory,
     Kernel,
@@ -78,6 +79,11 @@ def evidenced(verdict, *capabilities, **options):
     listed = (tuple(Answer(name, verdict, ("/app",)) for name in some) for some in (capabilities, names))
     capable, binds = listed
     return Needs(held.title, held, "/app", (), (), capable, tuple(answers), binds, ())
+
+
+def idle(*files, programs=1):
+    """What nothing reaches in a container."""
+    return Unreached(container(), programs, files, ())
 
 
 def refused(kind):
@@ -437,6 +443,7 @@ CASES = {
         shelled("/bin/sh"),
         rooted(programs={"bin/sh": "program"}),
     ),
+    "LKL012": (idle(("bin/spare", 900)), idle(), idle(programs=0)),
     "LKP016": (
         evidenced("unused", "CAP_SYS_BOOT"),
         evidenced("used", "CAP_SYS_BOOT"),
