@@ -68,6 +68,31 @@ def add_limits(parser: argparse.ArgumentParser) -> None:
     add("--no-sandbox", action="store_true", help="read images without giving up files, network and programs first")
 
 
+def add_budget(parser: argparse.ArgumentParser) -> None:
+    """The option that says how large images and their components may be."""
+    parser.add_argument(
+        "--budget",
+        metavar="NAME=SIZE",
+        type=_budget,
+        action="append",
+        default=[],
+        help="the most that an image (35M) or a component of it (services/web=5M) may have, unpacked: "
+        "more makes the exit status 1; repeatable",
+    )
+
+
+def _budget(text: str) -> tuple[str, int]:
+    from argparse import ArgumentTypeError
+
+    from .limits import LimitsError, size
+
+    name, _, amount = text.rpartition("=")
+    try:
+        return name, size(amount)
+    except LimitsError as error:
+        raise ArgumentTypeError(str(error)) from None
+
+
 def _jobs(text: str) -> int:
     value = int(text)
     if not 1 <= value <= _MOST_JOBS:

@@ -36,6 +36,14 @@ COMPARISON = {
 }
 """The same for the comparison of two builds."""
 
+SIZES = {
+    "text": ".size_text",
+    "json": ".size_json",
+    "markdown": ".size_markdown",
+    "html": ".size_html",
+}
+"""The same for the sizes of images."""
+
 _SUFFIXES = {
     ".txt": "text",
     ".json": "json",
@@ -90,7 +98,7 @@ class Checkout(NamedTuple):
 def render(name: str, result: object, known: Mapping[str, str] = FORMATS, **options: Any) -> str:  # noqa: ANN401 - as in Options
     """The whole document, ending in a newline; the same result and options give the same text.
 
-    `result` is what the module takes: a Result, or a Comparison.
+    `result` is what the module takes: a Result, a Comparison, or a Report on sizes.
     Raises KeyError for a format that is none of those `known`.
     """
     module = import_module(known[name], __package__)

@@ -14,8 +14,8 @@ from hashlib import sha256
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from ..rules.contents import amount
 from .html_findings import clean, evidence
-from .treemap import amount
 
 _FOLDER = os.path.join(os.path.dirname(__file__), "templates")
 

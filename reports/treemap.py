@@ -8,9 +8,9 @@ from collections.abc import Collection, Iterable, Sequence
 
 from squarify import normalize_sizes, squarify
 
-from ..rules.contents import Component, Contents, Part, component, within
+from ..rules.contents import Component, Contents, Part, amount, component, within
 from ..rules.engine import Finding, Severity
-from ..scanner.startup import NamedTuple
+from ..scanner.startup import NamedTuple, Protocol
 
 WIDE, TALL = (1120.0, 520.0), (380.0, 620.0)
 """Width and height of the map on a desk, and of the one on a phone, in pixels."""
@@ -20,8 +20,6 @@ _HEAD = 19.0
 
 _CHARACTER, _LINE = 6.6, 14.0
 """What a character takes, and a line."""
-
-_UNIT = 1024
 
 _SMALL = 3.0
 """Sides below this are not drawn: nobody could point at them."""
@@ -59,6 +57,18 @@ class Row(NamedTuple):
 
 _Home = tuple[tuple[str, ...], str]
 """A component: the layer that it lies in, and its name."""
+
+
+class Colours(Protocol):
+    """What the map is coloured by: words for severities, "" where all is well."""
+
+    def of_parts(self, one: Component) -> list[str]:
+        """Of each part of a component."""
+        ...
+
+    def of_component(self, one: Component) -> tuple[int, str]:
+        """How much is wrong in a component, and the worst of it."""
+        ...
 
 
 class Tones:
@@ -106,32 +116,35 @@ def _folder(path: str, folders: Collection[str]) -> str | None:
     return None
 
 
-def rows(contents: Contents, tones: Tones) -> list[Row]:
+def rows(contents: Contents, tones: Colours) -> list[Row]:
     """The components, the largest first."""
     whole = sum(one.size for one in contents.components) or 1
     return [
         Row(name, one.size, 100 * one.size / whole, one.files, *tones.of_component(one))
-        for name, one in _named(contents)
+        for name, one in titles(contents.components)
     ]
 
 
-def draw(contents: Contents, tones: Tones, size: tuple[float, float]) -> list[Area]:
+def draw(contents: Contents, tones: Colours, size: tuple[float, float]) -> list[Area]:
     """The map in a frame of this width and height."""
     boxes = _boxes([one.size for one in contents.components], 0, 0, *size)
     return [
         Area(_rectangle(box, name, _told(name, one.size, one.files), ""), _inside(box, one, tones))
-        for (name, one), box in zip(_named(contents), boxes, strict=True)
+        for (name, one), box in zip(titles(contents.components), boxes, strict=True)
         if min(box[2:]) >= _SMALL
     ]
 
 
-def _named(contents: Contents) -> list[tuple[str, Component]]:
+def titles(components: Sequence[Component]) -> list[tuple[str, Component]]:
     """The components with their names; those of one name in several layers with the layer's."""
-    names = Counter(one.name for one in contents.components)
-    return [
-        (one.name if names[one.name] == 1 else f"{one.name} ({' / '.join(one.layer.artifacts[1:]) or 'outside'})", one)
-        for one in contents.components
-    ]
+    names = Counter(one.name for one in components)
+    return [(one.name if names[one.name] == 1 else f"{one.name} ({_home(one)})", one) for one in components]
+
+
+def _home(one: Component) -> str:
+    """The layer that a component lies in, or the file's own name where it lies in no layer of it."""
+    whole, inner = one.layer.artifacts[:1], one.layer.artifacts[1:]
+    return " / ".join(inner) or "".join(whole).rpartition("/")[2] or "outside"
 
 
 _Box = tuple[float, float, float, float]
@@ -146,7 +159,7 @@ def _boxes(sizes: Sequence[int], x: float, y: float, width: float, height: float
     return boxes + [(0.0, 0.0, 0.0, 0.0)] * (len(sizes) - len(boxes))
 
 
-def _inside(box: _Box, one: Component, tones: Tones) -> list[Rectangle]:
+def _inside(box: _Box, one: Component, tones: Colours) -> list[Rectangle]:
     x, y, width, height = box
     head = _HEAD if height > 2 * _HEAD else 1.0
     boxes = _boxes([part.size for part in one.parts], x + 1, y + head, width - 2, height - head - 1)
@@ -171,12 +184,3 @@ def _rectangle(box: _Box, name: str, title: str, severity: str) -> Rectangle:
     room = int((width - 8) / _CHARACTER)
     label = "" if height < _LINE or room < 3 else name if len(name) <= room else f"{name[: room - 1]}…"  # noqa: PLR2004
     return Rectangle(x, y, width, height, label, f"{title}, {severity}" if severity else title, severity)
-
-
-def amount(size: int) -> str:
-    """So many bytes, for people."""
-    value, unit = float(size), "bytes"
-    for larger in ("KiB", "MiB", "GiB"):
-        if value >= _UNIT:
-            value, unit = value / _UNIT, larger
-    return f"{value:.0f} {unit}" if unit == "bytes" else f"{value:.1f} {unit}"

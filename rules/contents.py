@@ -25,6 +25,11 @@ _MANY, _DEPTH = 10, 12
 _NAMES = 40
 """Programs of one sort that are named; the others are counted."""
 
+_PAGE = 4 << 10
+"""Bytes of a page: what a file in memory takes is a number of these."""
+
+_UNIT = 1024
+
 _FACTS = ("relro", "nx", "pie", "canary", "fortify", "cet", "rwx", "textrel")
 """What `Hardening.facts` tells, in this order."""
 
@@ -48,7 +53,8 @@ class Part(NamedTuple):
 class Component(NamedTuple):
     """The files of one container (`services/sshd`), the kernel with its modules, or the root filesystem.
 
-    `parts` are all of it, the largest first. `layer` is the artifact that it lies in.
+    `parts` are all of it, the largest first. `layer` is the artifact that it lies in. `pages` is what its files take in
+    memory where they are unpacked there: their bytes, each file's rounded up to whole pages of 4 KiB.
     """
 
     name: str
@@ -56,6 +62,7 @@ class Component(NamedTuple):
     size: int
     files: int
     parts: tuple[Part, ...]
+    pages: int = 0
 
 
 class Hardening(NamedTuple):
@@ -107,8 +114,9 @@ class Collector:
                 self._programs.update(dict.fromkeys((file.place.artifacts for file in subject.files), _facts(subject)))
         elif isinstance(subject, System) and subject.kind == "image":
             for layer in subject.layers:  # what a file holds is told, and the file is not
-                if layer.entries:
-                    self._sizes.pop(layer.place.artifacts, None)
+                artifacts = layer.place.artifacts
+                for length in range(1, len(artifacts) + 1) if layer.entries else ():
+                    self._sizes.pop(artifacts[:length], None)
             self.contents.append(Contents(subject.place, _components(self._sizes), _hardening(self._programs)))
             self._sizes.clear()
             self._programs.clear()
@@ -125,6 +133,20 @@ def component(path: str) -> str:
 def within(path: str) -> str:
     """The path as a container sees it; of other files as it stands."""
     return _LAYERS.sub("", path, count=1)
+
+
+def paged(size: int) -> int:
+    """So many bytes in whole pages."""
+    return -(-size // _PAGE) * _PAGE
+
+
+def amount(size: int) -> str:
+    """So many bytes, for people."""
+    value, unit = float(size), "bytes"
+    for larger in ("KiB", "MiB", "GiB"):
+        if value >= _UNIT:
+            value, unit = value / _UNIT, larger
+    return f"{value:.0f} {unit}" if unit == "bytes" else f"{value:.1f} {unit}"
 
 
 def _facts(binary: Binary) -> tuple[str, ...]:
@@ -145,6 +167,7 @@ def _components(sizes: dict[tuple[str, ...], int]) -> tuple[Component, ...]:
             sum(sizes[one] for one in files),
             len(files),
             tuple(sorted(_parts(files, sizes, least), key=lambda part: (-part.size, part.path))),
+            sum(paged(sizes[one]) for one in files),
         )
         for (layer, name), files in found.items()
     )

@@ -76,6 +76,16 @@ def test_a_file_that_holds_a_tree_is_told_by_what_is_in_it():
     assert summed(collector.contents[0]) == {"root filesystem": (10, 1)}
 
 
+def test_a_disk_that_holds_a_tree_in_a_partition_is_told_by_what_is_in_that() -> None:
+    disk = Place(("x.tar.gz", "disk.raw"))
+    collector = Collector()
+    collector.meet(file("disk.raw", size=1000, at=disk))
+    collector.meet(file("etc/a", size=10, at=disk.inside("partition 1").inside("etc/a")))
+    layers = (PeeledLayer(disk, "MBR", 2), PeeledLayer(disk.inside("partition 1"), "ext4", 3, entries=1))
+    collector.meet(System(Place(("x.tar.gz",)), "image", is_linuxkit=False, format="", layers=layers))
+    assert summed(collector.contents[0]) == {"root filesystem": (10, 1)}
+
+
 def test_one_image_leaves_nothing_behind_for_the_next():
     collector = Collector()
     for name in ("a.iso", "b.iso"):

@@ -25,7 +25,7 @@ from rulelab import container
 
 from lkscan.reports import formats, treemap
 from lkscan.rules import engine
-from lkscan.rules.contents import Component, Contents, Part
+from lkscan.rules.contents import Component, Contents, Part, amount
 from lkscan.rules.engine import Finding
 from lkscan.rules.funnel import Result, Suppressed
 from lkscan.scanner.subjects import KernelCommandLine, Place, Problem
@@ -294,7 +294,7 @@ def test_a_map_of_any_sizes_can_be_drawn(sizes: list[int]) -> None:
 
 def test_an_image_of_one_empty_file_and_sizes_of_any_kind_draw_something() -> None:
     assert treemap.draw(image_page().contents[0]._replace(components=()), treemap.Tones(()), (100, 100)) == []
-    assert [treemap.amount(size) for size in (0, 1023, 1 << 20, 3 << 40)] == [
+    assert [amount(size) for size in (0, 1023, 1 << 20, 3 << 40)] == [
         "0 bytes",
         "1023 bytes",
         "1.0 MiB",
