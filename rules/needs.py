@@ -17,7 +17,14 @@ Needed = Literal["used", "unused", "unknown"]
 _EVIDENCE = 5
 """Call sites that are shown of one capability."""
 _GAPS = 8
-_AF_UNIX, _INET = 1, frozenset({2, 10})
+_AF_UNIX = 1
+_FAMILIES = {
+    "inet": frozenset({2, 10}),
+    "unix": frozenset({_AF_UNIX}),
+    "ports": frozenset({2, 6, 10, 11, 31, 40, 43, 45}),
+    "credentials": frozenset({_AF_UNIX, 16}),
+}
+"""Families of sockets (AF_INET and so on, linux/socket.h) that rows of the table are only about."""
 _WRITES = 0x1 | 0x2 | 0x40 | 0x200
 """O_WRONLY, O_RDWR, O_CREAT and O_TRUNC."""
 _FLAGS = {"open": (0, 1), "openat": (1, 2)}
@@ -158,14 +165,15 @@ class _Judge:
         table = load("capability_uses")
         self.rows: Sequence[Mapping[str, Any]] = table["use"]
         self.functions: Mapping[str, list[str]] = table["functions"]
+        self.submits: Mapping[str, list[str]] = table["submits"]
+        self.own_arguments = frozenset(table["own_arguments"])
         self.made: dict[str, list[_Made]] = {}
         for made in (made for step in self.steps for made in self._calls(step)):
             self.made.setdefault(made.name, []).append(made)
         self.texts = {text for step in self.steps for text in _texts(step.program)}
         self.only = {
             "": True,
-            "inet": self._opens(lambda told: told is None or not _INET.isdisjoint(told)),
-            "unix": self._opens(lambda told: told is None or _AF_UNIX in told) or "socketpair" in self.made,
+            **{name: self._opens(families) for name, families in _FAMILIES.items()},
             "set-id": has_set_id,
             "wakes": any(step.program.wakes for step in self.steps),
         }
@@ -190,6 +198,8 @@ class _Judge:
                     call.texts,
                     call.name,
                 )
+            for name in self.submits.get(call.name, ()):
+                yield _Made(name, step, call.address, call.function, None, {}, call.name)
             if call.name in _CHANGES or call.name == "fopen":
                 yield _Made(f"={call.name}", step, call.address, call.function, call.arguments, call.texts, call.name)
         for imported in sorted(program.imports):
@@ -199,8 +209,12 @@ class _Judge:
             for name in self.functions.get(function, [function] if function else []):
                 yield _Made(name, step, 0, "", None, {}, imported)
 
-    def _opens(self, wanted: Any) -> bool:  # noqa: ANN401 - a test of what is told of the domain
-        return any(wanted((made.arguments or {}).get(0)) for made in self.made.get("socket", ()))
+    def _opens(self, families: frozenset[int]) -> bool:
+        """Whether a socket of one of these families may be made."""
+        if _AF_UNIX in families and "socketpair" in self.made:
+            return True
+        told = ((made.arguments or {}).get(0) for made in self.made.get("socket", ()))
+        return any(values is None or not families.isdisjoint(values) for values in told)
 
     # --- capabilities
 
@@ -235,18 +249,23 @@ class _Judge:
 
     def _uses(self, row: Mapping[str, Any]) -> Iterator[tuple[Step, str, bool]]:
         """Who may do what a row tells, where, and whether its arguments are told."""
+        if "beside" in row and not any(one in self.made for one in row["beside"]):
+            return
         for call in row.get("calls", ()):
             for made in self.made.get(call, ()):
+                if "arguments" in row and plain(made.by, self.own_arguments):
+                    continue
                 match = _matches(made, row.get("arguments", ()))
                 if match is not None:
                     yield made.step, made.site, match
         yield from self._requests(row.get("ioctls", {}))
-        if "beside" in row and not any(one in self.made for one in row["beside"]):
-            return
         for text in row.get("texts", ()):
+            named = text.strip("\0")
             for step in self.steps:
                 if text in _texts(step.program):
-                    yield step, f"{step.path}: names '{text.rstrip(chr(0))}'", True
+                    yield step, f"{step.path}: names '{named}'", True
+            if self.steps and any(named in word for word in (*self.container.command, *self.container.env)):
+                yield self.steps[0], f"the container's command or environment names '{named}'", True
 
     def _requests(self, ioctls: Mapping[str, int]) -> Iterator[tuple[Step, str, bool]]:
         """Who may ask a device for something: by a number that is told, or one that stands anywhere in its file."""
@@ -356,7 +375,7 @@ def _doubt(step: Step, when: str, *, is_told: bool) -> str:
 def _known() -> frozenset[str]:
     """System calls that the table knows."""
     table = load("capability_uses")
-    listed = {call for row in table["use"] for call in row.get("calls", ())}
+    listed = {call for row in table["use"] for key in ("calls", "beside") for call in row.get(key, ())}
     return frozenset(listed | set(_CHANGES) | set(_FLAGS) | {"socketpair", "ioctl", "socket"})
 
 
@@ -364,7 +383,7 @@ def _texts(program: Program) -> Iterable[str]:
     """Those of the interest that stand in a program or script."""
     if program.is_elf:
         return program.texts
-    return {one for one in interest().texts if one.rstrip("\0") in program.text}
+    return {one for one in interest().texts if one.strip("\0") in program.text}
 
 
 def _matches(made: _Made, conditions: Sequence[Mapping[str, Any]]) -> bool | None:

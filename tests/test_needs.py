@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -10,9 +11,12 @@ import pytest
 from debianlab import unpack
 from elflab import a_file
 from needlab import ALL, build, configuration, image, libraries, needs, verdicts
+from rulelab import container
 
-from lkscan.rules.needs import interest
-from lkscan.scanner.calls import found_texts, program
+from lkscan.rules.needs import interest, judge
+from lkscan.rules.tables import load
+from lkscan.scanner.calls import found_texts, program, system_calls
+from lkscan.scanner.reached import Call, Program, Reach, Step
 
 HOST = [Path(one) for one in ("/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/lib64", "/lib", "/usr/lib")]
 
@@ -269,3 +273,108 @@ def test_a_bent_program_breaks_nothing(programs):
         for _ in range(chance.choice((1, 30))):
             bent[chance.choice((chance.randrange(512), chance.randrange(len(bent))))] = chance.randrange(256)
         program(a_file(b"", "app"), bytes(bent[: chance.choice((len(bent), chance.randrange(len(bent))))]), interest())
+
+
+# --- the table
+
+SOURCE = re.compile(
+    r"(?:arch|block|crypto|drivers|fs|include|io_uring|ipc|kernel|lib|mm|net|security|sound)/[\w./-]+\.[ch]"
+)
+FUNCTIONS = re.compile(r"\w+(?:, \w+)*(?: \([^()]+\))?(?:, \w+(?:, \w+)*(?: \([^()]+\))?)*")
+USES = load("capability_uses")["use"]
+
+
+@pytest.mark.parametrize("row", USES, ids=lambda row: row["capability"])
+def test_each_use_names_the_kernels_file_and_function_that_check(row):
+    for place in row["kernel"].split("; "):
+        path, _, functions = place.partition(": ")
+        assert SOURCE.fullmatch(path), place
+        assert FUNCTIONS.fullmatch(functions), place
+
+
+def test_each_capability_has_a_use_and_each_use_something_that_a_program_can_do():
+    assert {row["capability"] for row in USES} == set(ALL)
+    assert all(row.keys() & {"calls", "ioctls", "texts"} for row in USES)
+    assert {row.get("only", "") for row in USES} <= {"", "inet", "unix", "ports", "credentials", "set-id", "wakes"}
+
+
+def test_each_call_of_the_table_is_one_of_linux():
+    known = {name for machine in ("x86_64", "arm64") for name in system_calls(machine).values()}
+    newer = {
+        "getxattrat",
+        "setxattrat",
+        "listxattrat",
+        "removexattrat",
+        "open_tree_attr",
+        "file_getattr",
+        "file_setattr",
+    }
+    named = {call for row in USES for key in ("calls", "beside") for call in row.get(key, ())}
+    assert named - known - newer == set()
+
+
+def told(calls, capability, *, texts=(), command=("/app",)):
+    """What is said of a capability where a program makes calls, each with its arguments by position."""
+    made = tuple(Call(name, 0x1000, arguments, is_direct=True) for name, arguments in calls)
+    step = Step("/app", "certain", "the container's command", Program(calls=made, texts=frozenset(texts)))
+    holder = container(capabilities=(capability,), command=command)
+    (answer,) = judge(holder, Reach((step,), ()), has_set_id=False).capabilities
+    return answer.verdict
+
+
+def ints(*values):
+    return frozenset(values)
+
+
+USED, UNUSED, UNKNOWN = "used", "unused", "unknown"
+CALLS = (
+    ([("io_uring_setup", {})], "CAP_DAC_OVERRIDE", UNKNOWN),
+    ([("io_uring_setup", {})], "CAP_CHOWN", UNUSED),
+    ([("io_uring_setup", {})], "CAP_NET_RAW", UNKNOWN),
+    ([("bind", {}), ("socket", {0: ints(40)})], "CAP_NET_BIND_SERVICE", UNKNOWN),
+    ([("bind", {}), ("socket", {0: ints(1)})], "CAP_NET_BIND_SERVICE", UNUSED),
+    ([("sendmsg", {}), ("socket", {0: ints(16)})], "CAP_SETUID", UNKNOWN),
+    ([("sendmsg", {}), ("socket", {0: ints(2)})], "CAP_SETUID", UNUSED),
+    ([("sendto", {}), ("socket", {0: ints(1)})], "CAP_DAC_OVERRIDE", UNKNOWN),
+    ([("fsetxattr", {}), ("flistxattr", {})], "CAP_SETFCAP", UNKNOWN),
+    ([("fsetxattr", {})], "CAP_SETFCAP", UNUSED),
+    ([("prctl", {0: ints(57)})], "CAP_SYS_RESOURCE", USED),
+    ([("prctl", {0: ints(33)})], "CAP_SYS_ADMIN", UNUSED),
+    ([("process_madvise", {})], "CAP_SYS_NICE", UNKNOWN),
+    ([("landlock_restrict_self", {})], "CAP_SYS_ADMIN", UNKNOWN),
+    ([("open_by_handle_at", {})], "CAP_SYS_ADMIN", UNKNOWN),
+    ([("fanotify_init", {0: ints(0x40)})], "CAP_AUDIT_WRITE", USED),
+    ([("fanotify_init", {0: ints(0)})], "CAP_AUDIT_WRITE", UNUSED),
+    ([("ptrace", {0: ints(0x4200), 3: ints(0x200000)})], "CAP_SYS_ADMIN", USED),
+    ([("ptrace", {0: ints(0x4200), 3: ints(1)})], "CAP_SYS_ADMIN", UNUSED),
+    ([("ioctl", {1: ints(0x400870A2)})], "CAP_SYS_TIME", USED),
+    ([("ioctl", {1: ints(0x894C)})], "CAP_NET_ADMIN", USED),
+    ([("open", {1: ints(0x40), 2: ints(0o2755)})], "CAP_FSETID", UNKNOWN),
+    ([("open", {1: ints(0x40), 2: ints(0o755)})], "CAP_FSETID", UNUSED),
+    ([("open", {1: ints(0), 2: None})], "CAP_FSETID", UNUSED),
+    ([("setsockopt", {1: ints(1), 2: ints(60)})], "CAP_IPC_LOCK", UNKNOWN),
+)
+
+
+@pytest.mark.parametrize(
+    ("calls", "capability", "verdict"), CALLS, ids=lambda value: value if isinstance(value, str) else ""
+)
+def test_what_calls_say_of_a_capability(calls, capability, verdict):
+    assert told(calls, capability) == verdict
+
+
+def test_what_the_command_names_counts_like_what_a_program_names():
+    assert told([("openat", {})], "CAP_SYS_RAWIO") == UNUSED
+    assert told([("openat", {})], "CAP_SYS_RAWIO", texts=["/dev/mem"]) == USED
+    assert told([("openat", {})], "CAP_SYS_RAWIO", command=("/bin/dd", "if=/dev/mem")) == USED
+
+
+def test_what_the_c_library_opens_by_itself_sets_no_flags_that_need_a_capability():
+    def of(call):
+        program = Program(calls=(Call(call, 0x1000, {}),))
+        reach = Reach((Step("/app", "certain", "the container's command", program),), ())
+        (answer,) = judge(container(capabilities=("CAP_FOWNER",)), reach, has_set_id=False).capabilities
+        return answer.verdict
+
+    assert of("fopen") == UNUSED
+    assert of("open") == UNKNOWN
