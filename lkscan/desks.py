@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from itertools import chain
 
 from .config.policies import Policy
 from .digests import Digests
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from .progress import Bar
     from .rules.contents import Collector
     from .rules.needs import Needs
+    from .scanner.ballast import Ballast, Scale
     from .scanner.builds import Build
     from .scanner.reached import Unreached
     from .sharing import Share
@@ -86,9 +88,9 @@ class Desk:
             for path in one.paths:
                 entries.meet(path)
         trace = self.trace = self._trace(one) if one.kind == "image" else None
-        witness = self._witness() if one.kind == "image" and self._has_evidence else None
+        onlookers = self._onlookers() if one.kind == "image" else []
         meets: list[Callable[[Subject | Problem], None]]
-        meets = [one.meet for one in (trace, self._collector, witness) if one]
+        meets = [one.meet for one in (trace, self._collector, *onlookers) if one]
         meets += [self.also] if self.also else []
         for found in read(one, self.policy.labels, self.policy.limits, watch, elsewhere=share):
             subject = self._digests.add(found) if isinstance(found, ImageReference) else found
@@ -100,16 +102,21 @@ class Desk:
                     reach(subject)
                 if not (share and isinstance(subject, File) and share.give(subject, number)):
                     self._judge(subject)
-        for seen in witness.subjects() if witness else ():
+        for seen in chain.from_iterable(one.subjects() for one in onlookers):
             self._judge(seen)
         self._close(share, trace)
         if before is not None:
             self._tallies[one.paths] = engine.tally - before
 
-    def _witness(self) -> Witness:
+    def _onlookers(self) -> list[Scale | Witness]:
+        """Who takes note of what an image holds, and tells something in the end that is to be judged."""
+        from .scanner.ballast import Scale
+
+        if not self._has_evidence:
+            return [Scale()]
         from .witness import Witness
 
-        return Witness(self.policy.limits.body)
+        return [Scale(), Witness(self.policy.limits.body)]
 
     def _trace(self, one: Input) -> Trace:
         from .tracing import Trace
@@ -131,7 +138,7 @@ class Desk:
             self._trace_back(trace)
         self._funnel.close()
 
-    def _judge(self, subject: Subject | Build | Needs | Unreached) -> None:
+    def _judge(self, subject: Subject | Build | Needs | Unreached | Ballast) -> None:
         for finding in self._engine.judge(subject):
             self._funnel.add(finding)
 

@@ -51,6 +51,8 @@ _MODULES = (
     lean,
     "tools",
     "unreached",
+    "idle_modules",
+    "duplicates",
     provenance,
     access,
     sshd,

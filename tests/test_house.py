@@ -20,6 +20,7 @@ ALLOWED = {
     "rules": (
         "lkscan.rules",
         "lkscan.scanner.subjects",
+        "lkscan.scanner.ballast",
         "lkscan.scanner.builds",
         "lkscan.scanner.reached",
         "lkscan.scanner.startup",

@@ -17,6 +17,7 @@ from lkscan.rules.engine import Outcome
 from lkscan.rules.ignores import Ignore
 from lkscan.rules.needs import Answer, Needs
 from lkscan.rules.tables import load
+from lkscan.scanner.ballast import Ballast, Copies, Module
 from lkscan.scanner.builds import BootKernel, BootLine, Build, Content, Pair, Row, Stray, Written
 from lkscan.scanner.effective import CAPABILITIES
 from lkscan.scanner.reached import Unreached
@@ -84,6 +85,17 @@ def evidenced(verdict, *capabilities, **options):
 def idle(*files, programs=1):
     """What nothing reaches in a container."""
     return Unreached(container(), programs, files, ())
+
+
+def brought(twice=0, *, loads=("web",), xfs=False):
+    """A system with a program of so many bytes in two containers, and maybe a kernel module."""
+    path = "lib/modules/6.12.1/kernel/fs/xfs.ko"
+    modules = (Module(Place(("initrd.img", path)), 900, ("xfs",), ()),) if xfs else ()
+    places = tuple(Place(("initrd.img", f"containers/services/{name}/rootfs/bin/a")) for name in "ab")
+    found = rooted(
+        containers=(container(command=loads), container(name="b", command=("b",))), tops=frozenset({"bin", "etc"})
+    )
+    return Ballast(found, modules, (Copies(twice, places, may_share=False),) if twice else ())
 
 
 def refused(kind):
@@ -444,6 +456,8 @@ CASES = {
         rooted(programs={"bin/sh": "program"}),
     ),
     "LKL012": (idle(("bin/spare", 900)), idle(), idle(programs=0)),
+    "LKL013": (brought(xfs=True), brought(loads=("modprobe", "xfs"), xfs=True), brought()),
+    "LKL014": (brought(1 << 20), brought(1 << 10), brought()._replace(system=rooted())),
     "LKP016": (
         evidenced("unused", "CAP_SYS_BOOT"),
         evidenced("used", "CAP_SYS_BOOT"),
