@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from textwrap import wrap
 
 from .config.policies import Policy
 from .desks import read
@@ -14,11 +15,15 @@ from .reports.printable import printable
 from .rules.engine import Engine
 from .rules.funnel import Funnel, Result, choose
 from .rules.least import RULES
-from .rules.needs import Answer, Needs
+from .rules.needs import MORE_RUNS, SHARED, Answer, Needs
+from .scanner.effective import CAPABILITIES
 from .scanner.startup import Any
 from .scanner.subjects import SECTIONS, Container, Mount, Problem
 
 _PLAIN = re.compile(r"[A-Za-z0-9_/.][\w/.:,@+=-]*(?<!:)")
+_WIDTH = 120
+_GAPS = 3
+"""Reasons why more may run that are shown of one container; JSON has all."""
 _WORDS = {"used": "used", "unknown": "can't tell", "unused": "no use found"}
 
 
@@ -35,9 +40,11 @@ def fragment(found: Iterable[Needs]) -> Iterator[str]:
 
 def _entry(one: Needs) -> Iterator[str]:
     yield f"  - name: {_scalar(one.container.name)}"
-    yield _comment(f"{one.command}: {_number(len(one.reached))} reached")
-    for gap in one.gaps:
-        yield _comment(f"may run more: {gap}")
+    yield from _comment(f"{one.command}: {_number(len(one.reached))} reached{_counted(one)}")
+    for gap in one.gaps[:_GAPS]:
+        yield from _comment(f"may run more: {gap}")
+    if len(one.gaps) > _GAPS:
+        yield from _comment(f"may run more: by {len(one.gaps) - _GAPS} more, which --format json tells")
     yield from _capabilities(one)
     settings = {answer.name: answer for answer in one.settings}
     yield from _switch("noNewPrivileges", "true", settings["privileges"], is_set=one.container.no_new_privileges)
@@ -46,21 +53,70 @@ def _entry(one: Needs) -> Iterator[str]:
         yield from _switch("net", "new", settings["network"])
     yield from _binds(one)
     if one.masked:
-        yield f"    maskedPaths: [{', '.join(one.masked)}]  # no use found: nothing that is reached names them"
+        yield from _comment("no use found: nothing that is reached names these")
+        yield f"    maskedPaths: [{', '.join(one.masked)}]"
+
+
+def _counted(one: Needs) -> str:
+    """What became of the capabilities, in short."""
+    if not one.capabilities:
+        return "; it holds no capability"
+    told = (f"{one.count('unused')} dropped", f"{one.count('used')} used", f"{one.count('unknown')} can't be told")
+    return f"; of {len(one.capabilities)} capabilities {', '.join(told)}"
 
 
 def _capabilities(one: Needs) -> Iterator[str]:
+    """The list of those that stay: those that are used, then those that can't be told, by the reason."""
     kept = [answer for answer in one.capabilities if answer.verdict != "unused"]
     dropped = [answer for answer in one.capabilities if answer.verdict == "unused"]
-    if kept:
-        yield "    capabilities:"
-        for answer in kept:
+    if len(kept) == len(CAPABILITIES):
+        yield from _all(kept)
+        return
+    yield "    capabilities:" if kept else "    capabilities: [none]"
+    for answer in kept:
+        if answer.verdict == "used":
             yield f"      - {answer.name}  # {_why(answer)}"
-    else:
-        yield "    capabilities: [none]"
+    for reason, answers in _grouped(kept):
+        yield from _open(reason, answers)
     if dropped:
-        yield _comment(f"no use found, dropped: {', '.join(answer.name for answer in dropped)}")
-        yield _comment(f"  ({'; '.join(dropped[0].evidence)})")
+        yield from _comment(f"no use found, dropped: {', '.join(answer.name for answer in dropped)}")
+        yield from _comment(f"({'; '.join(dropped[0].evidence)})")
+
+
+def _grouped(kept: Sequence[Answer]) -> list[tuple[str, list[Answer]]]:
+    """Those that can't be told, by the reason; last the reasons that several share."""
+    groups: dict[str, list[Answer]] = {}
+    for answer in kept:
+        if answer.verdict == "unknown":
+            groups.setdefault(answer.reason, []).append(answer)
+    return sorted(groups.items(), key=lambda group: len(group[1]) > 1)
+
+
+def _all(kept: Sequence[Answer]) -> Iterator[str]:
+    """Where none can be dropped, a line for each reason says more than one for each capability."""
+    yield "    capabilities: [all]  # none of them can be dropped; --format json has the calls"
+    used = [answer.name for answer in kept if answer.verdict == "used"]
+    if used:
+        yield from _comment(f"used: {', '.join(used)}")
+    for reason, answers in reversed(_grouped(kept)):
+        names = ", ".join(answer.name for answer in answers)
+        yield from _comment(f"can't tell ({_reason(reason)}): {names}")
+
+
+def _reason(reason: str) -> str:
+    return f"{reason}, see above" if reason == MORE_RUNS else reason
+
+
+def _open(reason: str, answers: Sequence[Answer]) -> Iterator[str]:
+    """Those that can't be told for one reason: it stands once, and with each the call that is in question, if any."""
+    if len(answers) == 1 and reason != MORE_RUNS:
+        yield f"      - {answers[0].name}  # {_why(answers[0])}"
+        return
+    yield from _comment(f"can't tell ({_reason(reason)}):", indent=6)
+    is_of_calls = reason != MORE_RUNS and not reason.endswith(SHARED)
+    for answer in answers:
+        site = answer.evidence[0].rpartition(" [")[0] if answer.evidence and is_of_calls else ""
+        yield f"      - {answer.name}" + (f"  # {_line(site)}" if site else "")
 
 
 def _switch(key: str, value: str, answer: Answer, *, is_set: bool = False) -> Iterator[str]:
@@ -68,7 +124,7 @@ def _switch(key: str, value: str, answer: Answer, *, is_set: bool = False) -> It
     if answer.verdict == "unused" or is_set:
         yield f"    {key}: {value}  # {'set already' if is_set else _why(answer)}"
     else:
-        yield _comment(f"{key}: {value} is not suggested; {_why(answer)}")
+        yield from _comment(f"{key}: {value} is not suggested; {_why(answer)}")
 
 
 def _binds(one: Needs) -> Iterator[str]:
@@ -94,17 +150,31 @@ def bind(mount: Mount, *, is_readonly: bool) -> str:
 
 
 def _why(answer: Answer) -> str:
-    """The verdict with the first of its evidence, in one line."""
-    first = answer.evidence[0] if answer.evidence else answer.reason
-    return printable(f"{_WORDS[answer.verdict]}: {' '.join(first.split())}")
+    """The verdict with the first of its evidence, in one line; the gaps of a container stand above."""
+    if answer.reason == MORE_RUNS:
+        return f"can't tell: {_reason(MORE_RUNS)}"
+    return _line(f"{_WORDS[answer.verdict]}: {answer.evidence[0] if answer.evidence else answer.reason}")
 
 
 def _number(count: int) -> str:
     return "1 program" if count == 1 else f"{count} programs and libraries"
 
 
-def _comment(text: str) -> str:
-    return f"    # {printable(' '.join(text.split()))}"
+def _line(text: str) -> str:
+    return printable(" ".join(text.split()))
+
+
+def _comment(text: str, *, indent: int = 4) -> Iterator[str]:
+    """A comment in lines that a terminal can show."""
+    margin = " " * indent + "# "
+    yield from wrap(
+        _line(text),
+        _WIDTH,
+        initial_indent=margin,
+        subsequent_indent=f"{margin}  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def _scalar(text: str) -> str:

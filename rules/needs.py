@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os.path
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 
@@ -44,8 +45,17 @@ _MASKED = (
 """What container engines mask by default."""
 
 
+MORE_RUNS = "more may run than is told"
+SHARED = "is many programs in one, and the call may be another one's"
+"""What a reason ends in that is the same for whatever such a program calls."""
+
+
 class Answer(NamedTuple):
-    """What is known of one need: the verdict, the call sites that show it, and the reason why it can't be told."""
+    """What is known of one need: the verdict, the call sites that show it, and the reason why it can't be told.
+
+    Where calls may need it, `reason` is that of the first of them, which its evidence repeats; `MORE_RUNS` stands for
+    the container's gaps.
+    """
 
     name: str
     verdict: Needed
@@ -221,22 +231,22 @@ class _Judge:
     def capability(self, name: str) -> Answer:
         """Whether a capability is used."""
         used: dict[str, None] = {}
-        maybe: dict[str, None] = {}
+        maybe: dict[str, str] = {}
         for row in self.rows:
             if row["capability"] != name or not self.only[row.get("only", "")]:
                 continue
             for step, site, is_told in self._uses(row):
-                text = f"{site} [{row['kernel'].partition(';')[0]}]"
+                text = f"{site} [{_place(row['kernel'])}]"
                 if why := _doubt(step, row.get("when", ""), is_told=is_told):
-                    maybe.setdefault(f"{text}: {why}")
+                    maybe.setdefault(f"{text}: {why}", why)
                 else:
                     used.setdefault(text if step.certainty == "certain" else f"{text} ({step.certainty} by {step.by})")
         if used:
             return Answer(name, "used", tuple(used)[:_EVIDENCE])
         if maybe:
-            return Answer(name, "unknown", tuple(maybe)[:_EVIDENCE], "a call may need it")
+            return Answer(name, "unknown", tuple(maybe)[:_EVIDENCE], next(iter(maybe.values())))
         if self.reach.gaps:
-            return Answer(name, "unknown", self.reach.gaps[:_EVIDENCE], "not all that may run is told")
+            return Answer(name, "unknown", self.reach.gaps[:_EVIDENCE], MORE_RUNS)
         return Answer(name, "unused", (self.completeness(),))
 
     def completeness(self) -> str:
@@ -356,8 +366,14 @@ class _Judge:
 
     def _unless_gaps(self, name: str, why: str) -> Answer:
         if self.reach.gaps:
-            return Answer(name, "unknown", self.reach.gaps[:_EVIDENCE], "not all that may run is told")
+            return Answer(name, "unknown", self.reach.gaps[:_EVIDENCE], MORE_RUNS)
         return Answer(name, "unused", (why,))
+
+
+def _place(kernel: str) -> str:
+    """The first of the places that check: `fs/attr.c: chown_ok`."""
+    path, _, functions = kernel.partition(": ")
+    return f"{path}: {re.split(r'[ ,;]', functions, maxsplit=1)[0]}"
 
 
 def _doubt(step: Step, when: str, *, is_told: bool) -> str:
@@ -365,9 +381,9 @@ def _doubt(step: Step, when: str, *, is_told: bool) -> str:
     if step.certainty == "guessed":
         return f"nothing but {step.by} may start it"
     if step.is_multiple:
-        return "it is many programs in one, and this may be another one's"
+        return f"{step.path} {SHARED}"
     if not is_told:
-        return "its arguments are not told"
+        return "the arguments of the call are not told"
     return f"only if {when}" if when else ""
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 from elflab import EXEC, RW, Lab
-from needlab import GO, build, configuration, image
+from needlab import ALL, GO, build, configuration, image
 
 from lkscan.cli import INCOMPLETE, OK, USAGE, main
 from lkscan.scanner import calls
@@ -55,6 +55,30 @@ def test_a_container_that_needs_nothing_is_given_nothing(built, capsys):
         "maskedPaths": web["maskedPaths"],
     }
     assert "# no use found, dropped: CAP_CHOWN, CAP_SYS_TIME" in text
+
+
+def suggested(tmp_path, capsys, capabilities, script=b"#!/bin/sh\n$1\n"):
+    """What is suggested for a container that starts a script whose commands nobody can tell."""
+    config = configuration(["/app"], capabilities)
+    path = image(tmp_path / "script.tar", {"web": (config, {"app": script, "bin/sh": PROGRAM})})
+    main(["suggest", str(path), "--no-config"])
+    text = capsys.readouterr().out
+    return text, yaml.safe_load(text)["services"][0]["capabilities"]
+
+
+def test_a_reason_that_capabilities_share_stands_once(tmp_path, capsys):
+    text, listed = suggested(tmp_path, capsys, ["CAP_CHOWN", "CAP_KILL", "CAP_SYS_TIME"])
+    assert listed == ["CAP_CHOWN", "CAP_KILL", "CAP_SYS_TIME"]
+    assert text.count("# can't tell (more may run than is told, see above):\n") == 1
+    assert "of 3 capabilities 0 dropped, 0 used, 3 can't be told" in text
+
+
+def test_where_no_capability_can_be_dropped_each_reason_has_one_line(tmp_path, capsys):
+    text, listed = suggested(tmp_path, capsys, ALL)
+    assert listed == ["all"]
+    told = " ".join(line.strip(" #") for line in text.splitlines())
+    assert f"can't tell (more may run than is told, see above): {', '.join(ALL)}" in told
+    assert max(map(len, text.splitlines())) <= 120
 
 
 def test_linuxkit_accepts_what_is_suggested(built, capsys):
