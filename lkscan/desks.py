@@ -19,7 +19,9 @@ from .scanner.subjects import File, ImageReference, Problem, Subject
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from .budgeting import Weigher
     from .progress import Bar
+    from .rules.components import ImageSize
     from .rules.contents import Collector
     from .rules.needs import Needs
     from .scanner.ballast import Ballast, Scale
@@ -108,15 +110,20 @@ class Desk:
         if before is not None:
             self._tallies[one.paths] = engine.tally - before
 
-    def _onlookers(self) -> list[Scale | Witness]:
+    def _onlookers(self) -> list[Scale | Weigher | Witness]:
         """Who takes note of what an image holds, and tells something in the end that is to be judged."""
         from .scanner.ballast import Scale
 
-        if not self._has_evidence:
-            return [Scale()]
-        from .witness import Witness
+        found: list[Scale | Weigher | Witness] = [Scale()]
+        if self.policy.budget:
+            from .budgeting import Weigher
 
-        return [Scale(), Witness(self.policy.limits.body)]
+            found.append(Weigher(self.policy.budget))
+        if self._has_evidence:
+            from .witness import Witness
+
+            found.append(Witness(self.policy.limits.body))
+        return found
 
     def _trace(self, one: Input) -> Trace:
         from .tracing import Trace
@@ -138,7 +145,7 @@ class Desk:
             self._trace_back(trace)
         self._funnel.close()
 
-    def _judge(self, subject: Subject | Build | Needs | Unreached | Ballast) -> None:
+    def _judge(self, subject: Subject | Build | Needs | Unreached | Ballast | ImageSize) -> None:
         for finding in self._engine.judge(subject):
             self._funnel.add(finding)
 

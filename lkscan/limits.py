@@ -30,6 +30,14 @@ def size(text: str) -> int:
     return value
 
 
+def budget(text: str) -> tuple[str, int]:
+    """The component and its bytes in `services/web=5M`; "", for the whole image, in `35M`. Raises LimitsError."""
+    name, equals, value = text.rpartition("=")
+    if equals and not name.strip():
+        raise LimitsError(f"'{text[:40]}' is no budget: write 35M for an image, or {FORM} for a component of it")
+    return name.strip(), size(value)
+
+
 def limit(text: str) -> tuple[str, int]:
     """The name and value in `total=32G`. Raises LimitsError."""
     name, equals, value = text.partition("=")

@@ -84,11 +84,10 @@ def add_budget(parser: argparse.ArgumentParser) -> None:
 def _budget(text: str) -> tuple[str, int]:
     from argparse import ArgumentTypeError
 
-    from .limits import LimitsError, size
+    from .limits import LimitsError, budget
 
-    name, _, amount = text.rpartition("=")
     try:
-        return name, size(amount)
+        return budget(text)
     except LimitsError as error:
         raise ArgumentTypeError(str(error)) from None
 
@@ -206,6 +205,7 @@ def policies(order: argparse.Namespace) -> Policies:
         require_reason=order.require_reason or None,
         heed=not order.no_ignores,
         limits=limits_given(order) if hasattr(order, "limit") else {},
+        budget=dict(getattr(order, "budget", ())),
     )
     return Policies(overrides, config=order.config, search=not order.no_config, scanned=getattr(order, "paths", ()))
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 
+from .budgeting import is_image, named_kernels
 from .config.policies import Policy
 from .desks import Staff, read
 from .imaging import Order, results
@@ -79,17 +80,6 @@ def _sizes(path: str, found: Any) -> Sizes:  # noqa: ANN401 - what `_measured` g
         )
     )
     return weigh(system, with_kernels(components, named_kernels(system)), kernels, problems)
-
-
-def is_image(form: str) -> bool:
-    """Whether a kernel of this format is one, and no configuration that stands for it."""
-    return form != "configuration"
-
-
-def named_kernels(system: System) -> Mapping[str, int]:
-    """The kernels that are inputs themselves, no files of a tree: path and size in bytes."""
-    paths = {one.place.artifacts[0] for one in system.kernels if len(one.place.artifacts) == 1 and is_image(one.format)}
-    return {path: os.path.getsize(path) for path in sorted(paths) if os.path.isfile(path)}
 
 
 def unusable(path: str, why: str) -> Sizes:

@@ -14,7 +14,7 @@ from hashlib import sha256
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from ..rules.contents import amount
+from ..rules.components import amount
 from .html_findings import clean, evidence
 
 _FOLDER = os.path.join(os.path.dirname(__file__), "templates")

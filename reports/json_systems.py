@@ -18,7 +18,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from ..rules.contents import Component, Contents, Hardening
+from ..rules.components import Component
+from ..rules.contents import Contents, Hardening
 from ..rules.funnel import Result
 from ..scanner.startup import Any
 from ..scanner.subjects import Container, Kernel, Place, System

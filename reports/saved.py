@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 
 from ..rules.baseline import Comparison, Entry
-from ..rules.contents import Component, Contents, Hardening, Part
+from ..rules.components import Component, Part
+from ..rules.contents import Contents, Hardening
 from ..rules.engine import Confidence, Finding, Fix, Location, Outcome, Profile, Rule, Severity, Verdict
 from ..rules.exposure import Exposure, Item
 from ..rules.funnel import Result, Suppressed

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ..rules.contents import Component, Contents
+from ..rules.components import Component
+from ..rules.contents import Contents
 from ..rules.sizes import Report, Sizes, exceeded
 from ..scanner.startup import NamedTuple
 from ..scanner.subjects import Place

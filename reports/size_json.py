@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 
-from ..rules.contents import Component
+from ..rules.components import Component
 from ..rules.sizes import Report, Sizes, Unpacked, exceeded
 from ..scanner.startup import Any
 from .formats import Options

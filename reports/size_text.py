@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..rules.contents import amount
+from ..rules.components import amount
 from ..rules.sizes import Report, Sizes, exceeded
 from .formats import Options
 from .printable import printable

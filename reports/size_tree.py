@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ..rules.contents import Part
+from ..rules.components import Part
 from ..scanner.startup import NamedTuple
 
 _DEPTH = 8

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ..rules.contents import amount
+from ..rules.components import amount
 from ..rules.sizes import Sizes, Unpacked
 
 _NAMES = 30

@@ -8,7 +8,8 @@ from collections.abc import Collection, Iterable, Sequence
 
 from squarify import normalize_sizes, squarify
 
-from ..rules.contents import Component, Contents, Part, amount, component, within
+from ..rules.components import Component, Part, amount
+from ..rules.contents import Contents, component, within
 from ..rules.engine import Finding, Severity
 from ..scanner.startup import NamedTuple, Protocol
 

@@ -8,13 +8,11 @@ from collections.abc import Iterable
 from ..scanner.startup import NamedTuple, late
 from ..scanner.subjects import Binary, File, Place, Problem, Subject, System
 from .binaries import beyond
+from .components import KERNEL, ROOT, Component, Part, paged
 
 _CONTAINER = late(r"containers/(?:(onboot|onshutdown)/\d{3}-|(services)/)([^/]+)/")
 _KERNEL = late(r"boot/|(?:usr/)?lib/modules/|(?:kernel|vmlinuz|bzImage)[^/]*$")
 _LAYERS = late(r"containers/[^/]+/[^/]+/(?:rootfs|lower)/")
-
-ROOT, KERNEL = "root filesystem", "kernel and modules"
-"""What is not a container's."""
 
 _SHARE = 400
 """A file or folder of less than one part in so many of the whole is not told by itself."""
@@ -25,44 +23,11 @@ _MANY, _DEPTH = 10, 12
 _NAMES = 40
 """Programs of one sort that are named; the others are counted."""
 
-_PAGE = 4 << 10
-"""Bytes of a page: what a file in memory takes is a number of these."""
-
-_UNIT = 1024
-
 _FACTS = ("relro", "nx", "pie", "canary", "fortify", "cet", "rwx", "textrel")
 """What `Hardening.facts` tells, in this order."""
 
 _PIE = {"exec": "no", "static": "no", "pie": "yes", "static-pie": "yes", "dso": "library"}
 """By `Binary.kind`; what is of another kind is loaded by nobody, or nothing is known of it."""
-
-
-class Part(NamedTuple):
-    """A file of a component, or so many `files` of a folder that are not told by themselves.
-
-    `path` is within the component: a folder's ends in a slash, the topmost one is "". `size` is in bytes, unpacked.
-    `place` is a single file's, else None.
-    """
-
-    path: str
-    size: int
-    files: int
-    place: Place | None = None
-
-
-class Component(NamedTuple):
-    """The files of one container (`services/sshd`), the kernel with its modules, or the root filesystem.
-
-    `parts` are all of it, the largest first. `layer` is the artifact that it lies in. `pages` is what its files take in
-    memory where they are unpacked there: their bytes, each file's rounded up to whole pages of 4 KiB.
-    """
-
-    name: str
-    layer: Place
-    size: int
-    files: int
-    parts: tuple[Part, ...]
-    pages: int = 0
 
 
 class Hardening(NamedTuple):
@@ -133,20 +98,6 @@ def component(path: str) -> str:
 def within(path: str) -> str:
     """The path as a container sees it; of other files as it stands."""
     return _LAYERS.sub("", path, count=1)
-
-
-def paged(size: int) -> int:
-    """So many bytes in whole pages."""
-    return -(-size // _PAGE) * _PAGE
-
-
-def amount(size: int) -> str:
-    """So many bytes, for people."""
-    value, unit = float(size), "bytes"
-    for larger in ("KiB", "MiB", "GiB"):
-        if value >= _UNIT:
-            value, unit = value / _UNIT, larger
-    return f"{value:.0f} {unit}" if unit == "bytes" else f"{value:.1f} {unit}"
 
 
 def _facts(binary: Binary) -> tuple[str, ...]:

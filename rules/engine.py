@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ..scanner.ballast import Ballast
     from ..scanner.builds import Build
     from ..scanner.reached import Unreached
+    from .components import ImageSize
     from .needs import Needs
 
 _NUMBER = late(r"(?<=^containers/onboot/)\d{3}-|(?<=^containers/onshutdown/)\d{3}-")
@@ -218,11 +219,11 @@ class Rule(NamedTuple):
         """The first line of the check's docstring."""
         return (self.check.__doc__ or "").strip().splitlines()[0]
 
-    def __call__(self, subject: "Subject | Build | Needs | Unreached | Ballast") -> "list[Finding]":
+    def __call__(self, subject: "Subject | Build | Needs | Unreached | Ballast | ImageSize") -> "list[Finding]":
         """Judge one subject that the rule is about; an empty list is a pass."""
         return [Finding.of(self, verdict) for verdict in self.verdicts(subject)]
 
-    def verdicts(self, subject: "Subject | Build | Needs | Unreached | Ballast") -> list[Verdict]:
+    def verdicts(self, subject: "Subject | Build | Needs | Unreached | Ballast | ImageSize") -> list[Verdict]:
         """What the check says of one subject that the rule is about."""
         return list(self.check(subject, self.parameters) if self.parameters else self.check(subject))
 
@@ -389,7 +390,7 @@ class Engine:
             for (_, text), (first, *others) in self.failures.items()
         ]
 
-    def judge(self, subject: "Subject | Build | Needs | Unreached | Ballast") -> Iterator[Finding]:
+    def judge(self, subject: "Subject | Build | Needs | Unreached | Ballast | ImageSize") -> Iterator[Finding]:
         """All findings on one subject but passes and what is not applicable: nine in ten, which are only counted."""
         tally, spared = self._outcomes, self._spared
         for one, about in self._by_subject.get(type(subject), ()):

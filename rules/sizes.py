@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from ..scanner.startup import NamedTuple
 from ..scanner.subjects import PeeledLayer, Place, Problem, System
-from .contents import KERNEL, ROOT, Component, Part, amount, component
+from .components import KERNEL, ROOT, Component, Part, amount
+from .contents import component
 
 _ENVELOPES = frozenset({"gzip", "xz", "lzma", "zstd", "lz4", "lz4-legacy", "lzo", "bzip2"})
 """Layers that only pack what is in them."""

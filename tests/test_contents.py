@@ -6,7 +6,8 @@ from reportlab import inside
 from rulelab import binary, file
 
 from lkscan.cli import main
-from lkscan.rules.contents import Collector, Part, component
+from lkscan.rules.components import Part
+from lkscan.rules.contents import Collector, component
 from lkscan.scanner.subjects import PeeledLayer, Place, System
 from lkscan.transfer import dump, load
 

@@ -25,7 +25,8 @@ from rulelab import container
 
 from lkscan.reports import formats, treemap
 from lkscan.rules import engine
-from lkscan.rules.contents import Component, Contents, Part, amount
+from lkscan.rules.components import Component, Part, amount
+from lkscan.rules.contents import Contents
 from lkscan.rules.engine import Finding
 from lkscan.rules.funnel import Result, Suppressed
 from lkscan.scanner.subjects import KernelCommandLine, Place, Problem

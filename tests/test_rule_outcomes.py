@@ -13,6 +13,7 @@ from test_rules_modules import module
 from test_rules_modules import system as modules
 
 from lkscan.rules.catalogue import RULES
+from lkscan.rules.components import Component, ImageSize
 from lkscan.rules.engine import Outcome
 from lkscan.rules.ignores import Ignore
 from lkscan.rules.needs import Answer, Needs
@@ -96,6 +97,11 @@ def brought(twice=0, *, loads=("web",), xfs=False):
         containers=(container(command=loads), container(name="b", command=("b",))), tops=frozenset({"bin", "etc"})
     )
     return Ballast(found, modules, (Copies(twice, places, may_share=False),) if twice else ())
+
+
+def weighed(size):
+    """An image of one component, with a budget of 1,000 bytes."""
+    return ImageSize(SPEC, (Component("services/web", SPEC, size, 1, ()),), {"": 1000, "services/web": 1000})
 
 
 def refused(kind):
@@ -458,6 +464,7 @@ CASES = {
     "LKL012": (idle(("bin/spare", 900)), idle(), idle(programs=0)),
     "LKL013": (brought(xfs=True), brought(loads=("modprobe", "xfs"), xfs=True), brought()),
     "LKL014": (brought(1 << 20), brought(1 << 10), brought()._replace(system=rooted())),
+    "LKL020": (weighed(1001), weighed(1000), weighed(1001)._replace(budget={})),
     "LKP016": (
         evidenced("unused", "CAP_SYS_BOOT"),
         evidenced("used", "CAP_SYS_BOOT"),

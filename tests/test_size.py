@@ -15,7 +15,7 @@ from rulelab import container
 from lkscan import cli
 from lkscan.reports import formats
 from lkscan.reports.size_tree import Node, tree
-from lkscan.rules.contents import Component, Part
+from lkscan.rules.components import Component, Part
 from lkscan.rules.sizes import Report, Sizes, Unpacked, shipped, weigh, with_kernels
 from lkscan.scanner import payload
 from lkscan.scanner.subjects import PeeledLayer, Place, System

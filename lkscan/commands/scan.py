@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ..config.policies import Policies
 from ..inputs import gather
-from ..ordering import add_inputs, add_judgement, add_reading, add_specs, policies, staff
+from ..ordering import add_budget, add_inputs, add_judgement, add_reading, add_specs, policies, staff
 from ..reporting import add_reporting, reports, tell
 from ..reports.formats import SHOWS_CONTENTS
 from ..scanning import accepted, scan_judged
@@ -30,6 +30,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="read the code of programs in images, too, for what their containers hold and never use",
     )
+    add_budget(parser)
     add("--show-config", action="store_true", help="scan nothing; print the configuration for PATH, and its origins")
     add(
         "--if-linuxkit",

@@ -41,6 +41,7 @@ class Overrides(NamedTuple):
     require_reason: bool | None = None
     heed: bool = True
     limits: Mapping[str, int] = {}
+    budget: Mapping[str, int] = {}
 
 
 DEFAULTS = Overrides(Profile.REGULAR, (), (), fail_on="medium", require_reason=False)
@@ -52,7 +53,8 @@ class Policy(NamedTuple):
 
     `fail_on` is the least severity that fails a run, None when nothing does. `entries`: what a configuration silences.
     `problems` are those of a configuration that can be used all the same. `limits` are what an image may cost.
-    `whole` is there where `rules` are only those about specs.
+    `whole` is there where `rules` are only those about specs. `budget` says how many bytes images ("") and components
+    of them may have.
     """
 
     rules: tuple[Rule, ...]
@@ -64,6 +66,7 @@ class Policy(NamedTuple):
     problems: tuple[Problem, ...] = ()
     limits: Limits = Limits()
     whole: Callable[[], Policy] | None = None
+    budget: Mapping[str, int] = {}
 
     def for_images(self) -> Policy:
         """The policy itself, or where it has only rules about specs, the same with all (always the same object)."""
@@ -192,6 +195,7 @@ class Policies:
             entries,
             file.problems if file else (),
             self._limits(file),
+            budget={**file.budget, **order.budget} if file else order.budget,
         )
         return policy._replace(whole=cache(lambda: policy._replace(rules=of_all()))) if is_plain else policy
 

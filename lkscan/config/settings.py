@@ -38,7 +38,7 @@ class Settings(NamedTuple):
 
     `path` is the file, `tree` its content, `rules` are all that there are, `problems` those of plugins. `severities`
     and `parameters` are by rule id; `packages` and `cache` are as written: relative to the file's folder. `entries`
-    silence findings.
+    silence findings. `budget` is by component, "" for the whole image.
     """
 
     path: str
@@ -57,6 +57,7 @@ class Settings(NamedTuple):
     per_path: tuple[PerPath, ...] = ()
     entries: tuple[Entry, ...] = ()
     limits: Mapping[str, int] = {}
+    budget: Mapping[str, int] = {}
 
 
 def settings(path: str, tree: Mapping[str, Any], text: str, rules: Iterable[Rule]) -> Settings:
@@ -81,6 +82,7 @@ def settings(path: str, tree: Mapping[str, Any], text: str, rules: Iterable[Rule
         parameters=_parameters(table.table("rules"), known),
         per_path=tuple(_per_path(one, known) for one in table.tables("per-path")),
         limits=_limits(table.table("limits")),
+        budget=_budget(table),
     )
     table.close()
     return found
@@ -212,6 +214,20 @@ def _limits(table: Table) -> Mapping[str, int]:
             found[key] = size(table.quantity(key) or "")
         except LimitsError as error:
             raise table.error(key, f"cannot be used: {error}") from None
+    return found
+
+
+def _budget(table: Table) -> Mapping[str, int]:
+    """How many bytes images and components may have: texts as `--budget` takes them."""
+    found = {}
+    for text in table.texts("budget") or ():
+        from ..limits import LimitsError, budget
+
+        try:
+            name, most = budget(text)
+        except LimitsError as error:
+            raise table.error("budget", f"cannot be used: {error}") from None
+        found[name] = most
     return found
 
 

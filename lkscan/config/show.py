@@ -32,6 +32,8 @@ def show(policies: Policies, path: str) -> str:
     origins: dict[str, str] = {}
     for origin, key, value in _values(policies.overrides, file):
         tree[key], origins[key] = value, origin
+    for origin, budget in _budget(policies.overrides, file, policies(path).budget):
+        tree["budget"], origins["budget"] = budget, origin
     for origin, rule, values in _parameters(file, policies(path).known()):
         tree.setdefault("rules", {})[rule], origins[f"rules.{rule}"] = values, origin
     for origin, limits in _limits(policies.overrides, file, policies(path).limits):
@@ -91,6 +93,14 @@ def _limits(order: Overrides, file: Settings | None, held: Limits) -> Iterator[t
     origin = ", ".join(f"{name}: {', '.join(limits)}" for name, limits in given if limits)
     if origin:
         yield origin, held._asdict()
+
+
+def _budget(order: Overrides, file: Settings | None, held: Mapping[str, int]) -> Iterator[tuple[str, list[str]]]:
+    """How large images may be, where somebody has a word on it."""
+    given = [(_ORDER, order.budget), *([(file.path, file.budget)] if file else [])]
+    origin = ", ".join(name for name, budget in given if budget)
+    if origin:
+        yield origin, [f"{name}={most}" if name else str(most) for name, most in held.items()]
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - as TOML has it
