@@ -27,7 +27,7 @@ print(*project["dependency-groups"]["dev"], *(one for extra in extras for one in
 endef
 export DEV
 
-.PHONY: help demo test lint format guard bench bench-images fuzz docs dist package versions clean
+.PHONY: help demo test lint format guard bench bench-images fuzz mutation docs dist package versions clean
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /make \1	/p' Makefile
@@ -84,6 +84,10 @@ guard: .venv/dev ## count the instructions of fixed scenarios, by valgrind, and 
 
 fuzz: .venv/dev ## bend images, specs and configurations of every format, 100,000 of each; FUZZ="--minutes 60 --jobs 2" or "--seconds 60 squashfs-xz" takes less
 	@$(PY) tests/fuzzlab.py $(FUZZ)
+
+mutation: .venv/dev ## change rules and readers, a place at a time, and count what the tests notice; MUTATION="--count 50 rules" takes less
+	@$(PY) -m pip install --quiet "cosmic-ray>=8.4"
+	@CI=true $(PY) -m benchmarks.mutation $(MUTATION)
 
 docs: .venv/dev ## build the documentation as a site, in build/site; any warning, a link that leads nowhere too, stops it
 	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict --quiet --config-file website/mkdocs.yml

@@ -1,0 +1,313 @@
+"""Mutation testing, of a sample: does a test notice when a line of the rules or of the readers is wrong?
+
+    mutation.py [--count N] [--seed S] [--tests N] [--module NAME] [--write] [rules | readers ...]
+
+Works in a clone of the last commit, build/mutation, whose modules are changed one place at a time. There the tests are
+first run as a whole, with coverage, which takes long and is kept for the commit: that tells which tests reach a line,
+and what they cost. Cosmic Ray makes the mutants, and chance draws the sample, the same for a seed. A mutant is noticed
+when a test that reaches it fails, or takes far longer than without it. What no test reaches is not noticed.
+
+Left out, for neither a test nor a user can tell the difference, is what mypy alone reads: annotations and what is under
+TYPE_CHECKING. Prints each mutant that no test noticed, and the scores with their intervals at 95 % (Wilson's).
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import contextlib
+import json
+import math
+import os
+import random
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import cosmic_ray.plugins
+import hypothesis  # noqa: F401 - imported here, once: each mutant's tests run in a fork of this process
+import pytest
+import yaml  # noqa: F401
+from cosmic_ray.ast import ast_nodes, get_ast_from_path
+from cosmic_ray.mutating import mutate_code
+from coverage import CoverageData
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = Path(__file__).with_suffix(".json")
+CLONE = (ROOT / "build/mutation").resolve()
+RECORD = "build/tests.json"
+TARGETS = {"rules": "rules", "readers": "scanner"}
+SECONDS, MOST = 12.0, 2.0
+"""Seconds that the tests of a mutant may take together, by what they took before; one that takes longer than the second
+is only run where no quicker one reaches the line."""
+SLOWER, MEMORY = 5, 6 << 30
+"""How many times as long as without a mutant its tests may take; bytes that they may have."""
+OPTIONS = ("-q", "--assert=plain", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:cov", "--hypothesis-seed=0")
+
+Spot = tuple[int, int]
+Costs = dict[str, float]
+
+
+class Mutant(NamedTuple):
+    """One change: the module, the operator of Cosmic Ray's, its how manieth place there, and where that is."""
+
+    module: Path
+    operator: str
+    occurrence: int
+    start: Spot
+    end: Spot
+
+    def code(self, source: str) -> str:
+        """The module's text with the change."""
+        changed: str = mutate_code(source, cosmic_ray.plugins.get_operator(self.operator)(), self.occurrence)
+        return changed
+
+    def told(self, source: str) -> str:
+        """Where it is, which operator, and the lines before and after."""
+        before, after = source.splitlines(), self.code(source).splitlines()
+        lines = [f"{self.module.relative_to(CLONE)}:{self.start[0]}: {self.operator.rpartition('/')[2]}"]
+        same = next((n for n, (a, b) in enumerate(zip(before, after, strict=False)) if a != b), 0)
+        tail = next((n for n, (a, b) in enumerate(zip(before[::-1], after[::-1], strict=False)) if a != b), 0)
+        lines += [f"-   {line.strip()}" for line in before[same : len(before) - tail]]
+        lines += [f"+   {line.strip()}" for line in after[same : len(after) - tail]]
+        return "\n".join(lines)
+
+
+def mutants(module: Path) -> Iterator[Mutant]:
+    """All mutants of a module but those of what is not run."""
+    nodes = list(ast_nodes(get_ast_from_path(module)))
+    idle = list(_idle(ast.parse(module.read_bytes())))
+    for name in sorted(cosmic_ray.plugins.operator_names()):
+        kind = cosmic_ray.plugins.get_operator(name)
+        if kind.arguments():  # would have to be told the names of variables
+            continue
+        operator = kind()
+        places = (place for node in nodes for place in operator.mutation_positions(node))
+        for occurrence, (start, end) in enumerate(places):
+            if not any(first <= start and end <= last for first, last in idle):
+                yield Mutant(module, name, occurrence, start, end)
+
+
+def _idle(tree: ast.Module) -> Iterator[tuple[Spot, Spot]]:
+    """Where annotations are, and what is under TYPE_CHECKING."""
+    for node in ast.walk(tree):
+        found: ast.expr | ast.stmt | None = None
+        if isinstance(node, (ast.AnnAssign, ast.arg)):
+            found = node.annotation
+        elif isinstance(node, ast.FunctionDef):
+            found = node.returns
+        elif isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            found = node
+        if found is not None:
+            yield (found.lineno, found.col_offset), (found.end_lineno or 0, found.end_col_offset or 0)
+
+
+class Reached:
+    """Which tests reach a line, and what each one costs, as the run of all tests found."""
+
+    def __init__(self) -> None:
+        data = CoverageData(str(CLONE / ".coverage"))
+        data.read()
+        self.costs: Costs = json.loads((CLONE / RECORD).read_text(encoding="utf-8"))
+        self._lines = {path: data.contexts_by_lineno(path) for path in data.measured_files()}
+
+    def by(self, mutant: Mutant) -> list[str]:
+        """The tests that reach a mutant; for what runs when the module is imported, those that reach any of it."""
+        contexts = self._lines.get(str(mutant.module), {})
+        bodies = [
+            range(node.body[0].lineno, (node.end_lineno or 0) + 1)
+            for node in ast.walk(ast.parse(mutant.module.read_bytes()))
+            if isinstance(node, ast.FunctionDef)
+        ]
+        lines = set(range(mutant.start[0], mutant.end[0] + 1))
+        if not any(lines & set(body) for body in bodies):
+            lines = {line for body in bodies for line in body}
+        found = {one.rpartition("|")[0] for line in lines for one in contexts.get(line, ())}
+        return sorted(found & self.costs.keys())
+
+    def chosen(self, mutant: Mutant, count: int) -> dict[str, list[str]]:
+        """File -> those of its tests that are to be run: the module's own tests first, then the quickest ones."""
+        stem, files = mutant.module.stem, dict[str, list[str]]()
+        names = sorted(self.by(mutant), key=lambda one: (stem not in one.partition("::")[0], self.costs[one], one))
+        total = 0.0
+        for name in names:
+            cost = self.costs[name]
+            if files and (cost > MOST or total + cost > SECONDS or sum(map(len, files.values())) == count):
+                continue
+            total += cost
+            files.setdefault(name.partition("::")[0], []).append(name)
+        return files
+
+
+class Record:
+    """A plugin of pytest: what each test cost that passed, in seconds, with what it set up."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._costs: Costs = {}
+        self._failed: set[str] = set()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Add a phase of a test."""
+        self._costs[report.nodeid] = self._costs.get(report.nodeid, 0.0) + report.duration
+        if not report.passed:
+            self._failed.add(report.nodeid)
+
+    def pytest_sessionfinish(self) -> None:
+        """Write it down."""
+        self.path.parent.mkdir(exist_ok=True)
+        kept = {name: round(cost, 4) for name, cost in self._costs.items() if name not in self._failed}
+        self.path.write_text(json.dumps(kept), encoding="utf-8")
+
+
+def run(arguments: list[str], seconds: float, plugin: object = None) -> tuple[int, float]:
+    """Run tests in a fork. pytest's exit status, or 128 where it was ended; the processor's seconds."""
+    child = os.fork()
+    if not child:
+        os.setsid()
+        resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(seconds), math.ceil(seconds)))
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+        signal.alarm(math.ceil(seconds * 10))  # for one that waits; a busy machine is slow as well
+        for number in (1, 2):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), number)
+        status = 128
+        try:
+            status = int(pytest.main([*OPTIONS, *arguments], [plugin] if plugin else []))
+        finally:
+            os._exit(status)
+    _, status, used = os.wait4(child, 0)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child, signal.SIGKILL)
+    return os.WEXITSTATUS(status) if os.WIFEXITED(status) else 128, used.ru_utime + used.ru_stime
+
+
+def prepare() -> None:
+    """Have a clone of the last commit that all tests were run in."""
+    commit = git(ROOT, "rev-parse", "HEAD")
+    if not (CLONE / RECORD).exists() or git(CLONE, "rev-parse", "HEAD") != commit:
+        shutil.rmtree(CLONE, ignore_errors=True)
+        git(ROOT, "clone", "--quiet", str(ROOT), str(CLONE))
+        print("run all tests, with coverage: it takes long", flush=True)
+        coverage = ["--cov", "--cov-branch", "--cov-context=test", "--cov-report="]
+        command = [
+            sys.executable,
+            "-m",
+            "benchmarks.mutation",
+            "--record",
+            "-n",
+            "auto",
+            "--dist",
+            "loadfile",
+            *coverage,
+        ]
+        subprocess.run(command, check=False, cwd=CLONE)
+    git(CLONE, "checkout", "--quiet", ".")
+
+
+def git(folder: Path, *words: str) -> str:
+    """What git prints."""
+    return subprocess.run(["git", "-C", folder, *words], check=True, capture_output=True, text=True).stdout.strip()
+
+
+def checked(files: list[dict[str, list[str]]]) -> tuple[Costs, Costs]:
+    """Run what is chosen without mutants. Test -> seconds, for those that pass; file -> seconds."""
+    union: dict[str, set[str]] = {}
+    for one in files:
+        for file, chosen in one.items():
+            union.setdefault(file, set()).update(chosen)
+    passed: Costs = {}
+    seconds: Costs = {}
+    for file, names in sorted(union.items()):
+        record = Record(CLONE / "build/checked.json")
+        record.path.unlink(missing_ok=True)
+        _, seconds[file] = run(sorted(names), 600, record)
+        passed |= json.loads(record.path.read_text(encoding="utf-8")) if record.path.exists() else {}
+    print(f"{sum(map(len, union.values()))} tests reach the sample; without mutants {len(passed)} pass", flush=True)
+    return passed, seconds
+
+
+def noticed(mutant: Mutant, number: int, files: dict[str, list[str]], passed: Costs, seconds: Costs) -> bool:
+    """Whether a test fails with the mutant in place."""
+    source = mutant.module.read_text(encoding="utf-8")
+    try:
+        mutant.module.write_text(mutant.code(source), encoding="utf-8")
+        os.utime(mutant.module, (number, number))  # compiled modules are told apart by seconds and size
+        for file, names in files.items():
+            able = [name for name in names if name in passed]
+            if able and run(["-x", *able], 5 + SLOWER * seconds[file])[0]:
+                return True
+    finally:
+        mutant.module.write_text(source, encoding="utf-8")
+    return False
+
+
+def interval(hits: int, total: int) -> tuple[float, float]:
+    """Wilson's interval at 95 %."""
+    share, z = hits / total, 1.96
+    middle = share + z * z / (2 * total)
+    spread = z * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total))
+    return (middle - spread) / (1 + z * z / total), (middle + spread) / (1 + z * z / total)
+
+
+def measure(folder: str, asked: argparse.Namespace, reached: Reached) -> dict[str, object]:
+    """Try a sample of a folder's mutants, and print those that no test noticed."""
+    modules = [path for path in sorted((CLONE / folder).glob("*.py")) if asked.module in (None, path.stem)]
+    everything = [mutant for module in modules for mutant in mutants(module)]
+    sample = random.Random(asked.seed).sample(everything, min(asked.count, len(everything)))
+    print(f"{folder}: {len(sample)} of {len(everything)} mutants, seed {asked.seed}", flush=True)
+    files = [reached.chosen(mutant, asked.tests) for mutant in sample]
+    passed, seconds = checked(files)
+    hits = 0
+    for number, (mutant, chosen) in enumerate(zip(sample, files, strict=True), 1):
+        if noticed(mutant, number, chosen, passed, seconds):
+            hits += 1
+        else:
+            tests = sum(map(len, chosen.values()))
+            told = mutant.told(mutant.module.read_text(encoding="utf-8"))
+            print(f"{told}\n    {tests} tests; {hits} of {number} noticed", flush=True)
+    low, high = interval(hits, len(sample))
+    print(f"{folder}: {hits} of {len(sample)} noticed, {hits / len(sample):.1%} ({low:.1%} to {high:.1%})", flush=True)
+    return {
+        "commit": git(CLONE, "rev-parse", "HEAD"),
+        "seed": asked.seed,
+        "mutants": len(everything),
+        "sample": len(sample),
+        "noticed": hits,
+        "survivors": len(sample) - hits,
+        "score": round(hits / len(sample), 3),
+        "interval": [round(low, 3), round(high, 3)],
+    }
+
+
+def main() -> int:
+    """Exit status 0, whatever the score is."""
+    parser = argparse.ArgumentParser(description="Mutation testing of a sample.")
+    parser.add_argument("--count", type=int, default=300, help="mutants of each that are tried; 300 tell it to 5 %%")
+    parser.add_argument("--seed", default="1", help="another one draws another sample")
+    parser.add_argument("--tests", type=int, default=120, help="tests that are run for a mutant, at most")
+    parser.add_argument("--module", help="only mutants of this module, such as mounts")
+    parser.add_argument("--write", action="store_true", help=f"keep the figures in {RESULTS.name}")
+    parser.add_argument("target", nargs="*", choices=[*TARGETS, []])
+    asked = parser.parse_args()
+    os.environ["PYTHONPATH"] = sys.path[0] = str(CLONE)
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    prepare()
+    os.chdir(CLONE)
+    reached = Reached()
+    found = {name: measure(TARGETS[name], asked, reached) for name in asked.target or TARGETS}
+    if asked.write:
+        kept = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
+        kept |= found
+        RESULTS.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--record"]:
+        sys.exit(pytest.main(sys.argv[2:], [Record(Path(RECORD))]))
+    sys.exit(main())
