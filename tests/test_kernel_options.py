@@ -200,3 +200,27 @@ def test_any_version_and_any_values_are_judged(version, options):
 def test_any_text_is_a_fragment_that_is_judged(text):
     subject = kernel(whole=False, text=text)._replace(config=kconfig.parse(text))
     assert all(one.value in {"good", "bad", "absent", "unknown"} for one in answers(subject, Given()))
+
+
+@pytest.mark.parametrize(
+    ("key", "mentioned", "whole", "expected"),
+    [
+        ("MITIGATION_RETHUNK", {"RETHUNK": "n"}, False, "unknown"),
+        ("MITIGATION_RETHUNK", {"RETHUNK": "n", "MITIGATION_RETHUNK": "n"}, False, "bad"),
+        ("MITIGATION_RETHUNK", {"RETHUNK": "n"}, True, "bad"),
+        ("KSTACK_ERASE_METRICS", {"STACKLEAK_METRICS": "y"}, False, "bad"),
+        ("KSTACK_ERASE_METRICS", {"STACKLEAK_METRICS": "n"}, False, "good"),
+        ("KSTACK_ERASE_METRICS", {"STACKLEAK_METRICS": "n", "KSTACK_ERASE_METRICS": "y"}, False, "bad"),
+    ],
+)
+def test_a_fragment_that_tells_of_one_spelling_of_two_decides_only_on_what_is_on(key, mentioned, whole, expected):
+    subject = kernel("", whole=whole, **mentioned)
+    assert verdict(key, subject._replace(arch="")) == expected
+
+
+def test_a_group_of_which_a_kernel_has_no_option_does_not_apply_to_it():
+    found = {rule.name: outcomes(rule, system(kernel("2.6.12"))) for rule in groups.RULES}
+    lacking = {name for name, some in found.items() if some == {Outcome.NOT_APPLICABLE}}
+    assert {"uninitialised-kernel-memory", "unhardened-kernel-heap"} <= lacking
+    assert all(found[name] == {Outcome.PASS} for name in found.keys() - lacking)
+    assert len(lacking) < len(found)

@@ -337,3 +337,21 @@ def test_the_example_does_what_it_says(capsys, monkeypatch) -> None:
 def test_the_vocabulary_knows_no_subject_but_lkscans() -> None:
     assert load("vocabulary").keys() == KINDS.keys()
     assert KINDS["container"].subject is Container
+
+
+@pytest.mark.parametrize(
+    ("mode", "held"),
+    [
+        (0o0755, set()),
+        (0o4000, {"setuid"}),
+        (0o2000, {"setgid"}),
+        (0o0002, {"world_writable"}),
+        (0o1775, set()),
+        (0o6775, {"setuid", "setgid"}),
+        (0o7777, {"setuid", "setgid", "world_writable"}),
+    ],
+)
+def test_each_bit_of_a_mode_is_told_by_itself(mode, held) -> None:
+    told = KINDS["file"].values(file("bin/su", mode=mode))
+    assert {name for name in ("setuid", "setgid", "world_writable") if told[name]} == held
+    assert told["mode"] == f"{mode:04o}"

@@ -18,6 +18,7 @@ from lkscan.rules.binaries import (
     writable_executable_segment,
 )
 from lkscan.rules.engine import Outcome, Profile, Severity
+from lkscan.rules.tables import load
 from lkscan.scanner.subjects import Directory, Use
 
 BAD = {
@@ -283,3 +284,19 @@ def test_an_answer_that_is_open_stays_open():
     open_ones = dict.fromkeys(("sanitizer", "packed", "separate_code"), "undecided")
     for rule in (sanitizer_in_production, packed_program, executable_headers):
         assert outcomes(rule, binary(answers=open_ones)) == {Outcome.UNDECIDED}
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        ((), "no capability"),
+        (("CAP_B",), "CAP_B"),
+        (("CAP_D", "CAP_C", "CAP_B", "CAP_A"), "CAP_A, CAP_B, CAP_C, CAP_D"),
+        (("CAP_E", "CAP_D", "CAP_C", "CAP_B", "CAP_A"), "CAP_A, CAP_B, CAP_C, CAP_D and 1 more"),
+        (("CAP_F", "CAP_E", "CAP_D", "CAP_C", "CAP_B", "CAP_A"), "CAP_A, CAP_B, CAP_C, CAP_D and 2 more"),
+        (tuple(load("capabilities")["first"]), "all capabilities"),
+    ],
+)
+def test_four_capabilities_of_what_starts_a_program_are_named(names, told):
+    (finding,) = fires(missing_stack_canary, used("process", net="new", capabilities=names))
+    assert finding.evidence[-1] == f"services/app starts it, as uid 0 with {told} in a network of its own"
