@@ -53,6 +53,7 @@ _MODULES = (
     "unreached",
     "idle_modules",
     "duplicates",
+    "unstripped",
     "budgets",
     provenance,
     access,

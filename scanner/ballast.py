@@ -1,4 +1,4 @@
-"""Ballast: what an image carries twice or may never load, as far as its readers tell it anyway."""
+"""Ballast: what an image carries twice, may never load or never reads, as far as its readers tell it anyway."""
 
 from __future__ import annotations
 
@@ -51,11 +51,15 @@ class Copies(NamedTuple):
 
 
 class Ballast(NamedTuple):
-    """What an image carries more of than it may need."""
+    """What an image carries more of than it may need.
+
+    `symbols` are programs and libraries with the bytes of their symbols and of what debuggers read.
+    """
 
     system: System
     modules: tuple[Module, ...]
     copies: tuple[Copies, ...]
+    symbols: tuple[tuple[Place, int], ...] = ()
 
     @property
     def place(self) -> Place:
@@ -74,6 +78,7 @@ class Scale:
     def __init__(self) -> None:
         self._modules: dict[tuple[str, ...], Module] = {}
         self._groups: list[tuple[File, ...]] = []
+        self._symbols: list[tuple[Place, int]] = []
         self._system: System | None = None
 
     def meet(self, subject: Subject | Problem) -> None:
@@ -84,6 +89,8 @@ class Scale:
         if isinstance(subject, Binary):
             if subject.copies:
                 self._groups.append(subject.files)
+            if subject.symbols:
+                self._symbols += [(one.place, subject.symbols) for one in subject.files]
         elif isinstance(subject, KernelModule):
             if len(self._modules) < _MODULES:
                 self._modules[subject.place.artifacts] = _module(subject)
@@ -95,7 +102,7 @@ class Scale:
         if self._system:
             layers = {one.place.artifacts: one.format for one in self._system.layers}
             copies = (one for group in self._groups for one in _copies(group, layers))
-            yield Ballast(self._system, tuple(self._modules.values()), tuple(copies))
+            yield Ballast(self._system, tuple(self._modules.values()), tuple(copies), tuple(self._symbols))
 
 
 def _module(found: KernelModule) -> Module:

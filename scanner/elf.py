@@ -24,7 +24,9 @@ _DF_TEXTREL, _DF_BIND_NOW, _DF_1_NOW, _DF_1_PIE = 0x4, 0x8, 0x1, 0x08000000
 _NEEDED, _PLTRELSZ, _PLTGOT, _STRTAB, _STRSZ, _SONAME, _DEBUG, _TEXTREL = 1, 2, 3, 5, 10, 14, 21, 22
 _RPATH, _RUNPATH = 15, 29
 _PLTREL, _RELA, _BIND_NOW, _FLAGS, _FLAGS_1 = 20, 7, 24, 30, 0x6FFFFFFB
-_ALLOC, _NOTE, _NOBITS = 0x2, 7, 8
+_ALLOC, _PROGBITS, _SYMTAB, _NOTE, _NOBITS = 0x2, 1, 2, 7, 8
+_FOR_DEBUGGERS = (b".debug", b".zdebug", b".stab")
+"""How the names of sections begin that only debuggers read, and strip takes away."""
 
 _ENTRIES = 10_000
 """Segments, or entries of a dynamic section, that a file may have: real ones stay below 100."""
@@ -329,6 +331,24 @@ def _is_debug(elf: Elf) -> bool:
     return bool(loaded) and all(one == _NOBITS for one in loaded)
 
 
+def _symbols(elf: Elf) -> int:
+    """Bytes of symbols and of what debuggers read, which nothing loads; 0 where the sections contradict themselves."""
+    sections = elf.loader_sections()
+    try:
+        names = elf.section_names
+    except DamagedError:
+        return 0
+    size = 0
+    for one in sections:
+        if one.flags & _ALLOC or one.offset + one.size > elf.size:
+            continue
+        if one.type == _SYMTAB:
+            size += one.size + (sections[one.link].size if one.link < len(sections) else 0)  # with their names
+        elif one.type == _PROGBITS and names.startswith(_FOR_DEBUGGERS, one.name):
+            size += one.size
+    return min(size, elf.size)
+
+
 def _bare(file: File, elf: Elf, kind: Literal["object", "debug"], why: str) -> Binary:
     evidence = {"relro": why, "nx": why, "pie": why}
     return Binary(file, elf.machine, elf.bits, kind, "", (), "na", "na", (), textrel=False, evidence=evidence)
@@ -376,6 +396,7 @@ class _Facts:
             evidence=evidence,
             soname=self._soname,
             search=self._search(),
+            symbols=_symbols(elf),
         )
 
     def _check(self) -> None:

@@ -40,7 +40,7 @@ else:
         def __getnewargs__(self) -> "tuple[object, ...]":
             return tuple(self)
 
-    _FIELDS = [_tuplegetter(i, "") for i in range(20)]
+    _FIELDS = [_tuplegetter(i, "") for i in range(21)]
     _MAKERS = (
         lambda _cls: _new(_cls, ()),
         lambda _cls, a: _new(_cls, (a,)),
@@ -74,6 +74,9 @@ else:
         ),
         lambda _cls, a, b, c, d, e, f, g, h, i, j, k, m, n, o, p, q, r, s, t, u: _new(
             _cls, (a, b, c, d, e, f, g, h, i, j, k, m, n, o, p, q, r, s, t, u)
+        ),
+        lambda _cls, a, b, c, d, e, f, g, h, i, j, k, m, n, o, p, q, r, s, t, u, v: _new(
+            _cls, (a, b, c, d, e, f, g, h, i, j, k, m, n, o, p, q, r, s, t, u, v)
         ),
     )
     """The code of a `__new__` for each number of fields, whose names are replaced. To make it as it is needed would

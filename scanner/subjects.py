@@ -429,7 +429,7 @@ class Binary(NamedTuple):
     in readelf's words; `answers` tell how it was compiled and linked, by the properties that hardening.py lists. `made`
     is what made it (`Go 1.19.8 with C`, `Rust`, `GCC 12.2.0`), `libc` whose C library it uses (`glibc`, `musl`), both
     "" where that is not told. `calls`: `exec`, `dlopen`, `listen`, where it imports functions of that kind. `search` is
-    RPATH or RUNPATH in parts.
+    RPATH or RUNPATH in parts. `symbols` are the bytes of symbols and of what debuggers read, which nothing loads.
 
     What the whole image tells is added in the end, when the content is at hand no more: `copies` are other files of the
     same content, `directories` what `search` leads to, and `uses` what containers that have it make of it.
@@ -452,6 +452,7 @@ class Binary(NamedTuple):
     made: str = ""
     libc: str = ""
     calls: tuple[str, ...] = ()
+    symbols: int = 0
     copies: tuple[File, ...] = ()
     directories: tuple[Directory, ...] = ()
     uses: tuple[Use, ...] = ()

@@ -16,6 +16,7 @@ from lkscan.inputs import Input
 from lkscan.rules.duplicates import duplicate_program
 from lkscan.rules.engine import Outcome, Profile, Severity
 from lkscan.rules.idle_modules import idle_kernel_module
+from lkscan.rules.unstripped import unstripped_program
 from lkscan.scanner.ballast import Ballast, Copies, Module, Scale
 from lkscan.scanner.labels import LabelFinder
 from lkscan.scanner.subjects import Kernel, KernelCommandLine, PeeledLayer, Place, Sysctl, System
@@ -153,6 +154,19 @@ def test_the_groups_that_cost_most_are_named_with_their_containers():
     assert finding.evidence[0] == f"bin/busybox: 7 times 1,048,576 bytes ({shown})"
     assert finding.evidence[5:] == ("and 2 more, 1 bytes", "They are unpacked into memory at boot.")
     assert len(finding.locations) == len(names)
+
+
+# --- symbols
+
+
+def test_programs_with_symbols_are_told_from_so_many_bytes_on_the_largest_first():
+    places = [Place(("initrd.img", f"bin/{number}")) for number in range(7)]
+    found = tuple((place, (1 + number) << 18) for number, place in enumerate(places))
+    (finding,) = fires(unstripped_program, Ballast(system()._replace(binaries=9), (), (), found))
+    assert finding.arguments == ("7", "9", f"{28 << 18:,}")
+    assert finding.place == places[6]
+    assert finding.evidence[0] == f"bin/6: {7 << 18:,} bytes"
+    assert finding.evidence[5:] == (f"and 2 more, {3 << 18:,} bytes", "They are unpacked into memory at boot.")
 
 
 # --- from images

@@ -1,6 +1,7 @@
 """ELF files: made byte by byte, and by a real compiler."""
 
 import shutil
+import struct
 import subprocess
 from pathlib import Path
 
@@ -185,6 +186,45 @@ def test_separate_debug_symbols_are_told_from_a_program():
     assert read(relocatable(sections, kind=DYN, types={b".note": 7, b".text": 8})).kind == "debug"
 
 
+def sectioned(*sections, names=-1):
+    """A program with sections: (name, type, flags, link, bytes); `names` is which of them holds the names."""
+    data = Lab().build()
+    texts = b"\0" + b"".join(one[0] + b"\0" for one in sections)
+    rows = [(texts.index(name + b"\0"), kind, flags, size, link) for name, kind, flags, link, size in sections]
+    rows.append((0, 3, 0, len(texts), 0))
+    table, body = b"", b""
+    for name, kind, flags, size, link in rows:
+        table += struct.pack("<IIQQQQIIQQ", name, kind, flags, 0, len(data) + len(body), size, link, 0, 1, 0)
+        body += texts if kind == 3 and name == 0 else bytes(min(size, 99))
+    data = bytearray(data + body + table)
+    struct.pack_into("<Q", data, 0x28, len(data) - len(table))
+    struct.pack_into("<HHH", data, 0x3A, 64, len(rows), names % len(rows))
+    return bytes(data)
+
+
+TEXT = (b".text", 1, 6, 0, 7)
+
+
+@pytest.mark.parametrize(
+    ("sections", "expected"),
+    [
+        ([TEXT], 0),
+        ([TEXT, (b".comment", 1, 0x30, 0, 9)], 0),
+        ([TEXT, (b".debug_info", 1, 0, 0, 20), (b".zdebug_line", 1, 0, 0, 3), (b".stab", 1, 0, 0, 4)], 27),
+        ([TEXT, (b".debug_info", 1, 2, 0, 20)], 0),
+        ([TEXT, (b".symtab", 2, 0, 2, 24), (b".strtab", 3, 0, 0, 8)], 32),
+        ([TEXT, (b".symtab", 2, 0, 77, 24)], 24),
+        ([TEXT, (b".debug_info", 1, 0, 0, 1 << 40)], 0),
+    ],
+)
+def test_symbols_and_what_debuggers_read_are_counted_by_their_bytes(sections, expected):
+    assert read(sectioned(*sections)).symbols == expected
+
+
+def test_sections_whose_names_cannot_be_read_hold_no_symbols():
+    assert read(sectioned(TEXT, (b".debug_info", 1, 0, 0, 1 << 40), (b".symtab", 2, 0, 0, 24), names=1)).symbols == 0
+
+
 @pytest.mark.parametrize(
     ("kind", "pie"),
     [("exec", "no"), ("static", "no"), ("pie", "pie"), ("static-pie", "static-pie"), ("dso", "dso")],
@@ -348,5 +388,8 @@ def test_real_objects_debug_symbols_and_stripped_sections(tmp_path):
     whole = read(program.read_bytes())
     subprocess.run(["objcopy", "--only-keep-debug", "it", "it.debug"], cwd=tmp_path, check=True)
     assert read((tmp_path / "it.debug").read_bytes()).kind == "debug"
+    size = program.stat().st_size
     subprocess.run(["strip", "it"], cwd=tmp_path, check=True)
     assert read(program.read_bytes()).evidence == whole.evidence
+    assert read(program.read_bytes()).symbols == 0
+    assert 0 <= size - program.stat().st_size - whole.symbols < 20 * 64  # the headers of the sections go, too

@@ -88,15 +88,16 @@ def idle(*files, programs=1):
     return Unreached(container(), programs, files, ())
 
 
-def brought(twice=0, *, loads=("web",), xfs=False):
-    """A system with a program of so many bytes in two containers, and maybe a kernel module."""
+def brought(twice=0, *, loads=("web",), xfs=False, symbols=0, programs=2):
+    """A system with a program of so many bytes in two containers, a kernel module, or symbols in a program."""
     path = "lib/modules/6.12.1/kernel/fs/xfs.ko"
     modules = (Module(Place(("initrd.img", path)), 900, ("xfs",), ()),) if xfs else ()
     places = tuple(Place(("initrd.img", f"containers/services/{name}/rootfs/bin/a")) for name in "ab")
     found = rooted(
         containers=(container(command=loads), container(name="b", command=("b",))), tops=frozenset({"bin", "etc"})
     )
-    return Ballast(found, modules, (Copies(twice, places, may_share=False),) if twice else ())
+    copies = (Copies(twice, places, may_share=False),) if twice else ()
+    return Ballast(found._replace(binaries=programs), modules, copies, ((places[0], symbols),) if symbols else ())
 
 
 def weighed(size):
@@ -464,6 +465,7 @@ CASES = {
     "LKL012": (idle(("bin/spare", 900)), idle(), idle(programs=0)),
     "LKL013": (brought(xfs=True), brought(loads=("modprobe", "xfs"), xfs=True), brought()),
     "LKL014": (brought(1 << 20), brought(1 << 10), brought()._replace(system=rooted())),
+    "LKL015": (brought(symbols=1 << 20), brought(symbols=1 << 10), brought(programs=0)),
     "LKL020": (weighed(1001), weighed(1000), weighed(1001)._replace(budget={})),
     "LKP016": (
         evidenced("unused", "CAP_SYS_BOOT"),
