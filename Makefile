@@ -27,7 +27,7 @@ print(*project["dependency-groups"]["dev"], *(one for extra in extras for one in
 endef
 export DEV
 
-.PHONY: help demo test lint format guard bench bench-images fuzz mutation docs dist package versions clean
+.PHONY: help demo test lint format guard bench bench-docs bench-images fuzz mutation docs dist package versions clean
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /make \1	/p' Makefile
@@ -48,7 +48,7 @@ help: ## what can be made
 # What lkscan is compared with; what cannot be installed here is left out by name.
 build/peers: Makefile
 	@$(PY) -m venv --clear $@
-	@for tool in yamllint zizmor checkov unblob checksec.py; do \
+	@for tool in yamllint zizmor checkov bandit unblob checksec.py blint kernel-hardening-checker; do \
 	  $@/bin/python -m pip install --quiet --prefer-binary "$$tool" || echo "left out: $$tool" >&2; done
 	@touch $@
 
@@ -67,16 +67,13 @@ lint: .venv/dev ## ruff and mypy
 format: .venv/dev ## format the code
 	@$(PY) -m ruff format .
 
-bench: .venv/core build/peers ## measure lkscan against plain tools; CORPUS=DIR also takes its noise on real specs anew
-	@$(PY) benchmarks/run.py build/peers
-	@$(PY) benchmarks/images.py
-	@$(PY) benchmarks/binaries.py build/peers
-	@$(PY) benchmarks/secrets.py
-	@$(PY) benchmarks/kernels.py
-	@$(PY) benchmarks/reports.py
-	@$(PY) benchmarks/corpus.py $(CORPUS)
+bench: .venv/dev build/peers ## measure all and write docs/benchmarks.md, in a quarter of an hour; ONLY="images growth" takes these parts anew
+	@$(PY) benchmarks/all.py $(if $(CORPUS),--corpus '$(CORPUS)') $(ONLY)
 
-bench-images: .venv/dev build/peers ## measure audits of images against the tools that unpack them; ONLY="initrd.img processes memory" takes less
+bench-docs: .venv/dev ## write docs/benchmarks.md and its plots again, from benchmarks/results.json
+	@$(PY) benchmarks/page.py
+
+bench-images: .venv/dev build/peers ## measure audits of images and print what comes out; ONLY="initrd.img processes memory" takes less
 	@$(PY) benchmarks/images.py $(ONLY)
 
 guard: .venv/dev ## count the instructions of fixed scenarios, by valgrind, and compare with benchmarks/guard.json

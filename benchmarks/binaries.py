@@ -1,13 +1,11 @@
-"""Measures what is told of binaries against other tools, side by side in one run: CPU seconds, memory and their ratios.
-
-    binaries.py [PEERS]
+"""Measures what is told of binaries against other tools, side by side: CPU, time, memory.
 
 The same ELF files below /usr for every tool, 1,000 of up to 8 MiB, by name. lkscan's two rows are the facts of headers,
 symbols and notes, which is what the others read, and the same with what code tells, which none of them reads. lief
 and pyelftools are asked, in a loop of their own, for what decides RELRO, the stack, PIE, canaries and FORTIFY;
-checksec.py and checksec are run as they are. PEERS is a folder that holds checksec.py (`make bench` makes it).
-checksec, which takes minutes, runs once, the others three times in turns. Then the audit of 1,100 kernel modules, of
-the kernel's package in the folder that LKSCAN_DEBS names.
+checksec.py and checksec are run as they are, blint on the first 50. What takes long runs once, the others three times
+in turns. Then the audit of 1,100 kernel modules, of the kernel's package in the folder that LKSCAN_DEBS names, or of
+those below /lib/modules.
 """
 
 from __future__ import annotations
@@ -21,9 +19,10 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-from run import ROOT, SCAN, Usage, files_below, measure, newc
+from measuring import PEERS, ROOT, SCAN, Command, files_below, measure, newc
+from results import Sheet, Table, rows
 
-FILES, MOST, MODULES, RUNS = 1000, 8 << 20, 1100, 3
+FILES, MOST, BLINT, MODULES, RUNS = 1000, 8 << 20, 50, 1100, 3
 READERS = Path(__file__).with_name("binary_readers.py")
 NAMES = {
     "facts": "lkscan, headers, symbols and notes",
@@ -44,29 +43,54 @@ def elf_files() -> Iterator[Path]:
                 yield path
 
 
-def compare(peers: Path, scratch: Path) -> None:
+def compare(sheet: Sheet, scratch: Path) -> None:
     """A row for each tool."""
     paths = list(islice(elf_files(), FILES))
     listed = scratch / "paths"
-    listed.write_text("\n".join(map(str, paths)))
+    listed.write_text("\n".join(map(str, paths)), encoding="utf-8")
     size = sum(path.stat().st_size for path in paths) >> 20
-    print(f"{len(paths)} ELF files below /usr, {size} MiB; medians of {RUNS} runs in turns")
-    commands: dict[str, list[str] | str] = {
-        title: [sys.executable, str(READERS), name, str(listed)] for name, title in NAMES.items() if _is_there(name)
+    commands: dict[str, Command] = {}
+    for name, title in NAMES.items():
+        if _is_there(name):
+            commands[title] = [sys.executable, str(READERS), name, str(listed)]
+        else:
+            sheet.lacks(name, "not installed")
+    checkers = {
+        "checksec.py": (PEERS / "checksec", "xargs -a '{}' '{}' --json -w 1"),
+        "checksec": (
+            shutil.which("checksec"),
+            'while read -r path; do {1} --format=json --file="$path"; done < {0}; true',
+        ),
     }
-    checksec_py = peers / "bin/checksec"
-    if checksec_py.exists():
-        commands["checksec.py"] = f"xargs -a '{listed}' '{checksec_py}' --json -w 1"
-    found = measure(commands, RUNS)
-    if shutil.which("checksec"):
-        found |= {"checksec": _once_for_all(listed)}
-    first = next(iter(found.values()))
-    for name, used in found.items():
-        ratio = f"  {used.seconds / first.seconds:8.1f} x" if used is not first else ""
-        print(f"  {name:38} {used.seconds:8.2f} s CPU {used.peak:5} MiB{ratio}", flush=True)
-    for name in ("lief", "pyelftools", "checksec.py", "checksec"):
-        if name not in found:
-            print(f"  not compared: {name} (not installed)")
+    for name, (tool, command) in checkers.items():
+        if tool and os.path.exists(tool):
+            commands[name] = command.format(listed, tool)
+        else:
+            sheet.lacks(name, "not installed")
+    note = f"{len(paths)} ELF files below /usr, {size} MiB"
+    sheet.add(Table("Facts of binaries", rows(measure(commands, RUNS, limit=300)), NAMES["facts"], note=note))
+
+
+def few(sheet: Sheet, scratch: Path) -> None:
+    """Of blint, which takes minutes for a thousand files."""
+    tool = PEERS / "blint"
+    if not tool.exists():
+        sheet.lacks("blint", "not installed")
+        return
+    paths = list(islice(elf_files(), BLINT))
+    (scratch / "few").mkdir()
+    for number, path in enumerate(paths):
+        shutil.copy(path, scratch / f"few/{number:02}-{path.name}")
+    listed = scratch / "few.paths"
+    listed.write_text("\n".join(map(str, sorted((scratch / "few").iterdir()))), encoding="utf-8")
+    commands: dict[str, Command] = {
+        title: [sys.executable, str(READERS), name, str(listed)]
+        for name, title in NAMES.items()
+        if name in {"facts", "code"}
+    }
+    commands["blint"] = f"'{tool}' -i '{scratch}/few' -o $T --no-banner --no-reviews; test -n \"$(ls $T)\""
+    note = f"the first {len(paths)} of these"
+    sheet.add(Table("Facts of fewer binaries", rows(measure(commands, RUNS)), NAMES["facts"], note=note))
 
 
 def _is_there(name: str) -> bool:
@@ -77,40 +101,37 @@ def _is_there(name: str) -> bool:
     )
 
 
-def _once_for_all(listed: Path) -> Usage:
-    """Debian's checksec, which starts some thirty programs for each file."""
-    command = f"while read -r path; do checksec --format=json --file=\"$path\"; done < '{listed}'; true"
-    child = subprocess.Popen(["bash", "-c", command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    _, _, used = os.wait4(child.pid, 0)
-    child.returncode = 0
-    return Usage(used.ru_utime + used.ru_stime, used.ru_maxrss // 1024)
-
-
-def modules(scratch: Path) -> None:
+def modules(sheet: Sheet, scratch: Path) -> None:
     """The audit of an archive of kernel modules as a whole, and of one file, which is what a start takes."""
-    packages = sorted(Path(os.environ.get("LKSCAN_DEBS", ".venv-ci/debs")).glob("linux-image-*_amd64.deb"))
-    if not packages:
-        print("\nnot measured: kernel modules (no linux-image package in the folder that LKSCAN_DEBS names)")
+    top = Path("/lib/modules")
+    packages = sorted(Path(os.environ.get("LKSCAN_DEBS", ROOT / ".venv-ci/debs")).glob("linux-image-*_amd64.deb"))
+    if packages:
+        top = scratch / "kernel"
+        subprocess.run(["dpkg-deb", "-x", packages[0], top], check=True)
+    paths = sorted(top.rglob("*.ko*"))
+    if len(paths) < MODULES:
+        sheet.lacks(
+            "kernel modules", "no linux-image package in the folder that LKSCAN_DEBS names, nor in /lib/modules"
+        )
         return
-    subprocess.run(["dpkg-deb", "-x", packages[0], scratch / "kernel"], check=True)
-    paths = sorted((scratch / "kernel").rglob("*.ko*"))
     for name, count in (("modules.cpio", MODULES), ("one.cpio", 1)):
         with (scratch / name).open("wb") as out:
-            out.writelines(newc(iter(paths[:count]), MODULES << 20, scratch / "kernel"))
-    commands: dict[str, list[str] | str] = {name: [*SCAN, str(scratch / name)] for name in ("modules.cpio", "one.cpio")}
-    found = measure(commands, RUNS)
-    whole, start = found["modules.cpio"], found["one.cpio"]
-    print(f"\naudit of {MODULES} kernel modules, {(scratch / 'modules.cpio').stat().st_size >> 20} MiB")
-    print(f"  {'lkscan scan':38} {whole.seconds:8.2f} s CPU {whole.peak:5} MiB; of one, {start.seconds:.2f} s CPU")
+            out.writelines(newc(iter(paths[:count]), MODULES << 20, top))
+    commands: dict[str, Command] = {
+        f"lkscan, {MODULES} modules": [*SCAN, str(scratch / "modules.cpio")],
+        "lkscan, one": [*SCAN, str(scratch / "one.cpio")],
+    }
+    note = f"{(scratch / 'modules.cpio').stat().st_size >> 20} MiB"
+    sheet.add(Table("Kernel modules", rows(measure(commands, RUNS)), note=note))
 
 
-def main() -> None:
-    """Print a row for each tool, and one for modules."""
-    peers = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "build/peers"
+def measured(sheet: Sheet) -> None:
+    """A table for programs and libraries, and one for modules."""
     with tempfile.TemporaryDirectory() as folder:
-        compare(peers.resolve(), Path(folder))
-        modules(Path(folder))
+        compare(sheet, Path(folder))
+        few(sheet, Path(folder))
+        modules(sheet, Path(folder))
 
 
 if __name__ == "__main__":
-    main()
+    measured(Sheet())

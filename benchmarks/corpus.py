@@ -22,6 +22,8 @@ from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from results import Sheet, Table, figures
+
 from lkscan import __version__
 from lkscan.cli import main as lkscan
 
@@ -234,6 +236,20 @@ def _frequency(item: tuple[str, dict[str, Any]]) -> tuple[list[int], str]:
     return [-rule["repositories"][profile] for profile in PROFILES], identity
 
 
+def kept(data: Mapping[str, Any]) -> None:
+    """The figures that are held against a budget, for the page."""
+    sheet, total = Sheet(), data["repositories_with_spec"]
+    populations = [
+        figures(name, count=row["containers"], average=_average(row, PROFILES[0]))
+        for name, row in data["populations"].items()
+    ]
+    sheet.add(Table("Findings a container", populations, note="number: containers; profile regular"))
+    most = max(rule["regular_below_high"] for rule in data["rules"].values())
+    widest = figures("the one that fires most", count=most, share=100 * most / total)
+    sheet.add(Table("Rules below severity high", [widest], note=f"repositories of third parties, of {total}"))
+    sheet.add(Table("Failures", [figures("scans that failed", count=len(data["failures"]))]))
+
+
 def main() -> int:
     """Scan and print, or print the last run."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
@@ -253,6 +269,7 @@ def main() -> int:
         corpus = entries(order.folder)
         data = summary(scan(order.folder, entry, profile) for profile in PROFILES for entry in corpus)
     print(*tables(data), sep="\n")
+    kept(data)
     complaints = [*data["failures"], *(f"over budget: {line}" for line in excess(data))]
     if order.folder is not None and order.write:
         SNAPSHOT.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")

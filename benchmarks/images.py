@@ -1,26 +1,26 @@
-"""Measures audits of images against the tools that unpack them, side by side in one run: ratios of time and memory.
+"""Measures audits of images against the tools that unpack them, side by side: time, CPU and memory.
 
-`make bench-images` runs it. The images are built under build/images, out of files below /usr, with the tools that
-LinuxKit's scripts call, and kept for the next run. A tool that is not installed is named, and what needs it is not
-compared. The last block holds the ratios against what they are meant to be.
+    images.py [NAME ...]
+
+NAME is an image, `memory`, `processes`, `evidence` or `foreign`: only these are measured. The images are built under
+build/images, out of files below /usr, with the tools that LinuxKit's scripts call, and kept for the next run. A tool
+that is not installed is named, and what needs it is not compared.
 """
 
 from __future__ import annotations
 
+import gzip
 import importlib.util
-import os
-import re
+import json
 import shutil
-import statistics
-import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
 
-from run import ENVIRONMENT, ROOT, files_below
+from measuring import AUDIT, LKSCAN, ROOT, files_below, measure, member, missing, newc, once
+from results import Sheet, Table, row, rows
 
 FOLDER = ROOT / "build/images"
 MIB = 1 << 20
@@ -29,9 +29,6 @@ CONTENT = 250 * MIB
 LARGE = (1000 * MIB, 2000 * MIB)
 """The same, of those that show whether memory grows."""
 RUNS = 3
-PATH = f"{ROOT}/build/peers/bin:{ENVIRONMENT['PATH']}:/usr/sbin:/sbin"
-LKSCAN = str(Path(sys.executable).with_name("lkscan"))
-AUDIT = f"'{LKSCAN}' scan --no-config --fail-on never --date 2026-01-01"
 INSPECT = f"'{LKSCAN}' inspect"
 
 
@@ -105,83 +102,12 @@ FOREIGN = {
     "unblob": "unblob --extract-dir $T {}",
     "binwalk": "binwalk --run-as=root -q -e -M -C $T {}",
 }
-"""Tools that look for everything in anything; they are slow, and run once."""
-
-
-UNSQUASH = "unsquashfs -q -n -d $T/x {}"
-TARGETS = {
-    "initrd.img": ("zcat {} > /dev/null", 0.5),
-    "tree.iso": (f"{SEVEN} {{}}", 1.0),
-    "tree.ext4": (f"{SEVEN} {{}}", 1.0),
-    "disk.iso": (CHAIN, 1.0),
-    "disk.raw": (CHAIN, 1.0),
-    "disk.qcow2": (CHAIN, 1.0),
-    "tree.qcow2": (f"{SEVEN} {{}}", 1.0),
-    "packed.qcow2": (f"{SEVEN} {{}}", 1.0),
-    "gzip.squashfs": (UNSQUASH, 1.0),
-    "xz.squashfs": (UNSQUASH, 1.0),
-    "zstd.squashfs": (UNSQUASH, 1.0),
-}
-"""What an audit is measured by: the tool, and the most that it may take of the tool's time on the clock."""
-MOST, GAIN = 200, 1.7
-"""MiB that an audit may take, and how much faster four images are to be read by two processes than by one."""
-SUMMARY: list[str] = []
-"""The lines of the last block."""
-
-
-class Usage(NamedTuple):
-    """What a command and all it started took: seconds on the clock and of CPU, MiB at the peak of the largest."""
-
-    wall: float
-    cpu: float
-    peak: int
-
-
-def measure(commands: Iterable[str], runs: int) -> list[Usage | None]:
-    """The medians for each shell command, all of them run in turn; None for one that failed.
-
-    A first round, which is not counted, fills the caches, where there are several.
-    """
-    commands = list(commands)
-    taken: list[list[Usage | None]] = [[] for _ in commands]
-    for _ in range(runs + (runs > 1)):
-        for one, command in zip(taken, commands, strict=True):
-            one.append(_once(command))
-    return [_median(one[runs > 1 :]) for one in taken]
-
-
-def _median(taken: list[Usage | None]) -> Usage | None:
-    known = [one for one in taken if one is not None]
-    if len(known) < len(taken):
-        return None
-    walls, cpus, peaks = zip(*known, strict=True)
-    return Usage(statistics.median(walls), statistics.median(cpus), max(peaks))
-
-
-def _once(command: str) -> Usage | None:
-    with tempfile.TemporaryDirectory(dir="/dev/shm") as scratch:
-        started = time.perf_counter()
-        child = subprocess.Popen(
-            ["bash", "-o", "pipefail", "-c", command],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            cwd=FOLDER,
-            env={**ENVIRONMENT, "PATH": PATH, "T": scratch},
-        )
-        _, status, used = os.wait4(child.pid, 0)
-        wall = time.perf_counter() - started
-        child.returncode = os.waitstatus_to_exitcode(status)
-    return None if child.returncode else Usage(wall, used.ru_utime + used.ru_stime, used.ru_maxrss >> 10)
-
-
-def missing(command: str) -> str:
-    """The first tool of a command that is not installed, "" when all are."""
-    return next((tool for tool in _tools(command) if shutil.which(tool, path=PATH) is None), "")
-
-
-def _tools(command: str) -> list[str]:
-    return [part.split()[0].strip("'") for part in re.split(r"&&|\||;", command)]
+"""Tools that look for everything in anything; they are slow, and run once, on what they are used for most."""
+WIDELY = "disk.qcow2"
+SYSTEM = "system.img"
+SPEC = "kernel:\n  image: linuxkit/kernel:6.12.59\nservices:\n  - name: app\n    image: example.org/app:1\n"
+PROGRAM = "/usr/bin/dash"
+"""What the only container of the image starts that is traced and searched for evidence: a shell, which reaches all."""
 
 
 def build(images: Iterable[Image]) -> dict[str, str]:
@@ -192,8 +118,8 @@ def build(images: Iterable[Image]) -> dict[str, str]:
             continue
         if lacking := missing(command):
             reasons[name] = f"{lacking} is not installed"
-        elif _once(command) is None:
-            reasons[name] = f"it could not be made: {command}"
+        elif isinstance(why := once(command, folder=FOLDER, limit=600), str):
+            reasons[name] = f"it could not be made: {command}: {why}"
             (FOLDER / name).unlink(missing_ok=True)
     return reasons
 
@@ -213,136 +139,131 @@ def tree() -> None:
         shutil.copy(path, target)
 
 
-def compare(name: str) -> None:
+def compare(sheet: Sheet, name: str) -> None:
     """One image: what the audit takes, and how that compares with each tool."""
     rivals = {rival.format(name): missing(rival) for rival in RIVALS[name]}
-    known = [rival for rival, lacking in rivals.items() if not lacking]
-    audit, inspect, *others = measure([f"{AUDIT} {name}", f"{INSPECT} {name}", *known], RUNS)
-    print(f"\n{name}, {(FOLDER / name).stat().st_size // MIB} MiB")
-    for what, used in (("lkscan scan", audit), ("lkscan inspect", inspect)):
-        print(f"  {what:58} {_shown(used)}", flush=True)
-    for rival, used in zip(known, others, strict=True):
-        ratio = (
-            f"  scan takes {audit.wall / used.wall:5.2f} x its time, {audit.cpu / used.cpu:5.2f} x its CPU"
-            if (audit and used)
-            else ""
-        )
-        print(f"  {rival:58} {_shown(used)}{ratio}", flush=True)
-        if audit and used and name in TARGETS and rival == TARGETS[name][0].format(name):
-            tool = rival.split()[0]
-            _judge(f"{name}: time by that of {tool}", audit.wall / used.wall, TARGETS[name][1])
-            _judge(f"{name}: CPU by that of {tool}", audit.cpu / used.cpu, TARGETS[name][1])
+    commands = {"lkscan scan": f"{AUDIT} {name}", "lkscan inspect": f"{INSPECT} {name}"}
+    commands |= {rival: rival for rival, lacking in rivals.items() if not lacking}
+    size = (FOLDER / name).stat().st_size // MIB
+    found = measure(commands, RUNS, folder=FOLDER)
+    sheet.add(Table(name, rows(found), "lkscan scan", "wall", note=f"{size} MiB"))
     for rival, lacking in rivals.items():
         if lacking:
-            print(f"  not compared: {rival} ({lacking} is not installed)")
+            sheet.lacks(rival, f"{lacking} is not installed")
 
 
-def _judge(what: str, ratio: float, most: float) -> None:
-    """A line of the last block; with `most` below 0, at least so much is wanted."""
-    is_met = ratio <= most if most > 0 else ratio >= -most
-    wanted = f"{'at most' if most > 0 else 'at least'} {abs(most):g}"
-    SUMMARY.append(f"  {what:58} {ratio:7.2f}  {wanted}{'' if is_met else '  MISSED'}")
-
-
-def _shown(used: Usage | None) -> str:
-    return f"{used.wall:7.2f} s {used.cpu:7.2f} s CPU {used.peak:5} MiB" if used else "failed"
-
-
-def memory() -> None:
+def memory(sheet: Sheet) -> None:
     """How the peak of memory grows with the image: the same files again and again, under other names."""
-    print("\nmemory of the audit, by bytes of content")
-    rows = {"initrd.img": "gzip > cpio", "disk.qcow2": "qcow2 > MBR > ext4 > gzip > cpio"}
+    images = {"initrd.img": "gzip > cpio", WIDELY: "qcow2 > MBR > ext4 > gzip > cpio"}
     for size in LARGE:
-        label = f"{size // MIB}"
-        disk = f"{label}.raw"
-        made = (
-            Image(f"{label}.img", LARGER.format(size // CONTENT, f"{label}.img")),
-            Image(disk, DISK.format(disk, f"{label}.img", size // MIB)),
-            Image(f"{label}.qcow2", f"qemu-img convert -f raw -O qcow2 {disk} {label}.qcow2"),
-        )
-        for name, reason in build(made).items():
-            print(f"  not measured: {name} ({reason})")
-        rows[f"{label}.img"], rows[f"{label}.qcow2"] = rows["initrd.img"], rows["disk.qcow2"]
-    rows["disk.tar.gz"] = "gzip > tar > MBR > ext4 > gzip > cpio"
-    peaks = []
-    for name, layers in rows.items():
-        if (FOLDER / name).exists():
-            (used,) = measure([f"{AUDIT} {name}"], 1)
-            print(f"  {name:14} {layers:44} {_shown(used)}", flush=True)
-            peaks += [used.peak] if used else []
-    if peaks:
-        _judge("memory: the most of these in MiB", max(peaks), MOST)
-
-
-def processes() -> None:
-    """What the processes that read images cost, and what several of them gain."""
-    print(f"\nprocesses; load before: {os.getloadavg()[0]:.1f}")
-    small = "small.cpio"
-    making = ["bash", "-c", f"echo README.md | cpio -o -H newc --quiet > '{FOLDER / small}'"]
-    subprocess.run(making, cwd=ROOT, check=True)
-    four = "initrd.img disk.qcow2 initrd.zst disk.raw"
-    commands = [
-        f"{AUDIT} {small}",
-        f"{AUDIT} --no-sandbox {small}",
-        f"{AUDIT} --jobs 1 {four}",
-        f"{AUDIT} --jobs 2 {four}",
+        label, (initrd, disk) = f"{size // MIB}", images
+        for name, reason in build(larger(size // MIB)).items():
+            sheet.lacks(name, reason)
+        images[f"{label}.img"], images[f"{label}.qcow2"] = images[initrd], images[disk]
+    images["disk.tar.gz"] = "gzip > tar > MBR > ext4 > gzip > cpio"
+    there = [name for name in images if (FOLDER / name).exists()]
+    found = [
+        row(f"{name}, {images[name]}", measure({name: f"{AUDIT} {name}"}, 1, folder=FOLDER)[name]) for name in there
     ]
-    used = measure(commands, RUNS)
-    labels = (
-        "an archive of one small file",
-        "the same without a sandbox",
-        "four images, one at a time",
-        "two at a time",
+    sheet.add(Table("Memory by size", found, note="bytes of content: 250 MiB, 1000 and 2000 where the name says so"))
+
+
+def larger(mib: int) -> tuple[Image, ...]:
+    """An initrd of so many MiB of content, a multiple of the others', a disk that holds it, and that as qcow2."""
+    initrd, disk = f"{mib}.img", f"{mib}.raw"
+    return (
+        Image(initrd, LARGER.format(mib * MIB // CONTENT, initrd)),
+        Image(disk, DISK.format(disk, initrd, mib)),
+        Image(f"{mib}.qcow2", f"qemu-img convert -f raw -O qcow2 {disk} {mib}.qcow2"),
     )
-    for label, one in zip(labels, used, strict=True):
-        print(f"  {label:58} {_shown(one)}", flush=True)
-    if used[2] and used[3]:
-        _judge("two jobs: how often as fast as one, on four images", used[2].wall / used[3].wall, -GAIN)
 
 
-def foreign() -> None:
-    """The tools that look for everything, on what they are used for most; an hour is never waited for."""
-    print("\ntools that look for everything in anything")
+def processes(sheet: Sheet) -> None:
+    """What the processes that read images cost, and what several of them gain."""
+    small = "small.cpio"
+    (FOLDER / small).write_bytes(b"".join(newc(iter([ROOT / "README.md"]), MIB, ROOT)))
+    four = "initrd.img disk.qcow2 initrd.zst disk.raw"
+    commands = {
+        "an archive of one small file": f"{AUDIT} {small}",
+        "the same without a sandbox": f"{AUDIT} --no-sandbox {small}",
+        "four images, one at a time": f"{AUDIT} --jobs 1 {four}",
+        "two at a time": f"{AUDIT} --jobs 2 {four}",
+    }
+    sheet.add(Table("Processes", rows(measure(commands, RUNS, folder=FOLDER)), "four images, one at a time", "wall"))
+
+
+def evidence(sheet: Sheet) -> None:
+    """What is told besides on demand: where files come from, what is not needed, what capabilities are used."""
+    if not (FOLDER / SYSTEM).exists():
+        maker = get_context("fork").Process(target=_write_system, args=(FOLDER / SYSTEM,))
+        maker.start()  # in a process of its own: what it takes would count as the peak of every command after it
+        maker.join()
+    (FOLDER / "system.yml").write_text(SPEC, encoding="utf-8")
+    plain = f"{AUDIT} {SYSTEM}"
+    commands = {
+        "the audit": plain,
+        "with its spec": f"{plain} --spec system.yml",
+        "with what is not needed": f"{plain} --profile pedantic",
+        "with evidence of capabilities": f"{plain} --evidence",
+        "with all three": f"{plain} --spec system.yml --profile pedantic --evidence",
+    }
+    found = measure(commands, RUNS, folder=FOLDER)
+    sheet.add(Table("Beyond the audit", rows(found), "the audit", "wall", note="one container with 250 MiB of files"))
+
+
+def _write_system(target: Path) -> None:
+    """An initrd with one container: the tree that all images hold, and the libraries of what it starts."""
+    oci = {"process": {"args": [PROGRAM], "cwd": "/", "capabilities": {"bounding": ["CAP_SYS_ADMIN", "CAP_NET_RAW"]}}}
+    top = "containers/services/app"
+    with gzip.GzipFile(target, "wb", compresslevel=1, mtime=0) as file:
+        file.writelines(member(f"{top}/config.json", json.dumps(oci).encode()))
+        file.writelines(member(f"{top}/runtime.json", b"{}"))
+        for inner, path in _rootfs():
+            file.writelines(member(f"{top}/rootfs/{inner}", path.read_bytes(), path.stat().st_mode))
+        file.writelines(member("TRAILER!!!", b""))
+
+
+def _rootfs() -> Iterator[tuple[str, Path]]:
+    for folder in ("lib64", "lib/x86_64-linux-gnu", "lib/aarch64-linux-gnu"):
+        for name in ("libc.so.6", "ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1"):
+            if (path := Path("/", folder, name)).is_file():
+                yield f"{folder}/{name}", path
+    for path in sorted((FOLDER / "tree").rglob("*")):
+        if path.is_file():
+            yield str(path.relative_to(FOLDER / "tree")), path
+
+
+def foreign(sheet: Sheet) -> None:
+    """The tools that look for everything, on one image, a few minutes each at most."""
+    commands = {"lkscan scan": f"{AUDIT} {WIDELY}"}
     for tool, command in FOREIGN.items():
         if lacking := missing(command):
-            print(f"  not compared: {tool} ({lacking} is not installed)")
-            continue
-        for name in ("initrd.img", "disk.qcow2", "gzip.squashfs"):
-            if (FOLDER / name).exists():
-                audit, used = measure([f"{AUDIT} {name}", f"timeout 600 {command.format(name)}"], 1)
-                ratio = f"  scan takes {audit.wall / used.wall:5.3f} x its time" if audit and used else ""
-                print(f"  {command.format(name):58} {_shown(used)}{ratio}", flush=True)
+            sheet.lacks(tool, f"{lacking} is not installed")
+        else:
+            commands[tool] = command.format(WIDELY)
+    found = measure(commands, 1, folder=FOLDER)
+    sheet.add(Table("Tools that look for everything", rows(found), "lkscan scan", "wall", note=WIDELY))
 
 
-def main() -> None:
-    """Print a block of rows for each image; names given as arguments are the only ones."""
-    wanted = set(sys.argv[1:])
-    peers = sorted(
-        {tool for one in (*RIVALS.values(), tuple(FOREIGN.values())) for rival in one for tool in _tools(rival)}
-    )
-    lacking = [tool for tool in peers if shutil.which(tool, path=PATH) is None]
-    print(f"compared with {', '.join(tool for tool in peers if tool not in lacking)}")
-    print(f"not installed, and not compared with: {', '.join(lacking) or 'none'}")
+EXTRAS = {"processes": processes, "memory": memory, "evidence": evidence, "foreign": foreign}
+
+
+def measured(sheet: Sheet, wanted: Iterable[str] = ()) -> None:
+    """A table for each image, and one for each of the others."""
+    wanted = set(wanted) or {*RIVALS, *EXTRAS}
     if importlib.util.find_spec("isal") is None:
-        print("the extra `fast` is not installed: gzip and the search for secrets take several times as long")
+        sheet.lacks("the extra `fast`", "not installed: gzip and the search for secrets take several times as long")
     tree()
     reasons = build(IMAGES)
-    version = ".".join(map(str, sys.version_info[:3]))
-    print(f"medians of {RUNS} runs in turn; Python {version}, {os.cpu_count()} CPUs; $T is on tmpfs")
     for one in IMAGES:
         if one.name in reasons:
-            print(f"\n{one.name}: not measured ({reasons[one.name]})")
-        elif one.name in RIVALS and (not wanted or one.name in wanted):
-            compare(one.name)
-    if not wanted or "processes" in wanted:
-        processes()
-    if not wanted or "memory" in wanted:
-        memory()
-    if not wanted or "foreign" in wanted:
-        foreign()
-    if SUMMARY:
-        print("\nratios, and what they are meant to be", *SUMMARY, sep="\n")
+            sheet.lacks(one.name, reasons[one.name])
+        elif one.name in RIVALS and one.name in wanted:
+            compare(sheet, one.name)
+    for name, part in EXTRAS.items():
+        if name in wanted:
+            part(sheet)
 
 
 if __name__ == "__main__":
-    main()
+    measured(Sheet(), sys.argv[1:])

@@ -9,16 +9,16 @@ its own, beside one of lkscan's: there, start-up counts.
 
 from __future__ import annotations
 
-import os
-import resource
-import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
+
+from measuring import LKSCAN, Command, measure, where
+from results import Sheet, Table, figures
+from results import rows as usage_rows
 
 from lkscan.rules.catalogue import RULES
 from lkscan.rules.engine import Engine
@@ -75,39 +75,28 @@ def _timed(work: Callable[[], object]) -> float:
     return time.process_time() - start
 
 
-def processes(path: str) -> Iterator[tuple[str, float]]:
-    """CPU seconds of a process of lkscan and of the checker, where it is installed, each the median of a few."""
-    commands = {"lkscan kernel": [str(Path(sys.executable).with_name("lkscan")), "kernel", path, "-f", "json"]}
-    if shutil.which(CHECKER):
-        commands[CHECKER] = [CHECKER, "-c", path, "-m", "json"]
-    for name, command in commands.items():
-        yield name, statistics.median(_of_child(command) for _ in range(7))
+def processes(path: str) -> dict[str, Command]:
+    """A process of lkscan, and one of the checker, where it is installed."""
+    commands: dict[str, Command] = {"lkscan kernel": [LKSCAN, "kernel", path, "-f", "json", "--fail-on", "never"]}
+    return commands | ({CHECKER: [CHECKER, "-c", path, "-m", "json"]} if where(CHECKER) else {})
 
 
-def _of_child(command: list[str]) -> float:
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-
-
-def main(arguments: list[str]) -> int:
-    """Print a row for each kernel."""
-    inputs = {Path(one).name: text_of(Path(one)) for one in arguments} or {"a configuration": configuration()}
-    print(f"{'kernel, once decompressed':34} {'options':>8} {'findings':>9} {'CPU':>8}")
+def measured(sheet: Sheet, given: list[str]) -> None:
+    """A row for each kernel, and one for each process."""
+    inputs = {Path(one).name: text_of(Path(one)) for one in given} or {"a configuration": configuration()}
+    rows = []
     for name, text in inputs.items():
         seconds = median(lambda text=text: verdict(text))  # type: ignore[misc]
-        print(f"  {name:32} {len(kconfig.parse(text)):8} {verdict(text):9} {seconds * 1000:6.1f} ms")
+        rows.append(figures(name, count=len(kconfig.parse(text)), cpu=seconds))
+    sheet.add(Table("A kernel's verdict, once decompressed", rows, note="number: options"))
+    if not where(CHECKER):
+        sheet.lacks(CHECKER, "not installed")
     with tempfile.NamedTemporaryFile(suffix=".config") as file:
         file.write(next(iter(inputs.values())))
         file.flush()
-        for name, seconds in processes(file.name):
-            print(f"  {name:32} {'in a process of its own':>18} {seconds * 1000:8.1f} ms")
-    if not shutil.which(CHECKER):
-        print(f"not compared: {CHECKER} is not installed")
-    print(f"load: {os.getloadavg()[0]:.1f}")
-    return 0
+        found = measure(processes(file.name), 7)
+    sheet.add(Table("A kernel's verdict in a process of its own", usage_rows(found), "lkscan kernel"))
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    measured(Sheet(), sys.argv[1:])

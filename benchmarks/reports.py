@@ -11,10 +11,12 @@ import gzip
 import os
 import resource
 import statistics
-import sys
 import tempfile
 import time
 from pathlib import Path
+
+from measuring import Usage
+from results import Sheet, Table, figures
 
 from lkscan.reports import formats
 from lkscan.reports.saved import load
@@ -29,10 +31,10 @@ CHROMIUM = "/usr/bin/chromium"
 READY = "#filters:not([hidden]) ~ #list > li:nth-child(100)"
 
 
-def result() -> Result:
+def result(findings: int = FINDINGS) -> Result:
     """The result that is rendered."""
     engine, funnel, collector = Engine(files.RULES), Funnel(files.RULES, Options()), Collector()
-    for number in range(FINDINGS):
+    for number in range(findings):
         path = (
             f"containers/services/service-{number % CONTAINERS}/rootfs/usr/share/data/{number // 100:03}/{number}.dat"
         )
@@ -41,18 +43,19 @@ def result() -> Result:
         for finding in engine.judge(file):
             funnel.add(finding)
     system = System(
-        Place(("linuxkit.iso",)), "image", is_linuxkit=True, format="ISO 9660 > gzip > cpio", files=FINDINGS
+        Place(("linuxkit.iso",)), "image", is_linuxkit=True, format="ISO 9660 > gzip > cpio", files=findings
     )
     collector.meet(system)
     funnel.meet(system)
     made = funnel.result(engine.tally)._replace(contents=tuple(collector.contents))
-    if len(made.findings) < FINDINGS:
-        raise SystemExit(f"{len(made.findings)} findings, not {FINDINGS}")
+    if len(made.findings) < findings:
+        raise SystemExit(f"{len(made.findings)} findings, not {findings}")
     return made
 
 
-def render(name: str, given: Result, path: Path) -> tuple[float, int]:
-    """CPU seconds and MiB that one process takes to write a report, besides what the result takes itself."""
+def render(name: str, given: Result, path: Path) -> Usage:
+    """What one process takes to write a report, its memory besides what the result takes itself."""
+    started = time.perf_counter()
     pid = os.fork()
     if not pid:
         gc.set_threshold(1_000_000)  # as the console script does
@@ -64,7 +67,8 @@ def render(name: str, given: Result, path: Path) -> tuple[float, int]:
     _, status, used = os.wait4(pid, 0)
     if status:
         raise SystemExit(f"{name}: the report failed")
-    return used.ru_utime + used.ru_stime, int(path.with_suffix(".grown").read_text(encoding="utf-8")) >> 10
+    grown = int(path.with_suffix(".grown").read_text(encoding="utf-8")) >> 10
+    return Usage(time.perf_counter() - started, used.ru_utime + used.ru_stime, grown)
 
 
 def read_back(path: Path) -> float:
@@ -100,26 +104,27 @@ def opened(path: Path) -> float | None:
     return statistics.median(times)
 
 
-def main() -> None:
-    """Print a line for each format."""
+def measured(sheet: Sheet) -> None:
+    """A row for each format, and one for each way to read a report."""
     given = result()
-    print(f"{len(given.findings):,} findings, medians of {RUNS}\n")
-    print(f"{'format':<10}{'CPU s':>9}{'MiB':>7}{'MB':>8}{'gzipped':>9}")
+    found = []
     with tempfile.TemporaryDirectory() as folder:
         for name in formats.FORMATS:
             path = Path(folder) / f"report.{name}"
             taken = [render(name, given, path) for _ in range(RUNS)]
-            seconds, grown = (statistics.median(values) for values in zip(*taken, strict=True))
+            wall, cpu, grown = (statistics.median(values) for values in zip(*taken, strict=True))
             data = path.read_bytes()
-            packed = len(gzip.compress(data, 6))
-            print(f"{name:<10}{seconds:>9.2f}{grown:>7.0f}{len(data) / 1e6:>8.1f}{packed / 1e6:>9.1f}", flush=True)
-        print(f"\njson read back by `lkscan report` in {read_back(Path(folder) / 'report.json'):.2f} s")
-        seconds_open = opened(Path(folder) / "report.html")
-    if seconds_open is None:
-        print("html in Chromium: not measured; it takes Playwright and Debian's chromium", file=sys.stderr)
+            sizes = {"size": len(data) / 1e6, "packed": len(gzip.compress(data, 6)) / 1e6}
+            found.append(figures(name, wall=wall, cpu=cpu, peak=grown, **sizes))
+        sheet.add(Table(f"Reports of {FINDINGS:,} findings", found, note="memory: besides the findings"))
+        reading = [figures("json, by lkscan report", cpu=read_back(Path(folder) / "report.json"))]
+        seconds = opened(Path(folder) / "report.html")
+    if seconds is None:
+        sheet.lacks("html in a browser", "it takes Playwright and Debian's chromium")
     else:
-        print(f"html open in Chromium after {seconds_open:.2f} s")
+        reading.append(figures("html, by Chromium, until its filters work", wall=seconds))
+    sheet.add(Table("Reading them again", reading))
 
 
 if __name__ == "__main__":
-    main()
+    measured(Sheet())

@@ -1,6 +1,6 @@
 """Measures the search for secrets: how many of each format are found, what is found where none is, and what it costs.
 
-    python benchmarks/secrets.py [DIR ...]
+    python benchmarks/secret_search.py [DIR ...]
 
 DIR are trees without secrets, /etc and /usr/share unless told. Formats and notations are those of the tests, made anew
 with other random bodies. Every finding in the trees is printed, to be looked at.
@@ -15,15 +15,18 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from results import Sheet, Table, figures
+
 from lkscan.rules.detectors import find
 
 TESTS = Path(__file__).resolve().parent.parent / "tests"
+TREES = ("/etc", "/usr/share")
 EACH = 20
 """Secrets of each format in each notation."""
 
 
-def main(trees: list[str]) -> None:
-    """Print the figures."""
+def measured(sheet: Sheet, trees: list[str]) -> None:
+    """A table of what is found of what was put in, and one of trees."""
     sys.path.insert(0, str(TESTS))
     formats: Any = import_module("secretlab")
     formats.MOST = sys.maxsize
@@ -31,17 +34,23 @@ def main(trees: list[str]) -> None:
     for name, path, text in formats.positives(EACH, seed=2):
         total += 1
         missed[name] += not any(find(text.encode(), in_spec=False, path=path))
-    print(f"found {total - missed.total()} of {total} secrets ({100 - 100 * missed.total() / total:.2f} %)")
-    print(f"missed most: {', '.join(f'{name} {count}' for name, count in missed.most_common(5))}")
+    share = 100 - 100 * missed.total() / total
+    most = ", ".join(f"{name} {count}" for name, count in missed.most_common(5) if count)
+    put_in = figures("secrets that were put in", count=total, share=share)
+    sheet.add(Table("Secrets that are found", [put_in], note=f"missed most: {most}"))
     texts = list(formats.texts(*trees))
     size = sum(len(text) for _, text in texts)
-    start = time.process_time()
+    started, start = time.perf_counter(), time.process_time()
     found = [(path, secret) for path, text in texts for secret in find(text, in_spec=False, path=path)]
-    spent = time.process_time() - start
-    print(f"{len(texts)} texts, {size >> 20} MiB: {spent:.2f} s CPU, {1000 * spent / max(size >> 20, 1):.1f} ms/MiB")
+    spent, wall = time.process_time() - start, time.perf_counter() - started
+    rows = [
+        figures("texts searched", count=len(texts), size=size / 1e6, wall=wall, cpu=spent),
+        figures("texts with something found", count=len({path for path, _ in found})),
+    ]
+    sheet.add(Table("Texts without secrets", rows, note=f"below {' and '.join(trees)}"))
     for path, secret in found:
         print(f"  {path}: {secret.kind}")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:] or ["/etc", "/usr/share"])
+    measured(Sheet(), sys.argv[1:] or list(TREES))
