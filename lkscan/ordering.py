@@ -248,5 +248,6 @@ def facts(order: argparse.Namespace) -> Callable[[str], Policy]:
     """
     from .config.policies import Overrides, Policies
 
-    overrides = Overrides(packages=order.packages, cache=order.cache, limits=limits_given(order))
+    budget = dict(getattr(order, "budget", ()))
+    overrides = Overrides(packages=order.packages, cache=order.cache, limits=limits_given(order), budget=budget)
     return Policies(overrides, config=order.config, search=not order.no_config)

@@ -32,7 +32,10 @@ def measure(images: Sequence[tuple[Input, Policy]], staff: Staff) -> list[Sizes]
         Order(one, policy.limits, partial(_measured, one, policy), (tuple, tuple, dict, tuple))
         for one, policy in images
     ]
-    return [_sizes(one.image.paths[0], found) for one, found in zip(orders, results(orders, staff), strict=True)]
+    return [
+        _sizes(one.paths[0], found)._replace(budget=policy.budget)
+        for (one, policy), found in zip(images, results(orders, staff), strict=True)
+    ]
 
 
 def _measured(one: Input, policy: Policy, slot: Slot | None) -> tuple[Any, ...]:
@@ -56,9 +59,12 @@ def _payload(file: File) -> payload.Payload | None:
 
 
 def _named(paths: Sequence[str]) -> Iterator[tuple[tuple[str, ...], tuple[Any, ...]]]:
-    """The payloads of kernels that were named themselves, by place."""
+    """The payloads of kernels that were named themselves, by place; what can't be read is told as the image is."""
     for path in filter(os.path.isfile, paths):
-        source = FileSource(path)
+        try:
+            source = FileSource(path)
+        except OSError:
+            continue
         try:
             if found := payload.read(source.size, partial(source.pread, 0)):
                 yield (path,), tuple(found)

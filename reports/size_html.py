@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from ..rules.components import Component
 from ..rules.contents import Contents
-from ..rules.sizes import Report, Sizes, exceeded
+from ..rules.sizes import Report, Sizes
 from ..scanner.startup import NamedTuple
 from ..scanner.subjects import Place
 from . import treemap
@@ -58,14 +58,15 @@ class _Marks:
 def render(report: Report, options: Options) -> str:
     """The report; see `formats.render`."""
     images = [one for one in report.images if one.is_read]
-    over = [(one, excess) for one in images for excess in exceeded(one.components, report.budget)]
+    has_budget = any(one.budget for one in images)
+    over = [(one, excess) for one in images for excess in one.excess]
     return page(
         "size.html",
         version=options.version,
-        title=_title(images, len(over), has_budget=bool(report.budget)),
-        tone="high" if over else "good" if report.budget and images else "note",
+        title=_title(images, len(over), has_budget=has_budget),
+        tone="high" if over else "good" if has_budget else "note",
         over=over,
-        images=[_image(one, report) for one in images],
+        images=[_image(one) for one in images],
         shapes=(("wide", treemap.WIDE), ("tall", treemap.TALL)),
         result=report,
     )
@@ -79,9 +80,9 @@ def _title(images: list[Sizes], over: int, *, has_budget: bool) -> str:
     return f"{total(images[0])}." if len(images) == 1 else f"{len(images)} images."
 
 
-def _image(sizes: Sizes, report: Report) -> dict[str, object]:
+def _image(sizes: Sizes) -> dict[str, object]:
     """What the template shows of one image."""
-    marks = _Marks(one.name for one in exceeded(sizes.components, report.budget))
+    marks = _Marks(one.name for one in sizes.excess)
     contents = Contents(Place((sizes.path,)), sizes.components, ())
     return {
         "path": sizes.path,

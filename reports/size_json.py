@@ -17,7 +17,7 @@ from __future__ import annotations
 import json
 
 from ..rules.components import Component
-from ..rules.sizes import Report, Sizes, Unpacked, exceeded
+from ..rules.sizes import Report, Sizes, Unpacked
 from ..scanner.startup import Any
 from .formats import Options
 from .printable import encodable
@@ -25,10 +25,10 @@ from .printable import encodable
 
 def render(report: Report, options: Options) -> str:  # noqa: ARG001 - as every format
     """The report; see `formats.render`."""
-    return json.dumps([_image(one, report) for one in report.images if one.is_read], indent=1) + "\n"
+    return json.dumps([_image(one) for one in report.images if one.is_read], indent=1) + "\n"
 
 
-def _image(sizes: Sizes, report: Report) -> dict[str, Any]:
+def _image(sizes: Sizes) -> dict[str, Any]:
     rows = zip(sizes.components, sizes.packed, sizes.held, strict=True)
     return {
         "path": encodable(sizes.path),
@@ -43,7 +43,7 @@ def _image(sizes: Sizes, report: Report) -> dict[str, Any]:
             "onboot": [encodable(name) for name in sizes.onboot],
             "services": [encodable(name) for name in sizes.services],
         },
-        "over_budget": [encodable(str(one)) for one in exceeded(sizes.components, report.budget)],
+        "over_budget": [encodable(str(one)) for one in sizes.excess],
         "problems": [{"place": encodable(str(one.place)), "message": encodable(one.message)} for one in sizes.problems],
     }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..rules.components import amount
-from ..rules.sizes import Report, Sizes, exceeded
+from ..rules.sizes import Report, Sizes
 from .formats import Options
 from .markdown import text
 from .size_words import about, boot, total
@@ -17,15 +17,15 @@ _MOST = 50
 
 def render(report: Report, options: Options) -> str:  # noqa: ARG001 - as every format
     """The report; see `formats.render`."""
-    return "\n".join("\n".join((*_image(one, report), "")) for one in report.images if one.is_read)
+    return "\n".join("\n".join((*_image(one), "")) for one in report.images if one.is_read)
 
 
-def _image(sizes: Sizes, report: Report) -> Iterator[str]:
+def _image(sizes: Sizes) -> Iterator[str]:
     yield f"### {text(sizes.path)}: {total(sizes)}"
     yield ""
-    over = exceeded(sizes.components, report.budget)
+    over = sizes.excess
     yield from (f"- **over budget**: {text(str(one))}" for one in over)
-    if report.budget and not over:
+    if sizes.budget and not over:
         yield "Within its budget."
     yield from ("", "| Component | Unpacked | Share | As shipped | In memory | Files |")
     yield "| --- | ---: | ---: | ---: | ---: | ---: |"

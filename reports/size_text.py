@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..rules.components import amount
-from ..rules.sizes import Report, Sizes, exceeded
+from ..rules.sizes import Report, Sizes
 from .formats import Options
 from .printable import printable
 from .size_tree import tree
@@ -18,11 +18,7 @@ _SHARE = 100
 
 def render(report: Report, options: Options) -> str:  # noqa: ARG001 - as every format
     """The report; see `formats.render`. A terminal may get it, whatever names are in it."""
-    return "\n".join(
-        "".join(f"{printable(line)}\n" for line in (*_image(one), *_over(one, report)))
-        for one in report.images
-        if one.is_read
-    )
+    return "\n".join("".join(f"{printable(line)}\n" for line in _image(one)) for one in report.images if one.is_read)
 
 
 def _image(sizes: Sizes) -> Iterator[str]:
@@ -37,7 +33,4 @@ def _image(sizes: Sizes) -> Iterator[str]:
             yield f"  {amount(node.size):>10} {node.size / whole:6.1%} {'':>10}  {'  ' * (node.depth + 1)}{node.name}"
     yield "  boot"
     yield from (f"    {name:<9} {text}" for name, text in boot(sizes))
-
-
-def _over(sizes: Sizes, report: Report) -> Iterator[str]:
-    yield from (f"  over budget: {one}" for one in exceeded(sizes.components, report.budget))
+    yield from (f"  over budget: {one}" for one in sizes.excess)

@@ -32,15 +32,14 @@ def over_budget(image: ImageSize) -> Iterator[Verdict]:
     Asked only where there is a budget (`--budget`, or `budget` in the configuration). Bytes are those of files,
     unpacked. Undecided for a component that the image does not have: its name may be mistyped.
     """
-    for name, size, most in exceeded(image.components, image.budget):
-        some = [one for one in image.components if one.name == name]
-        if name:
+    for excess in exceeded(image.components, image.budget):
+        if name := excess.name:
+            some = [one for one in image.components if one.name == name]
             at = image.homes.get(name, some[0].layer)
-            shown = _largest(some)
-            yield fail(name, at, name, amount(size), amount(most), key="budget", evidence=shown)
+            yield fail(name, at, name, *excess.amounts, key="budget", evidence=_largest(some))
         else:
             shown = tuple(f"{one.name}: {amount(one.size)}" for one in image.components[:_SHOWN])
-            yield fail("image", image.place, amount(size), amount(most), variant="image", key="budget", evidence=shown)
+            yield fail("image", image.place, *excess.amounts, variant="image", key="budget", evidence=shown)
     for name in missing([image.components], image.budget):
         reason = f"No component of the image is called '{name}', which has a budget."
         yield undecided(name, image.place, reason, key="budget")

@@ -40,7 +40,8 @@ class Sizes(NamedTuple):
     wherever several are packed as one (see `shipped`). `held` has what each takes in memory from the start, in whole
     pages. Both are in the order of the components. `initrds` are unpacked into memory. `onboot` are the containers that
     are run one after another, each to its end, `services` those that are started then, and not waited for, in their
-    order. `is_read`: the image was read; `problems` say why it was not, or not all of it.
+    order. `is_read`: the image was read; `problems` say why it was not, or not all of it. `budget` has the bytes that
+    the whole image ("") and components may have, unpacked.
     """
 
     path: str
@@ -53,6 +54,12 @@ class Sizes(NamedTuple):
     services: tuple[str, ...] = ()
     is_read: bool = False
     problems: tuple[Problem, ...] = ()
+    budget: Mapping[str, int] = {}
+
+    @property
+    def excess(self) -> list[Excess]:
+        """What is larger than its budget."""
+        return exceeded(self.components, self.budget)
 
     @property
     def size(self) -> int:
@@ -75,10 +82,9 @@ class Sizes(NamedTuple):
 
 
 class Report(NamedTuple):
-    """The images that were measured, and the budget that they are held to: "" is the whole image, else a component."""
+    """The images that were measured, in their order."""
 
     images: tuple[Sizes, ...]
-    budget: Mapping[str, int] = {}
 
     @property
     def problems(self) -> list[Problem]:
@@ -93,9 +99,15 @@ class Excess(NamedTuple):
     size: int
     budget: int
 
+    @property
+    def amounts(self) -> tuple[str, str]:
+        """Both sizes for people: to the byte where they look the same otherwise."""
+        size, budget = amount(self.size), amount(self.budget)
+        return (size, budget) if size != budget else (f"{self.size:,} bytes", f"{self.budget:,} bytes")
+
     def __str__(self) -> str:
-        more = f"{amount(self.size)} unpacked, more than its budget of {amount(self.budget)}"
-        return f"{self.name or 'the whole image'} has {more}"
+        size, budget = self.amounts
+        return f"{self.name or 'the whole image'} has {size} unpacked, more than its budget of {budget}"
 
 
 def weigh(

@@ -9,14 +9,17 @@ from pathlib import Path
 import pytest
 from elflab import bzimage, image, packed, vmlinux, zboot
 from htmllab import ATTACKS
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from imagelab import Item, newc
 from rulelab import container
 
-from lkscan import cli
+from lkscan import cli, sizing
 from lkscan.reports import formats
 from lkscan.reports.size_tree import Node, tree
 from lkscan.rules.components import Component, Part
-from lkscan.rules.sizes import Report, Sizes, Unpacked, shipped, weigh, with_kernels
+from lkscan.rules.sizes import Report, Sizes, Unpacked, exceeded, shipped, weigh, with_kernels
+from lkscan.scanner import image as readers
 from lkscan.scanner import payload
 from lkscan.scanner.subjects import PeeledLayer, Place, System
 
@@ -198,6 +201,27 @@ def test_a_kernel_that_contradicts_itself_is_not_believed(at) -> None:
     assert told(b"no image") is None
 
 
+@settings(max_examples=200, deadline=None)
+@given(st.binary(max_size=64), st.integers(0, 0x300), st.sampled_from(["gzip", "xz"]))
+def test_a_bent_kernel_tells_sizes_or_nothing(patch, at, kind) -> None:
+    for data in (bytearray(bzimage(packed(KERNEL, kind))), bytearray(zboot(KERNEL, kind)), bytearray(image())):
+        data[at : at + len(patch)] = patch
+        found = told(bytes(data))
+        assert found is None or (0 <= found.packed <= len(data) and (found.size is None or 0 <= found.size < 1 << 32))
+
+
+def test_a_kernel_that_may_not_be_read_is_told_as_the_image_is(tmp_path, monkeypatch, capsys) -> None:
+    (tmp_path / "kernel").write_bytes(bzimage(packed(KERNEL, "gzip")))
+
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(sizing, "FileSource", refuse)
+    monkeypatch.setattr(readers, "FileSource", refuse)
+    assert cli.main(["size", str(tmp_path / "kernel"), "--no-config"]) == cli.INCOMPLETE
+    assert "cannot be read: Permission denied" in capsys.readouterr().err
+
+
 def test_a_kernel_beside_an_initrd_is_a_part_of_the_image(tmp_path, initrd, capsys) -> None:
     kernel = bzimage(packed(KERNEL, "gzip"))
     (tmp_path / "x-kernel").write_bytes(kernel)
@@ -290,7 +314,8 @@ def hostile() -> Report:
     places = tuple(Unpacked(Place(("x", name)), 10, None) for name in ATTACKS)
     one = Sizes("x\x1b[2J</title>", some, (None,) * len(some), (1,) * len(some), places, places, ATTACKS, ATTACKS)
     budget = {f"services/{name}": 10 for name in ATTACKS}
-    return Report((one._replace(is_read=True), Sizes("unread"), one._replace(path="<b>", is_read=True)), budget)
+    one = one._replace(is_read=True, budget=budget)
+    return Report((one, Sizes("unread"), one._replace(path="<b>")))
 
 
 @pytest.mark.parametrize("name", formats.SIZES)
@@ -334,3 +359,17 @@ def test_kernels_of_their_own_come_with_the_others_by_size() -> None:
         "root filesystem",
         "kernel and modules",
     ]
+
+
+def test_a_configuration_gives_a_budget_too_and_the_order_has_the_last_word(initrd, capsys) -> None:
+    Path(initrd).with_name("lkscan.toml").write_text('budget = ["60K", "services/none=1K"]\n')
+    assert cli.main(["size", initrd]) == cli.FINDINGS
+    assert cli.main(["size", initrd, "--budget", "1M"]) == cli.OK
+    assert cli.main(["size", initrd, "--no-config"]) == cli.OK
+    capsys.readouterr()
+
+
+def test_a_byte_too_much_is_seen() -> None:
+    one = Component("services/a", Place(OUTER), (35 << 20) + 1, 1, ())
+    (excess,) = exceeded([one], {"services/a": 35 << 20})
+    assert str(excess) == "services/a has 36,700,161 bytes unpacked, more than its budget of 36,700,160 bytes"

@@ -11,7 +11,7 @@ from ..inputs import Input, gather
 from ..ordering import add_budget, add_configuration, add_inputs, add_reading, facts, staff
 from ..reporting import targets_of, write_report
 from ..reports import formats
-from ..rules.sizes import Report, Sizes, exceeded, missing
+from ..rules.sizes import Report, Sizes, missing
 from ..terminal import FINDINGS, INCOMPLETE, OK, USAGE, UsageError, warn
 
 
@@ -48,9 +48,9 @@ def run(order: argparse.Namespace) -> int:
         else:
             images.append((one, policy_of(one.paths[0]).for_images()))
     found += sizing.measure(images, staff(order))
-    report = Report(tuple(found), dict(order.budget))
+    report = Report(tuple(found))
     warn(report.problems)
-    if not report.problems and (unknown := missing((one.components for one in found), report.budget)):
+    if not report.problems and (unknown := missing((one.components for one in found), dict(order.budget))):
         raise UsageError(f"--budget {unknown[0]}=…: no image has a component of this name")
     sys.stdout.write(formats.render(order.format, report, formats.SIZES, version=__version__))
     for path, name in targets.items():
@@ -58,4 +58,4 @@ def run(order: argparse.Namespace) -> int:
     kinds = {problem.kind for problem in report.problems}
     if kinds:
         return INCOMPLETE if "incomplete" in kinds else USAGE
-    return FINDINGS if any(exceeded(one.components, report.budget) for one in found) else OK
+    return FINDINGS if any(one.excess for one in found) else OK
