@@ -534,7 +534,7 @@ class Code:
         is_entry = is_start or address in chunk.called or bool(callers)
         if is_entry and self._may_be_called_from_elsewhere(address):
             is_whole = False
-        if at and not chunk.is_end(at - 1):
+        if at and not chunk.is_end(at - 1) and not (is_entry and chunk.is_filled(at)):
             steps.append((chunk, at - 1))
         if not steps and not is_entry:
             if chunk.code[at][2].startswith("nop"):

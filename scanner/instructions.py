@@ -17,6 +17,7 @@ _AT_RIP = late(r"\[rip(?: ([+-]) (0x[0-9a-f]+|\d+))?\]")
 _VECTOR = 32
 """Bytes that an instruction on a vector may write."""
 _MOVES = frozenset({"mov", "movabs", "movsxd"})
+_ALIGNED = 16
 _CALLS = frozenset({"call", "bl", "blr", "blraa"})
 _ADRP, _ADR, _B, _ADD, _LDR_X17, _SVC = 0x90000000, 0x10000000, 0x14000000, 0x91000000, 0xF9400211, 0xD4000001
 _MIDDLE = 10
@@ -88,6 +89,17 @@ class Chunk:
         """Whether what stands behind an instruction is never reached from it."""
         name = self.code[number][2]
         return _bare(name) in _ENDS or name in {"repz ret", "rep ret", ".byte"}
+
+    def is_filled(self, number: int) -> bool:
+        """Whether filling stands before an instruction, and a call before that: one that never returns.
+
+        So compilers align functions; behind any other call a function would go on, or return.
+        """
+        at = number - 1
+        while at >= 0 and self.code[at][2].startswith("nop"):
+            at -= 1
+        is_aligned = self.code[number][0] % _ALIGNED == 0
+        return 0 <= at < number - 1 and is_aligned and _bare(self.code[at][2]) in _CALLS
 
     def is_call(self, address: int) -> bool:
         """Whether the instruction at an address calls a function."""

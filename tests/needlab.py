@@ -126,26 +126,41 @@ class Program(NamedTuple):
         return f"{self.capability.removeprefix('CAP_').lower().replace('_', '-')}-{self.kind}"
 
 
-def need_tools() -> None:
-    missing = [tool for tool in ("gcc", "musl-gcc", "go") if shutil.which(tool) is None]
-    if missing:
-        pytest.skip(f"needs {', '.join(missing)}")
-    pytest.importorskip("capstone")
+class Machine(NamedTuple):
+    """How programs for a machine are made: its compilers, by the kind of program, and its name in Go."""
+
+    compilers: dict[str, list[str]]
+    go: str
+    without: frozenset[str] = frozenset()
 
 
-def build(folder: Path, in_c: dict[str, str] = C, in_go: dict[str, str] = GO) -> list[Program]:
+_HERE = ["-idirafter", "/usr/include", "-idirafter", f"/usr/include/{os.uname().machine}-linux-gnu"]
+MACHINES = {
+    "x86_64": Machine({"dynamic": ["gcc"], "static": ["musl-gcc", "-static", *_HERE]}, "amd64"),
+    "arm64": Machine(
+        {"dynamic": ["aarch64-linux-gnu-gcc"], "static": ["aarch64-linux-gnu-gcc", "-static"]},
+        "arm64",
+        frozenset({"CAP_SYS_RAWIO"}),  # iopl is of x86 alone
+    ),
+}
+
+
+def build(folder: Path, in_c: dict[str, str] = C, in_go: dict[str, str] = GO, machine: str = "x86_64") -> list[Program]:
     """All of them: in C, dynamic and static, and in Go, which is static."""
-    need_tools()
+    pytest.importorskip("capstone")
+    compilers, go, without = MACHINES[machine]
+    tools = {"go", *(command[0] for command in compilers.values())}
+    if missing := [tool for tool in sorted(tools) if shutil.which(tool) is None]:
+        pytest.skip(f"needs {', '.join(missing)}")
     made = []
     for capability, body in in_c.items():
         source = folder / f"{capability}.c"
         source.write_text(f"{_HEAD}int main(int count, char **v) {{ (void)count; (void)v; {body} }}\n")
-        for kind, compiler in (("dynamic", ["gcc"]), ("static", ["musl-gcc", "-static", "-idirafter", "/usr/include"])):
+        for kind, command in compilers.items() if capability not in without else ():
             target = folder / f"{capability}-{kind}"
-            multiarch = ["-idirafter", f"/usr/include/{os.uname().machine}-linux-gnu"] if kind == "static" else []
-            subprocess.run([*compiler, *multiarch, "-O2", "-w", "-s", "-o", target, source], check=True)
+            subprocess.run([*command, "-O2", "-w", "-s", "-o", target, source], check=True)
             made.append(Program(capability, kind, target))
-    environment = {**os.environ, "CGO_ENABLED": "0", "GO111MODULE": "off", "GOFLAGS": ""}
+    environment = {**os.environ, "CGO_ENABLED": "0", "GO111MODULE": "off", "GOFLAGS": "", "GOARCH": go}
     environment.setdefault("GOCACHE", str(folder / "go-cache"))
     for capability, expression in in_go.items():
         source, target = folder / f"{capability}.go", folder / f"{capability}-go"

@@ -29,13 +29,18 @@ def programs(tmp_path_factory):
 @pytest.fixture(scope="session")
 def small(programs, tmp_path_factory):
     """What each small program needs, by its name."""
+    return judged(programs, HOST, tmp_path_factory.mktemp("image"))
+
+
+def judged(programs, folders, where):
+    """What each of some programs needs, by its name, in a container with the libraries that it is linked with."""
     containers = {}
     for one in programs:
         files = {"app": one.path}
         if one.kind == "dynamic":
-            files |= {f"lib64/{path.name}": path for path in libraries(one.path, HOST)}
+            files |= {f"lib64/{path.name}": path for path in libraries(one.path, folders)}
         containers[one.name] = configuration(["/app"]), files
-    return needs(image(tmp_path_factory.mktemp("image") / "small.tar", containers))
+    return needs(image(where / "small.tar", containers))
 
 
 def test_there_are_more_than_twenty_small_programs_of_each_kind(programs):
@@ -67,6 +72,37 @@ def test_a_call_with_its_constants_is_shown_where_it_is_made(small):
     evidence = {one.name: one.evidence for one in small["net-raw-dynamic"].capabilities}["CAP_NET_RAW"]
     assert evidence[0].startswith("/app: socket at 0x")
     assert "net/packet/af_packet.c: packet_create" in evidence[0]
+
+
+# --- the same programs for arm64
+
+
+@pytest.fixture(scope="session")
+def arm_programs(tmp_path_factory):
+    return build(tmp_path_factory.mktemp("arm-programs"), machine="arm64")
+
+
+@pytest.fixture(scope="session")
+def arm(arm_programs, tmp_path_factory):
+    return judged(arm_programs, [Path("/usr/aarch64-linux-gnu/lib")], tmp_path_factory.mktemp("arm-image"))
+
+
+def test_what_a_program_of_arm64_needs_is_never_called_unused(arm_programs, arm):
+    assert len(arm_programs) == 64  # all but iopl, which is of x86
+    assert [one.name for one in arm_programs if verdicts(arm[one.name])[one.capability] == "unused"] == []
+
+
+def test_most_of_what_programs_of_arm64_do_not_need_is_recognised(arm_programs, arm):
+    least = {"dynamic": 36, "static": 25, "go": 30}
+    open_ = {f"set{what}-static" for what in ("uid", "gid")}  # glibc sets ids in all threads by numbers that it keeps
+    counts = {one.name: (one.kind, arm[one.name].count("unused")) for one in arm_programs if one.name not in open_}
+    assert {name: found for name, found in counts.items() if found[1] < least[found[0]]} == {}
+
+
+def test_a_call_of_arm64_is_shown_with_its_constants(arm):
+    evidence = {one.name: one.evidence for one in arm["net-raw-static"].capabilities}["CAP_NET_RAW"]
+    assert evidence[0].startswith("/app: socket at 0x")
+    assert "packet_create" in evidence[0]
 
 
 # --- the kernel agrees
