@@ -11,6 +11,7 @@ from buildlab import Entry, Image
 from outputlab import need_tools
 
 from lkscan.cli import main
+from lkscan.rules import drift
 
 pytestmark = pytest.mark.read_here
 
@@ -665,3 +666,92 @@ def test_microcode_in_front_of_an_initrd_is_the_kernels(here, capsys) -> None:
     write(here, buildlab.build(spec), spec)
     (here / "lk-initrd.img").write_bytes(microcode + (here / "lk-initrd.img").read_bytes())
     assert scan(capsys, *INITRD)["findings"] == []
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found", "told"),
+    [
+        ({"a": 1}, {"a": 1}, []),
+        ({"a": 1}, {"a": 2}, [("a", 2, 1)]),
+        ({"a": 1}, {}, [("a", None, 1)]),
+        ({}, {"b": 2}, [("b", 2, None)]),
+        ({"a": {"b": 1, "c": 2}}, {"a": {"c": 3, "b": 1}}, [("a.c", 3, 2)]),
+        ({"args": ["a", "b"]}, {"args": ["b", "a"]}, [("args", ["b", "a"], ["a", "b"])]),
+        ({"bounding": ["a", "b"]}, {"bounding": ["b", "a"]}, []),
+        ({"bounding": ["a", "b"]}, {"bounding": ["a", "a"]}, [("bounding", ["a", "a"], ["a", "b"])]),
+        (
+            {"mounts": [{"destination": "/a", "type": "x"}, {"destination": "/b"}]},
+            {"mounts": [{"destination": "/b"}, {"destination": "/a", "type": "y"}]},
+            [("mounts./a.type", "y", "x")],
+        ),
+        (
+            {"mounts": [{"destination": "/a", "n": 1}, {"destination": "/a", "n": 2}]},
+            {"mounts": [{"destination": "/a", "n": 1}, {"destination": "/a", "n": 3}, {"destination": "/a"}]},
+            [("mounts./a[2].n", 3, 2), ("mounts./a[3]", {"destination": "/a"}, None)],
+        ),
+        ({"namespaces": [{"type": "pid"}]}, {"namespaces": ["pid"]}, [("namespaces.pid", "pid", {"type": "pid"})]),
+    ],
+)
+def test_fields_that_differ_are_told_by_the_path_that_leads_to_them(wanted, found, told) -> None:
+    assert [tuple(one) for one in drift.differences(wanted, found)] == told
+
+
+LATEST = ["CAP_PERFMON", "CAP_BPF", "CAP_CHECKPOINT_RESTORE"]
+
+
+@pytest.mark.parametrize(
+    ("known", "lacking", "more", "is_same"),
+    [
+        (11, LATEST, [], True),
+        (10, LATEST, [], False),
+        (11, LATEST[:2], [], False),
+        (11, [*LATEST, "CAP_0"], [], False),
+        (11, LATEST, ["CAP_X"], False),
+        (3, [], [], True),
+    ],
+)
+def test_only_all_capabilities_may_be_those_that_an_earlier_linuxkit_knew(known, lacking, more, is_same) -> None:
+    wanted = [*(f"CAP_{number}" for number in range(known)), *LATEST]
+    found = [one for one in wanted if one not in lacking] + more
+    assert drift._is_same("bounding", wanted, found) is is_same
+
+
+@pytest.mark.parametrize(
+    ("pointer", "keys"),
+    [
+        ("process.args", ("command",)),
+        ("process.user.uid", ("uid",)),
+        ("process.capabilities.bounding", ("capabilities", "ambient")),
+        ("process.capabilities.effective", ("capabilities",)),
+        ("mounts./dev", ("readonly", "tmpfs", "binds", "mounts")),
+        ("mounts./dev.options", ("readonly", "tmpfs", "binds", "mounts")),
+        ("mounts./dev.source", ("tmpfs", "binds", "mounts")),
+        ("mounts./dev/shm", ("tmpfs", "binds", "mounts")),
+        ("linux.resources.devices", ("resources", "devices")),
+        ("linux.resources.memory.limit", ("resources",)),
+        ("linux.seccomp.defaultAction", ()),
+        ("runtime.cgroups", ("runtime",)),
+        ("unheard", ()),
+    ],
+)
+def test_a_field_is_decided_by_the_keys_that_set_it(pointer, keys) -> None:
+    assert drift._keys(pointer) == keys
+
+
+def test_what_gos_json_leaves_out_is_no_difference() -> None:
+    left = {"a": None, "b": "", "c": [], "d": {}, "e": False, "ociVersion": "1", "f": {"g": None}}
+    assert drift._plain({**left, "kept": 0, "list": ({"a": ""}, 1)}) == {"kept": 0, "list": [{}, 1]}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "is_given"),
+    [("net", "", False), ("net", "host", True), ("binds", [], True), ("readonly", False, True), ("other", 1, False)],
+)
+def test_an_empty_text_of_a_spec_sets_nothing(key, value, is_given) -> None:
+    assert drift._is_given({key: value} if key != "other" else {}, key) is is_given
+
+
+@pytest.mark.parametrize(("length", "shown"), [(158, 160), (159, 162), (400, 162)])
+def test_a_long_value_of_a_field_is_cut(length, shown) -> None:
+    assert len(drift._told("x" * length)) == shown
+    assert drift._told(None) == "nothing"

@@ -438,3 +438,19 @@ def test_any_release_and_any_configuration_is_judged(version, options):
     for rule in (*CONFIGURED, end_of_life_kernel, outdated_kernel, vendor_kernel):
         for finding in rule(kernel(version, whole=False, **options)):
             assert finding.message
+
+
+@pytest.mark.parametrize(
+    ("version", "date", "severity"),
+    [
+        ("5.4.172", "2025-12-04", Severity.MEDIUM),
+        ("5.4.172", "2026-12-03", Severity.MEDIUM),
+        ("5.4.172", "2026-12-04", Severity.HIGH),
+        ("4.19.300", "2025-12-05", Severity.MEDIUM),
+        ("4.19.300", "2025-12-06", Severity.HIGH),
+    ],
+)
+def test_a_series_that_ended_more_than_a_year_ago_counts_for_more(version, date, severity):
+    rules.set_today(date)
+    (finding,) = fires(end_of_life_kernel, kernel(version))
+    assert finding.severity is severity

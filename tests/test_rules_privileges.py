@@ -5,7 +5,7 @@ from rulelab import SPEC, bind, container, fires, image, outcomes, place
 
 from lkscan.rules import tables
 from lkscan.rules.engine import Confidence, Outcome, Profile, Severity
-from lkscan.rules.escape import host_path, sensitive, ways
+from lkscan.rules.escape import host_path, is_host_root, sensitive, ways
 from lkscan.rules.privileges import (
     all_capabilities,
     dangerous_capability,
@@ -469,3 +469,60 @@ def test_an_image_to_which_somebody_added_more_is_not_told_of(extra):
     made = container(label="built")
     oci = {**made.oci, **{part: {**made.oci[part], **facts} for part, facts in extra.items()}}
     assert outcomes(platform_without_seccomp, system(made._replace(oci=oci))) == {Outcome.PASS}
+
+
+@pytest.mark.parametrize("number", [0, 3, 6, 8, 10, 12, 42, 44, 65, 179, 253, 259, None])
+def test_block_devices_are_disks_of_the_host(number):
+    device = {**BLOCK, **({} if number is None else {"major": number})}
+    found = ways(container(capabilities=["CAP_MKNOD"], devices=[device]))
+    assert [(one.kind, one.text.partition(",")[0]) for one in found] == [("direct", "rewrite the disks of the host")]
+
+
+@pytest.mark.parametrize("number", [1, 2, 7, 11, 43])
+def test_memory_floppies_loops_and_the_like_hold_nothing_of_the_host(number):
+    assert not list(ways(container(capabilities=["CAP_MKNOD"], devices=[{**BLOCK, "major": number}])))
+    assert not list(ways(container(capabilities=["CAP_MKNOD"], devices=[{**CHARACTER, "major": 8}])))
+
+
+@pytest.mark.parametrize(
+    ("major", "minor", "count"), [(1, 1, 1), (None, None, 1), (1, None, 1), (1, 2, 0), (0, 1, 0), (2, 1, 0), (1, 0, 0)]
+)
+def test_memory_is_reached_through_its_own_device_only(major, minor, count):
+    numbers = {name: one for name, one in (("major", major), ("minor", minor)) if one is not None}
+    held = ["CAP_SYS_RAWIO", "CAP_MKNOD"]
+    found = list(ways(container(capabilities=held, devices=[{**CHARACTER, **numbers}])))
+    assert [one.text.startswith("write to physical memory") for one in found] == [True] * count
+
+
+@pytest.mark.parametrize(
+    ("rules", "count"),
+    [
+        ([DISK], 1),
+        ([{**DISK, "access": "r"}], 0),
+        ([{**DISK, "access": "w"}], 1),
+        ([{**DISK, "access": ""}], 1),
+        ([DISK, {"allow": False}], 0),
+        ([DISK, {"allow": False, "type": "b"}], 0),
+        ([DISK, {"allow": False, "type": "c"}], 1),
+        ([{"allow": False}, DISK], 1),
+    ],
+)
+def test_a_later_rule_takes_back_what_an_earlier_one_allows(rules, count):
+    assert len(list(ways(container(capabilities=["CAP_MKNOD"], devices=rules)))) == count
+
+
+@pytest.mark.parametrize(
+    ("uid", "row", "is_root"),
+    [
+        (0, {"containerID": 0, "hostID": 0, "size": 1}, True),
+        (0, {"containerID": 0, "hostID": 1, "size": 9}, False),
+        (5, {"containerID": 5, "hostID": 0, "size": 1}, True),
+        (5, {"containerID": 4, "hostID": 0, "size": 2}, False),
+        (6, {"containerID": 5, "hostID": 0, "size": 1}, False),
+        (4, {"containerID": 5, "hostID": 0, "size": 2}, False),
+        (0, {"size": 1}, True),
+        (0, {}, False),
+    ],
+)
+def test_root_in_a_user_namespace_is_the_hosts_as_far_as_it_is_mapped(uid, row, is_root):
+    assert is_host_root(container(user="new", uid=uid, uid_mappings=[row])) is is_root

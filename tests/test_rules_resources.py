@@ -205,3 +205,11 @@ def test_says_who_dies_instead_and_whether_memory_is_limited(score, words, resou
 
 def test_the_score_may_come_from_an_unknown_label():
     assert outcomes(spared_by_oom_killer, container(label="unknown")) == {OPEN}
+
+
+def test_a_limit_that_can_be_lifted_is_told_with_the_way_to_the_cgroups():
+    (finding,) = fires(limits_it_can_lift, container(mounts=[CGROUPS], resources=PIDS))
+    assert "limit of 'pids'" in finding.message
+    assert "'its mount on /sys/fs/cgroup'" in finding.message
+    (finding,) = fires(limits_it_can_lift, container(capabilities=["CAP_SYS_ADMIN"], resources=PIDS))
+    assert "'mounting it (CAP_SYS_ADMIN)'" in finding.message
