@@ -1,15 +1,16 @@
 """Comparisons, a fact at a time: what is told of it, how it is judged, how much it counts; and on the way back."""
 
 import pytest
-from rulelab import container
+from rulelab import container, image
 
-from lkscan.rules.builds import Entry
+from lkscan.rules.builds import Build, Entry
+from lkscan.rules.comparing import compare
 from lkscan.rules.container_differences import clipped, containers
 from lkscan.rules.differences import Difference, ordered
 from lkscan.rules.engine import Severity
 from lkscan.rules.file_differences import CAPABILITY, Rules, capabilities, files, hardening
 from lkscan.rules.kernel_differences import arguments, command_lines, settings, version
-from lkscan.scanner.subjects import KernelCommandLine, Place, Sysctl, System
+from lkscan.scanner.subjects import KernelCommandLine, Place, Sysctl, System, Volume
 
 BACK = {"worse": "better", "better": "worse", "neutral": "neutral"}
 PLACE = Place(("image.iso", "x"))
@@ -21,11 +22,11 @@ def told(found):
     return [(one.what, one.old, one.new, one.judgement, one.severity) for one in found]
 
 
-def both_ways(compare, old, new, row):
+def both_ways(comparison, old, new, row):
     """A row is told of old and new; of new and old, its values change places, and what was worse is better."""
     what, before, after, judgement, severity = row
-    assert told(compare(old, new)) == [row]
-    (back,) = told(compare(new, old))
+    assert told(comparison(old, new)) == [row]
+    (back,) = told(comparison(new, old))
     assert back[:4] == (what, after, before, BACK[judgement])
     assert (back[4] is NOTE) is (back[3] != "worse")
     assert severity is (NOTE if judgement != "worse" else severity)
@@ -400,11 +401,11 @@ def test_each_value_of_an_argument_counts_once_whichever_way_its_name_is_written
     ],
 )
 def test_arguments_are_judged_by_the_tables(old, new, row):
-    def compare(first, second):
+    def whole(first, second):
         found = command_lines(system(line=first), system(line=second), one_format=True, apart=[])
         return [one for one in found if one.what != "quiet"]
 
-    both_ways(compare, old, new, row)
+    both_ways(whole, old, new, row)
 
 
 @pytest.mark.parametrize(
@@ -417,11 +418,11 @@ def test_arguments_are_judged_by_the_tables(old, new, row):
     ],
 )
 def test_settings_are_judged_by_the_tables(old, new, row):
-    def compare(first, second):
+    def whole(first, second):
         sides = [system(sysctls=[("kernel.kptr_restrict", one)] if one else []) for one in (first, second)]
         return settings(*sides)
 
-    both_ways(compare, old, new, row)
+    both_ways(whole, old, new, row)
 
 
 def test_what_is_told_first_is_the_area_then_the_worst():
@@ -439,3 +440,95 @@ def test_what_is_told_first_is_the_area_then_the_worst():
         one("finding", "worse", MEDIUM),
     ]
     assert ordered(reversed(wanted)) == tuple(wanted)
+
+
+# --- whole builds
+
+
+def spec_of(name, *images, volumes=(), boxes=()):
+    found = System(PLACE, "spec", False, "spec", images=images, volumes=volumes, containers=boxes)  # noqa: FBT003
+    return Build(name, found)
+
+
+HASH = "sha256:" + "a" * 64
+IMAGES = [
+    (("nginx:1", "version-tag"), ("nginx", "latest"), "worse", MEDIUM),
+    ((f"nginx@{HASH}", "digest"), ("nginx:1", "version-tag"), "worse", MEDIUM),
+    (("linuxkit/a:45a1", "content-tag"), ("linuxkit/a:45a1-dirty", "dirty-tag"), "worse", MEDIUM),
+    (("nginx:1", "version-tag"), ("nginx:2", "version-tag"), "neutral", NOTE),
+    (("nginx", "no-tag"), ("nginx:latest", "latest"), "neutral", NOTE),
+    ((f"nginx@{HASH}", "digest"), ("nginx:45a1", "content-tag"), "neutral", NOTE),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "judgement", "severity"), IMAGES)
+def test_a_reference_that_is_pinned_less_firmly_is_worse(old, new, judgement, severity):
+    def whole(first, second):
+        return compare(spec_of("a", first), spec_of("b", second)).changes
+
+    sides = (image(*one, role="init")._replace(name="nginx") for one in (old, new))
+    both_ways(whole, *sides, ("image", old[0], new[0], judgement, severity))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "judgement", "severity"),
+    [
+        ("6.6.71", "6.6.72", "better", NOTE),
+        ("6.6.72", "6.6.71", "worse", MEDIUM),
+        ("6.6.72", "6.12.1", "neutral", NOTE),
+    ],
+)
+def test_the_tag_of_a_kernel_is_judged_as_its_release(old, new, judgement, severity):
+    sides = [spec_of(tag, image(f"linuxkit/kernel:{tag}", "version-tag", role="kernel")) for tag in (old, new)]
+    (found,) = compare(*sides).changes
+    assert (found.area, found.what, found.subject) == ("image", "image", "kernel")
+    assert (found.judgement, found.severity) == (judgement, severity)
+
+
+def test_images_come_and_go_by_role_and_number():
+    first, second = (image(f"linuxkit/{name}:1", "version-tag", role="init") for name in "ab")
+    found = compare(spec_of("a", first), spec_of("b", first, second, second)).changes
+    assert told(found) == [("image", "", "linuxkit/b:1", "neutral", NOTE)] * 2
+    found = compare(spec_of("a", first, second), spec_of("b", second)).changes
+    assert told(found) == [("image", "linuxkit/a:1", "", "neutral", NOTE)]
+    assert found[0].subject == "init linuxkit/a"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "row"),
+    [
+        (True, False, ("volume", "read-only", "writable", "worse", LOW)),
+        (None, True, ("volume", "", "read-only", "neutral", NOTE)),
+        (None, False, ("volume", "", "writable", "neutral", NOTE)),
+    ],
+)
+def test_a_volume_that_can_be_written_to_is_worse(old, new, row):
+    def whole(first, second):
+        sides = [() if one is None else (Volume("v", one, PLACE),) for one in (first, second)]
+        return compare(*(spec_of("a", volumes=some) for some in sides)).changes
+
+    both_ways(whole, old, new, row)
+
+
+def an_image(entries, findings=(), *, form="cpio", layer=("a.img",)):
+    found = System(PLACE, "image", True, form)  # noqa: FBT003
+    tree = {(layer, path): one._replace(place=Place((*layer, path))) for path, one in entries.items()}
+    return Build("x", found, findings, entries=tree)
+
+
+def test_sizes_are_told_by_component_and_count_neither_way():
+    old = an_image({"etc/a": entry(size=1000), "usr/bin/x": entry(size=7)})
+    new = an_image({"etc/a": entry(size=3500), "usr/bin/x": entry(size=7)})
+    (found,) = compare(old, new).effects
+    assert (found.old, found.new, found.reason) == ("1,007 bytes", "3,507 bytes", "+2,500 bytes.")
+    (found,) = compare(new, old).effects
+    assert (found.reason, found.judgement) == ("-2,500 bytes.", "neutral")
+    (found,) = compare(an_image({"etc/x": entry(0o755, kind="dir")}), old).effects
+    assert (found.old, found.new) == ("", "1,007 bytes")
+
+
+def test_an_image_and_a_spec_are_not_compared():
+    found = compare(spec_of("a"), an_image({"etc/a": entry()}))
+    assert (found.changes, found.formats) == ((), ("LinuxKit spec", "cpio"))
+    assert "are not compared like this" in found.problems[0].message
+    assert compare(spec_of("a"), Build("b", None)).formats == ("LinuxKit spec", "not read")

@@ -13,6 +13,7 @@ from elflab import a_file
 from needlab import ALL, build, configuration, image, libraries, needs, verdicts
 from rulelab import container
 
+from lkscan.rules import needs as rules
 from lkscan.rules.needs import interest, judge
 from lkscan.rules.tables import load
 from lkscan.scanner.calls import found_texts, program, system_calls
@@ -414,3 +415,185 @@ def test_what_the_c_library_opens_by_itself_sets_no_flags_that_need_a_capability
 
     assert of("fopen") == UNUSED
     assert of("open") == UNKNOWN
+
+
+# --- what is made of calls, one at a time
+
+
+OPEN_WRITES = frozenset({0x241})
+
+
+def call(name, at=0, *, texts=(), arguments=None, function="", is_direct=True):
+    told = {number: frozenset({text}) for number, text in texts}
+    return Call(name, at, arguments or {}, told, is_direct, function)
+
+
+def judged(*calls, path="/bin/a", certainty="certain", gaps=(), has_set_id=False, imports=(), multiple=False, **facts):
+    step = Step(path, certainty, "/bin/sh", Program(calls=calls, imports=frozenset(imports)), multiple)
+    return judge(container(**facts), Reach((step,), gaps), has_set_id=has_set_id)
+
+
+def setting(found, name):
+    return next(one for one in (*found.settings, *found.binds) if one.name == name)
+
+
+@pytest.mark.parametrize(
+    ("made", "verdict"),
+    [
+        (call("mkdir", texts=[(0, "/etc/x")]), "used"),
+        (call("mkdir", texts=[(0, "/data/x")]), "unused"),
+        (call("mkdir", texts=[(0, "/data")]), "unused"),
+        (call("mkdir", texts=[(0, "/database")]), "used"),
+        (call("mkdir", texts=[(0, "/data/../etc")]), "used"),
+        (call("mkdir", texts=[(0, "relative")]), "unknown"),
+        (call("mkdir"), "unknown"),
+        (call("mkdirat", texts=[(1, "/etc/x")]), "used"),
+        (call("rename", texts=[(0, "/data/x"), (1, "/etc/x")]), "used"),
+        (call("renameat2", texts=[(3, "/etc/x")]), "used"),
+        (call("tmpfile"), "unknown"),
+        (call("getpid"), "unused"),
+        (call("open", texts=[(0, "/etc/x")], arguments={1: OPEN_WRITES}), "used"),
+        (call("open", texts=[(0, "/etc/x")], arguments={1: frozenset({0})}), "unused"),
+        (call("open", texts=[(0, "/etc/x")], arguments={1: frozenset({0x80000})}), "unused"),
+        (call("open", texts=[(0, "/etc/x")], arguments={1: frozenset({0x1})}), "used"),
+        (call("open", texts=[(0, "/etc/x")], arguments={1: frozenset({0x2})}), "used"),
+        (call("open", texts=[(0, "/etc/x")], arguments={1: frozenset({0x40})}), "used"),
+        (call("open", texts=[(0, "/etc/x")], arguments={1: frozenset({0x200})}), "used"),
+        (call("open", texts=[(0, "/etc/x")], arguments={1: None}), "used"),
+        (call("openat", texts=[(1, "/etc/x")], arguments={2: OPEN_WRITES}), "used"),
+        (call("openat", texts=[(1, "/etc/x")], arguments={2: frozenset({0})}), "unused"),
+        (call("fopen", texts=[(0, "/etc/x"), (1, "w")], is_direct=False), "used"),
+        (call("fopen", texts=[(0, "/etc/x"), (1, "a")], is_direct=False), "used"),
+        (call("fopen", texts=[(0, "/etc/x"), (1, "r+")], is_direct=False), "used"),
+        (call("fopen", texts=[(0, "/etc/x"), (1, "re")], is_direct=False), "unused"),
+        (call("fopen", texts=[(0, "/etc/x")], is_direct=False), "used"),
+    ],
+    ids=lambda value: f"{value.name} {dict(value.texts)}" if isinstance(value, Call) else value,
+)
+def test_a_root_is_written_where_a_call_changes_what_lies_on_no_mount(made, verdict):
+    assert setting(judged(made, binds=["/srv:/data"]), "root").verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("path", "shorter", "longer"),
+    [("/data/x", "used", "unused"), ("/data/inner/x", "unused", "used"), ("/etc/x", "unused", "unused")],
+)
+def test_a_bind_is_written_where_no_deeper_mount_is_in_the_way(path, shorter, longer):
+    found = judged(call("mkdir", texts=[(0, path)]), binds=["/srv:/data", "/opt:/data/inner"])
+    assert setting(found, "/data").verdict == shorter
+    assert setting(found, "/data/inner").verdict == longer
+
+
+@pytest.mark.parametrize(
+    ("calls", "has_set_id", "gaps", "verdict"),
+    [
+        ([call("execve")], True, (), "unknown"),
+        ([call("execve")], False, (), "unused"),
+        ([], True, (), "unused"),
+        ([], True, ("a gap",), "unknown"),
+        ([], False, ("a gap",), "unused"),
+    ],
+)
+def test_execve_grants_something_where_there_is_a_file_that_does(calls, has_set_id, gaps, verdict):
+    found = setting(judged(*calls, has_set_id=has_set_id, gaps=gaps), "privileges")
+    assert found.verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("families", "gaps", "verdict"),
+    [
+        (frozenset({2}), (), "used"),
+        (frozenset({10}), (), "used"),
+        (frozenset({1}), (), "unused"),
+        (frozenset({1, 2}), (), "used"),
+        (frozenset({1}), ("a gap",), "unknown"),
+    ],
+)
+def test_the_network_is_used_where_a_socket_of_it_is_opened(families, gaps, verdict):
+    found = judged(call("socket", arguments={0: families}), gaps=gaps)
+    assert setting(found, "network").verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("facts", "verdict"),
+    [
+        ({}, "used"),
+        ({"certainty": "named"}, "used"),
+        ({"certainty": "guessed"}, "unknown"),
+        ({"multiple": True}, "unknown"),
+    ],
+)
+def test_a_call_counts_as_far_as_its_program_is_certain_to_run(facts, verdict):
+    found = judged(call("settimeofday", 0x4010), capabilities=["CAP_SYS_TIME"], **facts)
+    (answer,) = found.capabilities
+    assert (answer.verdict, found.count(verdict)) == (verdict, 1)
+    assert answer.evidence[0].startswith("/bin/a: settimeofday at 0x4010 [security/commoncap.c: cap_settime]")
+
+
+@pytest.mark.parametrize(("gaps", "verdict"), [((), "unused"), (("a gap",), "unknown")])
+def test_what_nothing_calls_is_unused_unless_more_may_run(gaps, verdict):
+    (answer,) = judged(call("getpid"), gaps=gaps, capabilities=["CAP_SYS_TIME"]).capabilities
+    assert answer.verdict == verdict
+    assert answer.evidence == (gaps or ("1 program reached; nothing that was seen can ask for it",))
+
+
+def test_at_most_five_calls_are_shown_and_capabilities_stand_in_the_kernels_order():
+    calls = [call("settimeofday", number) for number in range(1, 9)]
+    found = judged(*calls, capabilities=["CAP_SYS_TIME", "CAP_CHOWN", "CAP_UNHEARD", "CAP_BPF"])
+    assert [one.name for one in found.capabilities] == ["CAP_CHOWN", "CAP_SYS_TIME", "CAP_BPF", "CAP_UNHEARD"]
+    assert len(found.capabilities[1].evidence) == 5
+
+
+def test_only_what_no_text_names_and_no_gap_hides_is_masked():
+    assert "/proc/kcore" in judged().masked
+    assert judged(gaps=("a gap",)).masked == ()
+    step = Step("/bin/a", "certain", "", Program(texts=frozenset({"/proc/kcore"})))
+    assert "/proc/kcore" not in judge(container(), Reach((step,), ()), has_set_id=False).masked
+
+
+@pytest.mark.parametrize(
+    ("arguments", "verdict", "doubt"),
+    [
+        ({1: frozenset({0x4024700A})}, "used", "RTC_SET_TIME"),
+        ({1: frozenset({0xFFFFFFFF4024700A})}, "used", "RTC_SET_TIME"),
+        ({1: frozenset({1})}, "unused", ""),
+        ({1: None}, "unused", ""),
+    ],
+)
+def test_a_request_of_ioctl_counts_by_its_number(arguments, verdict, doubt):
+    found = judged(call("ioctl", 1, arguments=arguments), capabilities=["CAP_SYS_TIME"])
+    assert found.capabilities[0].verdict == verdict
+    assert doubt in found.capabilities[0].evidence[0]
+
+
+def test_a_number_that_stands_in_a_program_whose_requests_are_not_told_leaves_the_question_open():
+    calls = (call("ioctl", 1, arguments={1: None}),)
+    step = Step("/bin/a", "certain", "", Program(calls=calls, constants=frozenset({0x4024700A})))
+    (answer,) = judge(container(capabilities=["CAP_SYS_TIME"]), Reach((step,), ()), has_set_id=False).capabilities
+    assert (answer.verdict, answer.reason) == ("unknown", "the arguments of the call are not told")
+    assert "RTC_SET_TIME (0x4024700a) stands in it" in answer.evidence[0]
+
+
+@pytest.mark.parametrize(
+    ("value", "condition", "fits"),
+    [
+        (5, {"values": [5, 6]}, True),
+        (4, {"values": [5, 6]}, False),
+        (0x15, {"values": [5], "mask": 0xF}, True),
+        (0x15, {"values": [5]}, False),
+        (6, {"bits": 2}, True),
+        (5, {"bits": 2}, False),
+    ],
+)
+def test_an_argument_fits_by_its_value_or_its_bits(value, condition, fits):
+    assert rules._fits(value, condition) is fits
+
+
+def test_a_text_in_the_command_the_variables_or_a_script_names_what_it_names():
+    timens = ["CAP_SYS_TIME"]
+    script = Step("/a.sh", "certain", "", Program(is_elf=False, text="echo 1 > /proc/1/timens_offsets\n"))
+    (answer,) = judge(container(capabilities=timens), Reach((script,), ()), has_set_id=False).capabilities
+    assert (answer.verdict, "names '/timens_offsets'" in answer.evidence[0]) == ("used", True)
+    for facts in ({"command": ["/proc/1/timens_offsets"]}, {"env": ["A=/proc/1/timens_offsets"]}):
+        (answer,) = judged(capabilities=timens, **facts).capabilities
+        assert answer.evidence[0].startswith("the container's command or environment names '/timens_offsets'")
