@@ -1,6 +1,6 @@
 """Mutation testing, of a sample: does a test notice when a line of the rules or of the readers is wrong?
 
-    python -m benchmarks.mutation [--count N] [--seed S] [--tests N] [--module NAME] [--write] [rules | readers ...]
+    python -m benchmarks.mutation [--count N] [--minutes N] [--seed S] [--module NAME] [--write] [rules | readers ...]
 
 Works in a clone of the last commit, build/mutation, whose modules are changed one place at a time. There the tests are
 first run as a whole, with coverage, which takes long and is kept for the commit: that tells which tests reach a line,
@@ -27,6 +27,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -258,32 +259,47 @@ def interval(hits: int, total: int) -> tuple[float, float]:
     return (middle - spread) / (1 + z * z / total), (middle + spread) / (1 + z * z / total)
 
 
-def measure(folder: str, asked: argparse.Namespace, reached: Reached) -> dict[str, object]:
-    """Try a sample of a folder's mutants, and print those that no test noticed."""
-    modules = [path for path in sorted((CLONE / folder).glob("*.py")) if asked.module in (None, path.stem)]
+class Plan(NamedTuple):
+    """A sample of a folder's mutants, `of` so many, each with the tests that are to be run for it."""
+
+    sample: list[Mutant]
+    of: int
+    tests: list[dict[str, list[str]]]
+
+
+def planned(folder: str, asked: argparse.Namespace, reached: Reached) -> Plan:
+    """Draw the sample, in an order that is chance as well."""
+    modules = [path for path in sorted((CLONE / folder).glob("*.py")) if asked.module in {None, path.stem}]
     everything = [mutant for module in modules for mutant in mutants(module)]
     sample = random.Random(asked.seed).sample(everything, min(asked.count, len(everything)))
-    print(f"{folder}: {len(sample)} of {len(everything)} mutants, seed {asked.seed}", flush=True)
-    files = [reached.chosen(mutant, asked.tests) for mutant in sample]
-    passed, seconds = checked(files)
-    hits = 0
-    for number, (mutant, chosen) in enumerate(zip(sample, files, strict=True), 1):
-        if noticed(mutant, number, chosen, passed, seconds):
+    return Plan(sample, len(everything), [reached.chosen(mutant, asked.tests) for mutant in sample])
+
+
+def measure(name: str, plan: Plan, asked: argparse.Namespace) -> dict[str, object]:
+    """Try the mutants, as far as the time goes, and print those that no test noticed."""
+    print(f"{name}: {len(plan.sample)} of {plan.of} mutants, seed {asked.seed}", flush=True)
+    passed, seconds = checked(plan.tests)
+    end = time.monotonic() + 60 * asked.minutes
+    hits = tried = 0
+    for mutant, tests in zip(plan.sample, plan.tests, strict=True):
+        if time.monotonic() > end:
+            break
+        tried += 1
+        if noticed(mutant, tried, tests, passed, seconds):
             hits += 1
-        else:
-            tests = sum(map(len, chosen.values()))
-            told = mutant.told(mutant.module.read_text(encoding="utf-8"))
-            print(f"{told}\n    {tests} tests reach it; {hits} of {number} noticed", flush=True)
-    low, high = interval(hits, len(sample))
-    print(f"{folder}: {hits} of {len(sample)} noticed, {hits / len(sample):.1%} ({low:.1%} to {high:.1%})", flush=True)
+            continue
+        told = mutant.told(mutant.module.read_text(encoding="utf-8"))
+        print(f"{told}\n    {sum(map(len, tests.values()))} tests reach it; {hits} of {tried} noticed", flush=True)
+    low, high = interval(hits, tried)
+    print(f"{name}: {hits} of {tried} noticed, {hits / tried:.1%} ({low:.1%} to {high:.1%})", flush=True)
     return {
         "commit": git(CLONE, "rev-parse", "HEAD"),
         "seed": asked.seed,
-        "mutants": len(everything),
-        "sample": len(sample),
+        "mutants": plan.of,
+        "sample": tried,
         "noticed": hits,
-        "survivors": len(sample) - hits,
-        "score": round(hits / len(sample), 3),
+        "survivors": tried - hits,
+        "score": round(hits / tried, 3),
         "interval": [round(low, 3), round(high, 3)],
     }
 
@@ -292,8 +308,9 @@ def main() -> int:
     """Exit status 0, whatever the score is."""
     parser = argparse.ArgumentParser(description="Mutation testing of a sample.")
     parser.add_argument("--count", type=int, default=300, help="mutants of each that are tried; 300 tell it to 5 %%")
+    parser.add_argument("--minutes", type=float, default=600, help="for each; what was tried until then is the sample")
     parser.add_argument("--seed", default="1", help="another one draws another sample")
-    parser.add_argument("--tests", type=int, default=120, help="tests that are run for a mutant, at most")
+    parser.add_argument("--tests", type=int, default=60, help="tests that are run for a mutant, at most")
     parser.add_argument("--module", help="only mutants of this module, such as mounts")
     parser.add_argument("--write", action="store_true", help=f"keep the figures in {RESULTS.name}")
     parser.add_argument("target", nargs="*", choices=[*TARGETS, []])
@@ -303,11 +320,12 @@ def main() -> int:
     prepare()
     os.chdir(CLONE)
     reached = Reached()
-    found = {name: measure(TARGETS[name], asked, reached) for name in asked.target or TARGETS}
+    plans = {name: planned(TARGETS[name], asked, reached) for name in asked.target or TARGETS}
+    del reached  # forks are quicker without
+    found = {name: measure(name, plan, asked) for name, plan in plans.items()}
     if asked.write:
         kept = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
-        kept |= found
-        RESULTS.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
+        RESULTS.write_text(json.dumps({**kept, **found}, indent=2) + "\n", encoding="utf-8")
     return 0
 
 
