@@ -125,3 +125,34 @@ def test_the_table_of_intels_releases_is_well_formed():
     for published, newest in table["intel"].items():
         assert newest < published <= table["as_of"]
         assert kernel.days_between(newest, published) < 180
+
+
+@pytest.mark.parametrize(("length", "count"), [(35, 0), (36, 1), (2048, 1), (2083, 1), (2084, 2)])
+def test_an_update_of_intels_counts_once_its_header_is_there(length, count):
+    data = intel_update("2021-04-25", 1) + intel_update("2020-01-02", 2)
+    assert len(list(intel(data[:length]))) == count
+
+
+@pytest.mark.parametrize(
+    ("length", "count"), [(7, 0), (11, 0), (44, 0), (59, 0), (60, 1), (116, 1), (131, 1), (132, 2)]
+)
+def test_a_patch_of_amds_counts_once_its_date_and_number_are_there(length, count):
+    data = amd_container("2021-04-25", "2020-01-02")
+    assert len(list(amd(data[:length]))) == count
+
+
+@pytest.mark.parametrize(
+    ("number", "date"),
+    [
+        (0x01012021, "2021-01-01"),
+        (0x12312021, "2021-12-31"),
+        (0x01002021, ""),
+        (0x13012021, ""),
+        (0x00312021, ""),
+        (0x1A012021, ""),
+        (0, ""),
+    ],
+)
+def test_what_is_no_date_is_none(number, date):
+    update = struct.pack("<9I", 1, 0xF0, number, 7, 0, 1, 2, 2000, 2048)
+    assert [one.date for one in intel(update)] == [date]

@@ -16,7 +16,7 @@ from rulelab import container, file, fires, outcomes, place
 from secretlab import ALNUM, docker, jwt, noise, openssh, pem
 
 from lkscan.rules import detectors
-from lkscan.rules.detectors import entropy, find, is_placeholder
+from lkscan.rules.detectors import entropy, find, is_placeholder, key_store
 from lkscan.rules.engine import Confidence, Outcome, Severity
 from lkscan.rules.secrets import (
     looks_secret,
@@ -533,3 +533,21 @@ def test_a_secret_in_the_kernels_arguments_fires_and_is_not_shown(text, key):
 @pytest.mark.parametrize("text", ["", "console=ttyS0 root=LABEL=token init_on_alloc=1", "app.password={{ .Password }}"])
 def test_other_arguments_of_the_kernel_are_fine(text):
     assert outcomes(secret_in_kernel_arguments, KernelCommandLine(Place(("linuxkit.yml",)), text)) == {Outcome.PASS}
+
+
+DER = bytes.fromhex("30820204020100300d06") + bytes(510)
+"""The beginning of a private key in PKCS #8 that says of itself that 516 bytes follow its first four."""
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        (DER[:520], "private key"),
+        (DER[:519], ""),
+        (DER[:520] + b"\0", ""),
+        (b"\x05\x02\0\0\0" + bytes(27), ""),
+        (b"\x05\x02\0\0\0" + bytes(28), "Kerberos key table"),
+    ],
+)
+def test_a_key_in_binary_is_as_long_as_it_says(data, kind):
+    assert key_store(data, len(data)) == kind
