@@ -24,7 +24,7 @@ class Weigher:
         self._collector.meet(subject)
         if isinstance(subject, System):
             components = (one for contents in self._collector.contents for one in contents.components)
-            whole = with_kernels(components, named_kernels(subject))
+            whole = with_kernels(components, _named_kernels(subject))
             homes = {one.title: one.place for one in subject.containers}
             self._found.append(ImageSize(subject.place, whole, self._budget, homes))
 
@@ -38,7 +38,7 @@ def is_image(form: str) -> bool:
     return form != "configuration"
 
 
-def named_kernels(system: System) -> dict[str, int]:
+def _named_kernels(system: System) -> dict[str, int]:
     """The kernels that are inputs themselves, no files of a tree: path and size in bytes."""
     paths = {one.place.artifacts[0] for one in system.kernels if len(one.place.artifacts) == 1 and is_image(one.format)}
     return {path: os.path.getsize(path) for path in sorted(paths) if os.path.isfile(path)}

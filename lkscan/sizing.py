@@ -1,21 +1,20 @@
 """`lkscan size`: images are read, by others than us where that is wanted, and what they are made of is summed up."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator, Sequence
 from functools import partial
 
-from .budgeting import is_image, named_kernels
+from . import transfer
+from .budgeting import Weigher, is_image
 from .config.policies import Policy
 from .desks import Staff, read
 from .imaging import Order, results
 from .inputs import Input
-from .rules.contents import Collector
-from .rules.sizes import Sizes, Unpacked, weigh, with_kernels
+from .rules.components import Component, Unpacked
+from .rules.sizes import Sizes, weigh
 from .scanner import payload
 from .scanner.source import FileSource
-from .scanner.startup import Any
+from .scanner.startup import Any, NamedTuple
 from .scanner.subjects import File, Place, Problem, System
 
 TYPE_CHECKING = False
@@ -26,39 +25,48 @@ _LEAST = 512 << 10
 """Bytes of a file that may be a kernel: the smallest have more."""
 
 
+class Measured(NamedTuple):
+    """What reading one image gave; there is one system, or none where it could not be read.
+
+    `payloads` are those of all files that may be kernels.
+    """
+
+    components: tuple[Component, ...]
+    systems: tuple[System, ...]
+    payloads: tuple[Unpacked, ...]
+    problems: tuple[Problem, ...]
+
+
 def measure(images: Sequence[tuple[Input, Policy]], staff: Staff) -> list[Sizes]:
     """The sizes of each image, in order; they are read by the `staff`."""
-    orders = [
-        Order(one, policy.limits, partial(_measured, one, policy), (tuple, tuple, dict, tuple))
-        for one, policy in images
-    ]
+    transfer.learn(Measured, Unpacked)
+    orders = [Order(one, policy.limits, partial(_measured, one, policy), (Measured,)) for one, policy in images]
     return [
         _sizes(one.paths[0], found)._replace(budget=policy.budget)
         for (one, policy), found in zip(images, results(orders, staff), strict=True)
     ]
 
 
-def _measured(one: Input, policy: Policy, slot: Slot | None) -> tuple[Any, ...]:
-    """Components, systems, payloads by place, and problems, which `transfer` can carry."""
-    collector, systems, problems = Collector(), [], []
-    payloads = dict(_named(one.paths))
+def _measured(one: Input, policy: Policy, slot: "Slot | None") -> tuple[Measured]:
+    weigher, systems, problems = Weigher(policy.budget), [], []
+    payloads = list(_named(one.paths))
     for subject in read(one, policy.labels, policy.limits, slot.watch if slot else None):
-        collector.meet(subject)
+        weigher.meet(subject)
         if isinstance(subject, System):
             systems.append(subject._replace(roots=()))
         elif isinstance(subject, Problem):
             problems.append(subject)
         elif isinstance(subject, File) and (found := _payload(subject)):
-            payloads[subject.place.artifacts] = tuple(found)
-    components = tuple(one for contents in collector.contents for one in contents.components)
-    return components, tuple(systems), payloads, tuple(problems)
+            payloads.append(Unpacked(subject.place, *found))
+    components = tuple(one for found in weigher.subjects() for one in found.components)
+    return (Measured(components, tuple(systems), tuple(payloads), tuple(problems)),)
 
 
 def _payload(file: File) -> payload.Payload | None:
     return payload.read(file.size, file.read) if file.read and file.size >= _LEAST else None
 
 
-def _named(paths: Sequence[str]) -> Iterator[tuple[tuple[str, ...], tuple[Any, ...]]]:
+def _named(paths: Sequence[str]) -> Iterator[Unpacked]:
     """The payloads of kernels that were named themselves, by place; what can't be read is told as the image is."""
     for path in filter(os.path.isfile, paths):
         try:
@@ -67,7 +75,7 @@ def _named(paths: Sequence[str]) -> Iterator[tuple[tuple[str, ...], tuple[Any, .
             continue
         try:
             if found := payload.read(source.size, partial(source.pread, 0)):
-                yield (path,), tuple(found)
+                yield Unpacked(Place((path,)), *found)
         finally:
             source.close()
 
@@ -75,17 +83,14 @@ def _named(paths: Sequence[str]) -> Iterator[tuple[tuple[str, ...], tuple[Any, .
 def _sizes(path: str, found: Any) -> Sizes:  # noqa: ANN401 - what `_measured` gave, or a Problem
     if isinstance(found, Problem):
         return Sizes(path, problems=(found,))
-    components, systems, payloads, problems = found
-    if not systems:
-        return Sizes(path, problems=problems)
-    system: System = systems[0]
-    kernels = tuple(
-        Unpacked(place, *payloads.get(place.artifacts, (None, None)))
-        for place in dict.fromkeys(
-            Place(kernel.place.artifacts) for kernel in system.kernels if is_image(kernel.format)
-        )
-    )
-    return weigh(system, with_kernels(components, named_kernels(system)), kernels, problems)
+    measured: Measured = found[0]
+    if not measured.systems:
+        return Sizes(path, problems=measured.problems)
+    system = measured.systems[0]
+    payloads = {one.place.artifacts: one for one in measured.payloads}
+    places = dict.fromkeys(Place(one.place.artifacts) for one in system.kernels if is_image(one.format))
+    kernels = tuple(payloads.get(place.artifacts) or Unpacked(place, None, None) for place in places)
+    return weigh(system, measured.components, kernels, measured.problems)
 
 
 def unusable(path: str, why: str) -> Sizes:

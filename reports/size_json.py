@@ -16,8 +16,8 @@ from __future__ import annotations
 
 import json
 
-from ..rules.components import Component
-from ..rules.sizes import Report, Sizes, Unpacked
+from ..rules.components import Component, Unpacked
+from ..rules.sizes import Report, Sizes
 from ..scanner.startup import Any
 from .formats import Options
 from .printable import encodable

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ..rules.components import amount
-from ..rules.sizes import Sizes, Unpacked
+from ..rules.components import Unpacked, amount
+from ..rules.sizes import Sizes
 
 _NAMES = 30
 """Containers that are named in a sentence; the others are counted."""

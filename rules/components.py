@@ -1,7 +1,5 @@
 """Components: the parts of an image that sizes are told of, containers, the kernel and the root filesystem."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from ..scanner.startup import NamedTuple
@@ -42,6 +40,17 @@ class Component(NamedTuple):
     files: int
     parts: tuple[Part, ...]
     pages: int = 0
+
+
+class Unpacked(NamedTuple):
+    """What is unpacked before the system runs: a kernel's payload, or an initrd.
+
+    `packed` are its bytes as they lie in the image, `size` those it unpacks to; None where that is not told.
+    """
+
+    place: Place
+    packed: int | None
+    size: int | None
 
 
 class ImageSize(NamedTuple):

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from ..scanner.startup import NamedTuple
 from ..scanner.subjects import PeeledLayer, Place, Problem, System
-from .components import KERNEL, ROOT, Component, Part, amount
+from .components import KERNEL, ROOT, Component, Part, Unpacked, amount
 from .contents import component
 
 _ENVELOPES = frozenset({"gzip", "xz", "lzma", "zstd", "lz4", "lz4-legacy", "lzo", "bzip2"})
@@ -20,17 +20,6 @@ _DISKS = ("qcow2", "VMDK")
 """Disks that may be packed; those that are not are as large as what is on them, or larger."""
 
 _Artifacts = tuple[str, ...]
-
-
-class Unpacked(NamedTuple):
-    """What is unpacked before the system runs: a kernel's payload, or an initrd.
-
-    `packed` are its bytes as they lie in the image, `size` those it unpacks to; None where that is not told.
-    """
-
-    place: Place
-    packed: int | None
-    size: int | None
 
 
 class Sizes(NamedTuple):
@@ -113,7 +102,7 @@ class Excess(NamedTuple):
 def weigh(
     system: System, components: tuple[Component, ...], kernels: tuple[Unpacked, ...], problems: tuple[Problem, ...]
 ) -> Sizes:
-    """The sizes of an image that was read; `components` are those of `with_kernels`."""
+    """The sizes of an image that was read; `components` are those that `with_kernels` gives."""
     initrds = _initrds(system.layers)
     in_memory = {one.place.artifacts for one in initrds}
     return Sizes(

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from imagelab import Item, newc
 from rulelab import container
 
-from lkscan import cli, sizing
+from lkscan import cli, sizing, transfer
 from lkscan.reports import formats
 from lkscan.reports.size_tree import Node, tree
-from lkscan.rules.components import Component, Part
-from lkscan.rules.sizes import Report, Sizes, Unpacked, exceeded, shipped, weigh, with_kernels
+from lkscan.rules.components import Component, Part, Unpacked
+from lkscan.rules.sizes import Report, Sizes, exceeded, shipped, weigh, with_kernels
 from lkscan.scanner import image as readers
 from lkscan.scanner import payload
 from lkscan.scanner.subjects import PeeledLayer, Place, System
@@ -373,3 +373,14 @@ def test_a_byte_too_much_is_seen() -> None:
     one = Component("services/a", Place(OUTER), (35 << 20) + 1, 1, ())
     (excess,) = exceeded([one], {"services/a": 35 << 20})
     assert str(excess) == "services/a has 36,700,161 bytes unpacked, more than its budget of 36,700,160 bytes"
+
+
+@pytest.mark.parametrize("bent", [("payloads", ((),)), ("components", ("x",)), ("systems", ({},))])
+def test_what_a_reader_answers_has_to_be_what_was_asked_for(bent) -> None:
+    transfer.learn(sizing.Measured, Unpacked)
+    fine = sizing.Measured((), (), (Unpacked(Place(OUTER), 1, None),), ())
+    assert transfer.load(transfer.dump(fine)) == fine
+    with pytest.raises(transfer.TransferError):
+        transfer.load(transfer.dump(fine._replace(**dict([bent]))))
+    with pytest.raises(transfer.TransferError):
+        transfer.load(transfer.dump(fine._replace(payloads=(Unpacked(Place(OUTER), "1", None),))))
