@@ -73,7 +73,7 @@ bench: .venv/dev build/peers ## measure all and write docs/benchmarks.md, in a q
 bench-docs: .venv/dev ## write docs/benchmarks.md and its plots again, from benchmarks/results.json
 	@$(PY) benchmarks/page.py
 
-bench-images: .venv/dev build/peers ## measure audits of images and print what comes out; ONLY="initrd.img processes memory" takes less
+bench-images: .venv/dev build/peers ## measure audits of images and print what comes out; ONLY="initrd.img processes" takes less
 	@$(PY) benchmarks/images.py $(ONLY)
 
 guard: .venv/dev ## count the instructions of fixed scenarios, by valgrind, and compare with benchmarks/guard.json

@@ -3,8 +3,8 @@
     all.py [--corpus DIR] [PART ...]
 
 Only the parts that are named are measured, of the others the last figures stay, if they are of this machine. A part
-that fails, or takes more than ten minutes, is named in the page with what it printed last, and keeps what it had found
-until then; the others go on. The exit status is 1 where one failed.
+that fails, or takes more than twenty minutes, is named in the page with what it printed last, and keeps what it had
+found until then; the others go on. The exit status is 1 where one failed.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from lkscan import __version__
 
 HERE = Path(__file__).resolve().parent
 PARTS = {name: part["script"] for name, part in page.table_of("parts").items()}
-LIMIT = 600
+LIMIT = 1200
 """Seconds that a part may take."""
 
 

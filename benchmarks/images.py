@@ -2,7 +2,7 @@
 
     images.py [NAME ...]
 
-NAME is an image, `memory`, `processes`, `evidence` or `foreign`: only these are measured. The images are built under
+NAME is an image, `processes`, `evidence` or `foreign`: only these are measured. The images are built under
 build/images, out of files below /usr, with the tools that LinuxKit's scripts call, and kept for the next run. A tool
 that is not installed is named, and what needs it is not compared.
 """
@@ -20,16 +20,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 from measuring import AUDIT, LKSCAN, ROOT, files_below, measure, member, missing, newc, once
-from results import Sheet, Table, row, rows
+from results import Sheet, Table, rows
 
 FOLDER = ROOT / "build/images"
 MIB = 1 << 20
 CONTENT = 250 * MIB
 """Bytes of files in each image."""
-LARGE = (1000 * MIB, 2000 * MIB)
-"""The same, of those that show whether memory grows."""
 RUNS = 3
 INSPECT = f"'{LKSCAN}' inspect"
+EVIDENCE = 240
+"""Seconds that an audit with evidence may take."""
 
 
 class Image(NamedTuple):
@@ -152,22 +152,6 @@ def compare(sheet: Sheet, name: str) -> None:
             sheet.lacks(rival, f"{lacking} is not installed")
 
 
-def memory(sheet: Sheet) -> None:
-    """How the peak of memory grows with the image: the same files again and again, under other names."""
-    images = {"initrd.img": "gzip > cpio", WIDELY: "qcow2 > MBR > ext4 > gzip > cpio"}
-    for size in LARGE:
-        label, (initrd, disk) = f"{size // MIB}", images
-        for name, reason in build(larger(size // MIB)).items():
-            sheet.lacks(name, reason)
-        images[f"{label}.img"], images[f"{label}.qcow2"] = images[initrd], images[disk]
-    images["disk.tar.gz"] = "gzip > tar > MBR > ext4 > gzip > cpio"
-    there = [name for name in images if (FOLDER / name).exists()]
-    found = [
-        row(f"{name}, {images[name]}", measure({name: f"{AUDIT} {name}"}, 1, folder=FOLDER)[name]) for name in there
-    ]
-    sheet.add(Table("Memory by size", found, note="bytes of content: 250 MiB, 1000 and 2000 where the name says so"))
-
-
 def larger(mib: int) -> tuple[Image, ...]:
     """An initrd of so many MiB of content, a multiple of the others', a disk that holds it, and that as qcow2."""
     initrd, disk = f"{mib}.img", f"{mib}.raw"
@@ -207,7 +191,7 @@ def evidence(sheet: Sheet) -> None:
         "with evidence of capabilities": f"{plain} --evidence",
         "with all three": f"{plain} --spec system.yml --profile pedantic --evidence",
     }
-    found = measure(commands, RUNS, folder=FOLDER)
+    found = measure(commands, RUNS, folder=FOLDER, limit=EVIDENCE)
     sheet.add(Table("Beyond the audit", rows(found), "the audit", "wall", note="one container with 250 MiB of files"))
 
 
@@ -245,7 +229,7 @@ def foreign(sheet: Sheet) -> None:
     sheet.add(Table("Tools that look for everything", rows(found), "lkscan scan", "wall", note=WIDELY))
 
 
-EXTRAS = {"processes": processes, "memory": memory, "evidence": evidence, "foreign": foreign}
+EXTRAS = {"processes": processes, "evidence": evidence, "foreign": foreign}
 
 
 def measured(sheet: Sheet, wanted: Iterable[str] = ()) -> None:

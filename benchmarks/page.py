@@ -23,9 +23,10 @@ MARKS = ("<!-- figures: `make bench-docs` writes them -->\n", "<!-- end of figur
 INTRODUCTION = """\
 `make bench` measures all of this on the machine at hand and writes this page; `make bench ONLY="specs growth"` takes
 these parts anew. Tools that are compared run in turns in the same minutes; a figure is the median of several runs, of
-one where a run takes more than 20 s. CPU is user and system time of a command and all it starts, memory the peak of its
+one where a run takes more than 8 s. CPU is user and system time of a command and all it starts, memory the peak of its
 largest process, but never less than the 15 MiB of the process that measures.
 """
+SHARES = "share of what is allowed; up to 1 is met"
 
 
 class Verdict(NamedTuple):
@@ -46,6 +47,17 @@ class Verdict(NamedTuple):
 def table_of(name: str) -> dict[str, Any]:
     """A table of facts beside this file."""
     return tomli.loads((HERE / f"{name}.toml").read_text(encoding="utf-8"))
+
+
+def shares(found: list[Verdict]) -> dict[str, float]:
+    """Target -> how much of what is allowed it takes: 1 is just met. Those that allow nothing have no share."""
+    parts = {}
+    for target, number in found:
+        if number and target.get("most"):
+            parts[target["what"]] = round(number / target["most"], 3)
+        elif number and "least" in target:
+            parts[target["what"]] = round(target["least"] / number, 3)
+    return parts
 
 
 def figure(data: Mapping[str, Any], path: list[Any]) -> float | None:
@@ -102,6 +114,7 @@ def lines(data: Mapping[str, Any]) -> Iterator[str]:
 def _targets(found: list[Verdict]) -> Iterator[str]:
     met = sum(one.is_met for one in found)
     yield f"\n## Targets\n\n{met} of {len(found)} are met.\n"
+    yield f"![{SHARES}]({plots.name('targets')})\n"
     yield "| target | figure | wanted | |\n|---|---:|---:|---|"
     for one in found:
         told = "met" if one.is_met else "not measured" if one.value is None else "**not yet**"
@@ -166,6 +179,13 @@ def text(data: Mapping[str, Any]) -> str:
     return "\n".join(lines(data)) + "\n"
 
 
+def plots_of(data: Mapping[str, Any]) -> dict[str, tuple[Any, ...]]:
+    """The files of the plots: what draws each, and of what."""
+    found = [table for part in data["parts"].values() for table in tables(part) if table.x]
+    made: dict[str, tuple[Any, ...]] = {plots.name(table.title): (plots.curves, table) for table in found}
+    return made | {plots.name("targets"): (plots.bars, SHARES, shares(verdicts(data)))}
+
+
 def readme(before: str, data: Mapping[str, Any]) -> str:
     """README with the sentences of these figures."""
     head, rest = before.split(MARKS[0])
@@ -176,10 +196,8 @@ def write(data: Mapping[str, Any]) -> None:
     """Write all that is made of the figures."""
     PAGE.write_text(text(data), encoding="utf-8")
     README.write_text(readme(README.read_text(encoding="utf-8"), data), encoding="utf-8")
-    for part in data["parts"].values():
-        for table in tables(part):
-            if table.x:
-                (PAGE.parent / plots.name(table.title)).write_text(plots.svg(table), encoding="utf-8")
+    for name, (drawn, *what) in plots_of(data).items():
+        (PAGE.parent / name).write_text(drawn(*what), encoding="utf-8")
 
 
 if __name__ == "__main__":

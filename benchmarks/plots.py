@@ -1,4 +1,4 @@
-"""Draws a table as curves of time and memory, as SVG: the same bytes for the same table and version of matplotlib.
+"""Draws figures as SVG: the same bytes for the same figures and version of matplotlib.
 
 A viewer that prefers dark colours shows the sheet inverted, with its hues.
 """
@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
 
-from results import COLUMNS, Row, Table
+from results import COLUMNS, Table
 
 _DARK = "<style>@media (prefers-color-scheme: dark) { #figure_1 { filter: invert(0.9) hue-rotate(180deg); } }</style>"
-_WIDE = 30
-"""From which ratio of the largest to the smallest an axis is logarithmic."""
 
 
 def name(title: str) -> str:
@@ -20,47 +21,70 @@ def name(title: str) -> str:
     return f"benchmarks-{title.lower().replace(' ', '-')}.svg"
 
 
-def svg(table: Table) -> str:
-    """The plot; the table itself is its description."""
-    import matplotlib as mpl  # heavy: only who draws needs it
+def curves(table: Table) -> str:
+    """Time and memory over `x`, a line for each name; the rows are the description."""
+    from matplotlib import ticker  # heavy: only who draws needs it
+
+    with _style() as plt:
+        figure, axes = plt.subplots(1, 2, figsize=(8, 3), layout="constrained")
+        names = list(dict.fromkeys(one["name"] for one in table.rows))
+        for axis, key in zip(axes, (table.by, "peak"), strict=True):
+            for series in names:
+                points = [(one["x"], one[key]) for one in table.rows if one["name"] == series and key in one]
+                if points:
+                    axis.plot(*zip(*points, strict=True), marker="o", markersize=3.5, label=series)
+            axis.set_ylim(bottom=0)
+            axis.set_xlabel(table.x)
+            axis.xaxis.set_major_formatter("{x:,.0f}")
+            axis.xaxis.set_major_locator(ticker.MaxNLocator(6, integer=True))
+            axis.set_title(COLUMNS[key][0])
+            axis.grid(visible=True, alpha=0.3)
+        if len(names) > 1:
+            axes[0].legend(frameon=False)
+        return _drawn(figure, table.title, described(table))
+
+
+def bars(title: str, shares: Mapping[str, float]) -> str:
+    """How much of what is allowed each figure takes, on a logarithmic scale; the shares are the description."""
+    with _style() as plt:
+        figure, axis = plt.subplots(figsize=(8, 0.6 + 0.2 * len(shares)), layout="constrained")
+        colours = ["tab:green" if share <= 1 else "tab:red" for share in shares.values()]
+        axis.barh(list(shares), [share - 1 for share in shares.values()], left=1, color=colours)
+        axis.set_xscale("log")
+        axis.invert_yaxis()
+        axis.minorticks_off()
+        axis.set_xticks([0.1, 0.2, 0.5, 1, 2, 5, 10], [0.1, 0.2, 0.5, 1, 2, 5, 10])
+        axis.set_xlim(min([0.2, *shares.values()]) / 1.1, max([2, *shares.values()]) * 1.1)
+        axis.axvline(1, color="black", linewidth=0.8)
+        axis.set_title(title)
+        axis.grid(visible=True, axis="x", alpha=0.3)
+        return _drawn(figure, title, json.dumps(shares))
+
+
+@contextmanager
+def _style() -> Iterator[Any]:
+    """pyplot, with its own defaults, not those of this machine, and text that stays text."""
+    import matplotlib as mpl
 
     mpl.use("svg")
     from matplotlib import pyplot as plt
 
     with mpl.rc_context():
-        mpl.rcdefaults()  # not what is configured on this machine
+        mpl.rcdefaults()
         mpl.rc("svg", fonttype="none", hashsalt="lkscan")
         mpl.rc("font", size=9)
-        figure, axes = plt.subplots(1, 2, figsize=(8, 3), layout="constrained")
-        for axis, key in zip(axes, (table.by, "peak"), strict=True):
-            for series in dict.fromkeys(one["name"] for one in table.rows):
-                points = [(one["x"], one[key]) for one in table.rows if one["name"] == series and key in one]
-                if points:
-                    axis.plot(*zip(*points, strict=True), marker="o", markersize=3.5, label=series)
-            for letter, values in (("x", _values(table.rows, "x")), ("y", _values(table.rows, key))):
-                if values and min(values) > 0 and max(values) / min(values) > _WIDE:
-                    getattr(axis, f"set_{letter}scale")("log")
-            axis.set_xlabel(table.x)
-            axis.set_title(COLUMNS[key][0])
-            axis.grid(visible=True, alpha=0.3)
-            if axis.get_yscale() == "linear":
-                axis.set_ylim(bottom=0)
-            axis.xaxis.set_major_formatter(mpl.ticker.StrMethodFormatter("{x:,.0f}"))
-            axis.yaxis.set_major_formatter(mpl.ticker.StrMethodFormatter("{x:,g}"))
-        if len({one["name"] for one in table.rows}) > 1:
-            axes[0].legend(frameon=False)
-        out = io.StringIO()
-        about = {"Title": table.title, "Description": described(table), "Date": None, "Creator": "lkscan"}
-        figure.savefig(out, format="svg", metadata=about)
-        plt.close(figure)
-    drawn = "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
-    return drawn.replace(" <defs>", f" {_DARK}\n <defs>", 1)
+        yield plt
+        plt.close("all")
+
+
+def _drawn(figure: Any, title: str, description: str) -> str:  # noqa: ANN401 - the same
+    out = io.StringIO()
+    about = {"Title": title, "Description": description, "Date": None, "Creator": "lkscan"}
+    figure.savefig(out, format="svg", metadata=about)
+    lines = "\n".join(line.rstrip() for line in out.getvalue().splitlines())
+    return lines.replace(" <defs>", f" {_DARK}\n <defs>", 1) + "\n"
 
 
 def described(table: Table) -> str:
     """The points, as text: a test holds a plot against the figures by it."""
     return json.dumps(table.rows, sort_keys=True)
-
-
-def _values(rows: list[Row], key: str) -> list[float]:
-    return [one[key] for one in rows if key in one]

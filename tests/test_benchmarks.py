@@ -11,7 +11,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.append(str(ROOT / "benchmarks"))
-import measuring  # noqa: E402 - beside the benchmarks, which are no package
+import images  # noqa: E402 - beside the benchmarks, which are no package
+import measuring  # noqa: E402
 import page  # noqa: E402
 import plots  # noqa: E402
 from results import RESULTS, Sheet, Table, figures, ratio, row, tables  # noqa: E402
@@ -50,9 +51,10 @@ def test_readme_has_figures_of_speed_nowhere_else():
     assert re.findall(r"\b[\d.]+ (?:s|ms|seconds)\b|\b[\d.]+ times\b|times as (?:fast|long|much)", others) == []
 
 
-def test_each_curve_has_a_plot_of_its_points(committed):
+def test_each_curve_has_a_plot_of_its_points_and_so_have_the_targets(committed):
     curves = [table for part in committed["parts"].values() for table in tables(part) if table.x]
     told = {plots.name(table.title): plots.described(table) for table in curves}
+    told["benchmarks-targets.svg"] = json.dumps(page.shares(page.verdicts(committed)))
     there = {path.name: path.read_text(encoding="utf-8") for path in page.PAGE.parent.glob("benchmarks-*.svg")}
     assert there.keys() == told.keys()
     for name, text in there.items():
@@ -62,8 +64,8 @@ def test_each_curve_has_a_plot_of_its_points(committed):
 
 def test_a_plot_is_the_same_each_time_and_tells_no_day():
     table = Table("Title", [{"name": "one", "x": n, "wall": n / 7, "peak": 10 * n} for n in (1, 50)], by="wall", x="n")
-    first = plots.svg(table)
-    assert first == plots.svg(table)
+    first = plots.curves(table)
+    assert first == plots.curves(table)
     assert "<dc:date>" not in first
     assert "prefers-color-scheme: dark" in first
 
@@ -113,6 +115,14 @@ def test_each_target_and_each_claim_leads_to_a_table_that_is_there(committed):
     titles = {(name, table.title) for name, part in whole.items() for table in tables(part)}
     assert [path for path in paths if path[0] in whole and tuple(path[:2]) not in titles] == []
     assert {path[0] for path in paths} <= page.table_of("parts").keys()
+
+
+def test_what_images_are_measured_by_is_among_the_tools_that_unpack_them():
+    rivals = {(name, rival.format(name)) for name, commands in images.RIVALS.items() for rival in commands}
+    paths = [one[key] for one in page.table_of("targets")["target"] for key in ("of", "by") if key in one]
+    asked = {(path[1], path[2]) for path in paths if path[0] == "images" and path[1] in images.RIVALS}
+    assert {one for one in asked if one[1] != "lkscan scan"} <= rivals
+    assert len(asked) > 20
 
 
 def test_a_part_that_failed_is_named_and_keeps_what_it_had(committed):
