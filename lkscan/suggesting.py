@@ -187,7 +187,7 @@ def as_text(found: Sequence[Evidence]) -> Iterator[str]:
         if one.needs:
             yield f"# {printable(one.path)}"
             yield from fragment(one.needs)
-        elif not any(problem.kind != "incomplete" for problem in one.problems):
+        elif not one.problems:
             yield f"# {printable(one.path)}: no containers, so there is nothing to suggest"
 
 

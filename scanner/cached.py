@@ -12,9 +12,9 @@ from hashlib import sha256
 
 from . import compression, oci, tar
 from .builds import Row
-from .source import DamagedError
+from .source import Budget, DamagedError, Limits
 from .stream import Stream
-from .subjects import File, Problem
+from .subjects import File, Place, Problem
 from .tree import Entry, Layer, Tree
 
 _EXCLUDED = frozenset({".dockerenv", "Dockerfile", "dev/console", "dev/pts", "dev/shm", "etc/hostname"})
@@ -44,6 +44,21 @@ def entries(folder: str, reference: str, machine: str, tree: Tree) -> Iterator[t
             raise DamagedError(item.message)
         if not isinstance(item, Layer) and len(item[0].place.artifacts) > len(tree.place.artifacts) + 1:
             yield item  # what is not deeper is the configuration beside it
+
+
+def laid_out(folder: str, reference: str, config: Place, limits: Limits) -> Iterator[File]:
+    """The files of an image in a cache as those of the container that is described at `config`.
+
+    Of several platforms the first one that the cache holds. Raises DamagedError where it does not hold it whole.
+    """
+    *outer, name = config.artifacts
+    root = f"{posixpath.dirname(name)}/rootfs"
+    for file, content in entries(folder, reference, "", Tree(Place((folder,)), Budget(limits))):
+        path = f"{root}/{file.path}"
+        target = posixpath.normpath(f"{root}/{file.target}") if file.kind == "hardlink" else file.target
+        yield file._replace(
+            path=path, place=Place((*outer, path)), target=target, read=content.peek if content else None
+        )
 
 
 def rows(folder: str, reference: str, machine: str, tree: Tree, *, is_init: bool) -> dict[str, Row]:

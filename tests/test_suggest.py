@@ -5,8 +5,10 @@ import re
 import shutil
 import subprocess
 
+import buildlab
 import pytest
 import yaml
+from buildlab import Entry, Image
 from elflab import EXEC, RW, Lab
 from needlab import ALL, GO, build, configuration, image
 
@@ -209,7 +211,7 @@ def test_fix_leaves_what_may_be_used_of_any_list(busy, tmp_path, listed):
 @pytest.mark.parametrize(
     ("options", "why"),
     [
-        (["--suggested"], "name the one that was built from the spec by --image"),
+        (["--suggested"], "name the image that was built from the spec by --image"),
         (["--image", "x.iso"], "--image goes with --suggested"),
         (["--suggested", "--image", "{spec}"], "is no image that can be read"),
     ],
@@ -230,3 +232,61 @@ def test_a_scan_tells_what_is_not_used_when_it_is_asked(busy, capsys):
     found = json.loads(capsys.readouterr().out)["findings"]
     assert {(one["rule"], one["key"]) for one in found if one["rule"] == "LKP016"} == {("LKP016", "CAP_SYS_BOOT")}
     assert {"noNewPrivileges", "net"} & {one["key"] for one in found} == {"noNewPrivileges", "net"}
+
+
+# --- specs, by the images in a cache
+
+
+@pytest.fixture
+def cached(tmp_path, changing):
+    """A cache with the image of `web`, whose program changes an owner, and the spec that names it."""
+    label = buildlab.label({"capabilities": ["CAP_CHOWN", "CAP_SYS_BOOT"]})
+    files = (
+        Entry("usr/bin/app", changing.read_bytes(), mode=0o755),
+        Entry("usr/bin/web", b"usr/bin/app", kind="hardlink", mode=0o755),
+    )
+    made = {"example.org/web:1": Image({"Entrypoint": ["/usr/bin/web"], "Labels": label}, files)}
+    folder = buildlab.cache(tmp_path / "cache", made)
+    spec = tmp_path / "linuxkit.yml"
+    spec.write_text("services:\n  - name: web\n    image: example.org/web:1\n    net: host\n")
+    return folder, spec
+
+
+@pytest.mark.shut_in
+def test_a_spec_takes_its_evidence_from_the_images_in_a_cache(cached, capsys):
+    folder, spec = cached
+    assert main(["suggest", str(spec), "--cache", str(folder), "--no-config"]) == OK
+    text = capsys.readouterr().out
+    (web,) = yaml.safe_load(text)["services"]
+    assert (web["name"], web["capabilities"], web["net"]) == ("web", ["CAP_CHOWN"], "new")
+    assert "CAP_CHOWN  # used: /usr/bin/web: " in text
+    assert "dropped: CAP_SYS_BOOT" in text
+
+
+def test_an_image_that_the_cache_does_not_hold_is_told_in_one_line(cached, capsys):
+    folder, spec = cached
+    spec.write_text(SPEC)
+    assert main(["suggest", str(spec), "--cache", str(folder), "--no-config"]) == INCOMPLETE
+    told = capsys.readouterr()
+    assert [one["name"] for one in yaml.safe_load(told.out)["services"]] == ["web"]
+    assert told.err.count("\n") == 1
+    assert "nothing can be told of 'services/other', as its image 'example.org/other:1' is not read" in told.err
+
+
+@pytest.mark.parametrize("size", [0, 1, 700])
+def test_a_damaged_layer_leaves_its_container_open(cached, capsys, size):
+    folder, spec = cached
+    layer = max((folder / "blobs/sha256").iterdir(), key=lambda path: path.stat().st_size)
+    layer.write_bytes(layer.read_bytes()[:size])
+    assert main(["suggest", str(spec), "--cache", str(folder), "--no-config"]) == INCOMPLETE
+    told = capsys.readouterr()
+    assert "services" not in told.out
+    assert "'services/web'" in told.err
+
+
+def test_fix_takes_its_evidence_from_a_cache_too(cached, capsys):
+    folder, spec = cached
+    assert main(["fix", "--suggested", "--cache", str(folder), str(spec), "--no-config"]) == OK
+    (web,) = yaml.safe_load(spec.read_text())["services"]
+    assert web["capabilities"] == ["CAP_CHOWN"]
+    assert web["net"] == "new"

@@ -41,7 +41,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_inputs(parser, merge=False)
     add = parser.add_argument
     add("--unsafe", action="store_true", help="also make changes that a program in the image could miss")
-    add("--suggested", action="store_true", help="take away what `lkscan suggest` finds no use of in --image, instead")
+    add("--suggested", action="store_true", help="take away what `lkscan suggest` finds no use of, instead")
     add("--image", metavar="FILE", help="with --suggested: the image that was built from the spec")
     add("--diff", action="store_true", help="write nothing; print what would change as a unified diff")
     add("--check", action="store_true", help="write nothing; say what would be mended")
@@ -79,12 +79,26 @@ def _scan(order: argparse.Namespace, policy_of: Callable[[str], Policy]) -> Call
         if order.image:
             raise UsageError("--image goes with --suggested")
         return lambda document: scan_judged([document], policy_of)
-    if order.image is None:
-        raise UsageError(
-            "--suggested needs the evidence of an image: name the one that was built from the spec by --image"
-        )
     from .. import suggesting
+    from ..evidence import Evidence, cache
     from ..evidence import gather as evidence
+
+    if order.image is None:
+        known: dict[str, Evidence] = {}
+
+        def by_cache(document: Input) -> Result:
+            path = document.paths[0]
+            if not cache(policy_of(path)):
+                raise UsageError(
+                    "--suggested needs evidence: name the image that was built from the spec by --image, "
+                    "or by --cache a cache that has its images"
+                )
+            if path not in known:
+                (known[path],) = evidence([document], policy_of, staff(order))
+                warn(known[path].problems)
+            return suggesting.judged(document, known[path], policy_of(path))
+
+        return by_cache
 
     (built,) = [*gather([order.image]), None][:1]
     if not isinstance(built, Input) or built.kind != "image":
