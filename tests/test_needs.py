@@ -30,10 +30,10 @@ def programs(tmp_path_factory):
 @pytest.fixture(scope="session")
 def small(programs, tmp_path_factory):
     """What each small program needs, by its name."""
-    return judged(programs, HOST, tmp_path_factory.mktemp("image"))
+    return needs_of(programs, HOST, tmp_path_factory.mktemp("image"))
 
 
-def judged(programs, folders, where):
+def needs_of(programs, folders, where):
     """What each of some programs needs, by its name, in a container with the libraries that it is linked with."""
     containers = {}
     for one in programs:
@@ -85,7 +85,7 @@ def arm_programs(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def arm(arm_programs, tmp_path_factory):
-    return judged(arm_programs, [Path("/usr/aarch64-linux-gnu/lib")], tmp_path_factory.mktemp("arm-image"))
+    return needs_of(arm_programs, [Path("/usr/aarch64-linux-gnu/lib")], tmp_path_factory.mktemp("arm-image"))
 
 
 def test_what_a_program_of_arm64_needs_is_never_called_unused(arm_programs, arm):
