@@ -29,9 +29,6 @@ AREAS: Mapping[str, str] = {
 """Areas of differences, in the order in which they are told, and their headings; from `exposure` on they are effects:
 what follows from the others."""
 
-EFFECTS = frozenset({"exposure", "size", "finding"})
-"""The areas of what follows from other differences."""
-
 
 class Difference(NamedTuple):
     """One thing that is not in both builds as it is.

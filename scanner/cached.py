@@ -7,7 +7,7 @@ replaced, and what every root file system must have is added.
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from hashlib import sha256
 
 from . import compression, oci, tar
@@ -34,7 +34,6 @@ _NO_MODE = -1
 _ARCHITECTURES = {"x86_64": "amd64", "x86": "386"}
 
 Rows = Mapping[str, Row]
-Read = Callable[[File, Stream], None]
 
 
 def entries(folder: str, reference: str, machine: str, tree: Tree) -> Iterator[tuple[File, Stream | None]]:

@@ -19,8 +19,6 @@ TEXTS = INPUTS // 20
 """Bent specs, configurations and so on: all rules see each, which takes twenty times as long as reading an image."""
 CUTS = 200
 """Places at which each image is cut."""
-PADDED = 4096
-"""Zeros at the end of an image that nobody misses: tools pad to a block."""
 
 
 @pytest.fixture(scope="session")

@@ -320,7 +320,6 @@ STORES = {
     "Java key store": bytes.fromhex("feedfeed000000020000000100000001") + bytes(99),
     "Kerberos key table": bytes.fromhex("05020000003f0001") + bytes(99),
 }
-TRUSTED = (PKCS_12, bytes.fromhex("feedfeed000000020000008e00000002") + bytes(99))
 
 
 @pytest.mark.parametrize(("kind", "data"), STORES.items(), ids=list(STORES))
