@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 
 from ..rules.engine import Finding, Outcome, Rule
@@ -63,32 +63,45 @@ def _word(
     promise: Promise, paths: tuple[str, ...], tally: Mapping[tuple[str, Outcome], int], system: System, result: Result
 ) -> Word:
     """The answer for one promise and input: broken by any finding; kept where nothing is open."""
-    accepted = (one.finding for one in (*result.suppressed, *result.baselined))
-    about = [
-        one
-        for one in (*result.findings, *accepted, *result.others)
-        if one.place.artifacts[0] in paths and promise.concerns(one)
-    ]
+    about = _about(promise, paths, result)
     bad = [one for one in about if one.outcome is Outcome.FAIL]
     if bad:
         return Word(paths[0], promise, "broken", _ids(bad), tuple(dict.fromkeys(one.fingerprint for one in bad)))
-    reason = _lacking(promise, system, result.rules)
-    if not reason and about:
-        more = len({one.message for one in about}) - 1
-        reason = about[0].message + (f" ({more} more reasons)" if more > 1 else " (1 more reason)" if more else "")
-    if not reason and any(one.place.artifacts[0] in paths for one in result.problems):
-        reason = "It was not read whole."
     covering = {one.id for one in result.rules if promise.covers(one)}
-    passed = {rule for rule, outcome in tally if rule in covering and outcome is Outcome.PASS}
-    options = [option for _, option in promise.rules if option]
-    if options and all((kernel.config or {}).get(option) == "y" for kernel in system.kernels for option in options):
-        passed = covering
-    if not reason and promise.proof and not passed:
-        reason = "Nothing that it is about was found in it."
+    judged = {rule for rule, _ in tally if rule in covering}
+    passed = covering if _is_built_so(promise, system) else {one for one in judged if (one, Outcome.PASS) in tally}
+    is_whole = all(one.place.artifacts[0] not in paths for one in result.problems)
+    reason = (
+        _lacking(promise, system, result.rules)
+        or _open(about)
+        or ("" if is_whole else "It was not read whole.")
+        or ("" if passed or not promise.proof else "Nothing that it is about was found in it.")
+    )
     if reason:
         return Word(paths[0], promise, "not decidable", _ids(about), reason=reason)
-    silent = passed or {rule for rule, _ in tally if rule in covering}
-    return Word(paths[0], promise, "kept", tuple(sorted(silent)))
+    return Word(paths[0], promise, "kept", tuple(sorted(passed or judged)))
+
+
+def _about(promise: Promise, paths: tuple[str, ...], result: Result) -> list[Finding]:
+    """What was found that the promise is about, and what was not decided; accepted findings are among them."""
+    accepted = (one.finding for one in (*result.suppressed, *result.baselined))
+    told = (*result.findings, *accepted, *result.others)
+    return [one for one in told if one.place.artifacts[0] in paths and promise.concerns(one)]
+
+
+def _is_built_so(promise: Promise, system: System) -> bool:
+    """Whether every kernel has the options that the promise is about: rules are silent where all is well."""
+    options = [option for _, option in promise.rules if option]
+    configs = [kernel.config or {} for kernel in system.kernels]
+    return bool(options) and all(config.get(option) == "y" for config in configs for option in options)
+
+
+def _open(about: Sequence[Finding]) -> str:
+    """What is not decided: the first of the reasons, and how many more there are; "" where nothing is open."""
+    if not about:
+        return ""
+    more = len({one.message for one in about}) - 1
+    return about[0].message + (f" ({more} more reasons)" if more > 1 else " (1 more reason)" if more else "")
 
 
 def _lacking(promise: Promise, system: System, rules: Iterable[Rule]) -> str:
