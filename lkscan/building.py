@@ -7,16 +7,17 @@ import re
 from collections.abc import Iterator, Mapping
 
 from .scanner import bootconf, spec
-from .scanner.builds import BootKernel, BootLine, Build, Pair, Row, Stray, Written
+from .scanner.builds import BootKernel, BootLine, Build, Pair, Row, Written
 from .scanner.bundles import pairs
 from .scanner.labels import LabelFinder, read_file
-from .scanner.ledger import Ledger, Record, Tree
+from .scanner.ledger import Ledger, Tree
 from .scanner.plan import Plan
 from .scanner.references import expand
 from .scanner.source import Limits
 from .scanner.startup import NamedTuple
-from .scanner.subjects import SECTIONS, Container, File, Kernel, KernelCommandLine, Place, System
+from .scanner.subjects import Container, File, Kernel, KernelCommandLine, Place, System
 from .specs import Sources
+from .strays import strays, unexplained
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,8 +27,6 @@ _ROOT_DEVICES = ("/dev/sr0", "/dev/vda")
 """What the tools for ISOs append as `root=` where the spec has none: on x86, and on arm64."""
 _ROOTS = 8
 """Root file systems of one image that are held against the spec: LinuxKit makes one."""
-_OF_VOLUME = frozenset({"lower", "tmp", "merged"})
-_FILES = frozenset({"config.json", "runtime.json"})
 _QUOTES = re.compile(r"""[\\"']""")
 
 
@@ -53,9 +52,9 @@ def build(plan: Plan, ledger: Ledger, system: System, beside: Beside) -> Build:
     by_root = {root: list(pairs(plan, _within(system.containers, root))) for root in roots}
     found = [pair for one in by_root.values() for pair in one]
     compared = _compared(plan, ledger, system, by_root, layers) if layers else {}
-    strays = [one for root in roots for one in _strays(plan, ledger, root, by_root[root])]
-    told = [one.path for one in strays]
-    strays += [one for root, held in compared.items() for one in held.strays(system, by_root[root], told)]
+    astray = [one for root in roots for one in strays(plan, ledger, root, by_root[root])]
+    told = [one.path for one in astray]
+    astray += [one for root, held in compared.items() for one in held.strays(system, by_root[root], told)]
     command_line = plan.command_line
     return Build(
         system.place,
@@ -63,8 +62,8 @@ def build(plan: Plan, ledger: Ledger, system: System, beside: Beside) -> Build:
         refused,
         tuple(found),
         tuple(one for root in roots for one in _written(plan, ledger.rows.get(root, {}), root, beside)),
-        tuple(strays),
-        "" if compared and all(one.is_whole for one in compared.values()) else _unexplained(ledger, roots),
+        tuple(astray),
+        "" if compared and all(one.is_whole for one in compared.values()) else unexplained(ledger, roots),
         plan.kernel.image if plan.kernel else "",
         plan.kernel.place if plan.kernel else None,
         tuple(_boot_kernel(one, ledger, compared) for one in system.kernels),
@@ -207,79 +206,6 @@ def _says(plan: Plan) -> dict[str, object]:
 
 def _reference(text: str) -> str:
     return text if text.startswith("@pkg:") else expand(text)
-
-
-# --- what nobody brings
-
-
-def _strays(plan: Plan, ledger: Ledger, root: Tree, found: list[Pair]) -> Iterator[Stray]:
-    """What is in places that LinuxKit writes alone, and what its records tell to be from elsewhere."""
-    bundles = {pair.folder: pair for pair in found}
-    bundles |= {pair.built.place.artifacts[-1].rpartition("/")[0]: pair for pair in found if pair.built}
-    roots = [str(one.get("source", "")) for pair in found for one in pair.runtime.get("mounts", ())]
-    layers = [option for pair in found for one in pair.runtime.get("mounts", ()) for option in one.get("options", ())]
-    filled = {one[1:] for one in (*roots, *(one.removeprefix("lowerdir=") for one in layers)) if one.startswith("/")}
-    volumes = {f"containers/{one.title}" for one in plan.all if one.title.startswith("volumes/")}
-    for path, seen in ledger.parts.get(root, {}).items():
-        if plan.writes(path):
-            continue
-        folder, _, part = path.rpartition("/")
-        reason = "LinuxKit writes nothing there"
-        if folder in volumes and part in _OF_VOLUME:
-            continue
-        if pair := bundles.get(folder):
-            if pair.built and folder != pair.folder:
-                continue  # in another folder than it belongs: that is told
-            is_ours = part in _FILES or part == "rootfs" or (part in {"lower", "tmp"} and not _is_readonly(pair))
-            if is_ours and (path in filled or not seen.number or pair.expected is None):
-                continue
-            reason = "LinuxKit leaves that folder empty" if is_ours else reason
-        elif path.count("/") == 1 and path.rpartition("/")[2] in {*SECTIONS, "volumes"}:
-            continue
-        yield Stray(path, Place((*root, path)), max(seen.number, 1), reason)
-    yield from _misrecorded(plan, ledger, root)
-
-
-def _is_readonly(pair: Pair) -> bool:
-    one = pair.built or pair.expected
-    return one is not None and one.readonly
-
-
-def _misrecorded(plan: Plan, ledger: Ledger, root: Tree) -> Iterator[Stray]:
-    """What LinuxKit's own records tell to be from elsewhere, or have no word on."""
-    records = ledger.records.get(root)
-    if not records:
-        return
-    if bare := ledger.bare.get(root):
-        reason = "LinuxKit's records, which all other files have, have no word on it"
-        yield Stray(bare.place.artifacts[-1], bare.place, bare.number, reason)
-    for record, seen in records.items():
-        if reason := _contradiction(plan, record):
-            yield Stray(seen.place.artifacts[-1], seen.place, seen.number, reason)
-
-
-def _contradiction(plan: Plan, record: Record) -> str:
-    """What is wrong with a record, in words; "" where it fits the spec."""
-    component = plan.of_record(record.location)
-    if component is None:
-        return f"LinuxKit's record has it from {record.location}, which is not in the spec"
-    own = record.source.startswith(("linuxkit.", "LINUXKIT.")) or record.source == "empty"
-    if component.image and not own and record.source != expand(component.image):
-        return f"LinuxKit's record has it from {record.source}, the spec has {component.image} there"
-    here = plan.of_path(record.part) if record.part.count("/") > 1 else None
-    if here and here.location != component.location and not record.location.startswith("files"):
-        return f"LinuxKit's record has it from {component.title}, and it lies in {here.title}"
-    return ""
-
-
-def _unexplained(ledger: Ledger, roots: list[Tree]) -> str:
-    """Why it is open whether all other files are explained."""
-    if not roots or all(root in ledger.records for root in roots):
-        return ""
-    return (
-        "Whether all files in the image come from the images of the spec is not known: this format has no records of "
-        "it. LinuxKit's tar output has them, or a cache (--cache) with these images tells."
-    )
 
 
 # --- the kernel
