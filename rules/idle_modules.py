@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 
 from ..scanner.ballast import Ballast, Module, plain
 from ..scanner.subjects import Container, Rootfs, System
-from .engine import Confidence, Profile, Severity, Verdict, fail, proved, rule, undecided
+from .engine import Confidence, Profile, Severity, Verdict, fail, rule, undecided
 from .rootfs import roots
 from .tables import load
 
@@ -51,15 +51,12 @@ def idle_kernel_module(ballast: Ballast) -> Iterator[Verdict]:
         yield _told(ballast, modules, "none", confidence=Confidence.HIGH)
         return
     idle = _unnamed(modules, _words(system))
-    why = _open(system)
-    if not idle:
-        reason = f"All {len(modules):,} kernel modules are named, or needed by one that is."
-        yield proved(_SUBJECT, modules[0].place, reason)
-    elif why:
+    why = _open(system) if idle else ""
+    if why:
         size = sum(one.size for one in idle)
         what = f"Nothing names '{len(idle):,}' of '{len(modules):,}' kernel modules ({size:,} bytes)"
         yield undecided(_SUBJECT, modules[0].place, f"{what}; whether they are ever loaded can't be told: {why}.")
-    else:
+    elif idle:
         yield _told(ballast, idle, "default")
     if any(one.format.startswith(_VIRTUAL) for one in system.layers):
         foreign = [one for one in idle if _hardware(one)]

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from ..scanner.reached import Unreached
-from .engine import Confidence, Profile, Severity, Verdict, fail, proved, rule, undecided
+from .engine import Confidence, Profile, Severity, Verdict, fail, rule, undecided
 
 _SHOWN = 5
 """Files that are named, and reasons."""
@@ -45,9 +45,6 @@ def unreached_program(found: Unreached) -> Iterator[Verdict]:
             f"{found.size:,}",
             evidence=_lines(found),
         )
-    else:
-        reason = f"All programs and libraries of container '{container.name}' are reached."
-        yield proved(container.title, container.place, reason)
 
 
 def _lines(found: Unreached) -> Iterator[str]:
@@ -56,6 +53,8 @@ def _lines(found: Unreached) -> Iterator[str]:
         yield f"/{path}: {size:,} bytes"
     if rest := found.files[_SHOWN:]:
         yield f"{len(rest):,} more: {sum(size for _, size in rest):,} bytes"
+    if found.seen_by:
+        yield f"They are seen, and may be started by hand, from {', '.join(found.seen_by)}."
     if found.is_in_memory:
         yield "They are unpacked into memory on every machine, whether or not the container runs."
 

@@ -96,14 +96,16 @@ class Unreached(NamedTuple):
 
     `programs` counts its ELF files that are there to be run or loaded; `files` are those that nothing reaches, their
     paths below its root with their bytes, the largest first. One with several names (hard links) counts once. `gaps`
-    say why more may run there than is told: then nothing is known of any file. `is_in_memory`: it is unpacked into
-    memory as the system boots.
+    say why more may run there than is told: then nothing is known of any file. `seen_by` are other containers that have
+    a folder above it mounted, where somebody may start these files by hand. `is_in_memory`: it is unpacked into memory
+    as the system boots.
     """
 
     container: Container
     programs: int
     files: tuple[tuple[str, int], ...]
     gaps: tuple[str, ...]
+    seen_by: tuple[str, ...] = ()
     is_in_memory: bool = False
 
     @property

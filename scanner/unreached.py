@@ -60,16 +60,15 @@ def _judged(
     gaps = [gap for _, reach in users for gap in reach.gaps]
     if _PRELOAD in trees.entries[root]:
         gaps.append(f"'/{_PRELOAD}' names libraries that every program loads")
-    gaps += [
-        f"container '{other.name}' has {source} mounted, with what lies in this root file system"
-        for other, _ in reached
-        for source in _shown(other, root)
-    ]
+    shown = [(other, source) for other, _ in reached for source in _shown(other, root)]
+    within = [(other, source) for other, source in shown if source.startswith(f"/{root[1]}/")]
+    gaps += [f"container '{other.name}' has its '{source.rstrip('/')}' mounted" for other, source in within]
     if gaps:
         return Unreached(container, len(programs), (), tuple(dict.fromkeys(gaps)))
     known = {id(entry) for user, reach in users for entry in _entries(trees, user, reach)}
     files = [one for identity, one in programs.items() if identity not in known]
-    return Unreached(container, len(programs), tuple(sorted(files, key=lambda one: (-one[1], one[0]))), ())
+    seen = tuple(dict.fromkeys(other.name for other, _ in shown))
+    return Unreached(container, len(programs), tuple(sorted(files, key=lambda one: (-one[1], one[0]))), (), seen)
 
 
 def _entries(trees: Trees, container: Container, reach: Reach) -> Iterator[Entry]:
@@ -91,7 +90,7 @@ def _is_program(path: str, entry: Entry) -> bool:
 
 
 def _shown(container: Container, root: _Root) -> Iterator[str]:
-    """The folders that a container mounts from where a root file system lies, or from above it."""
+    """The folders, each with a slash, that a container mounts from another one's root file system, or from above it."""
     *tree, config = container.place.artifacts
     if tuple(tree) != root[0] or root[1].startswith(f"{posixpath.dirname(config)}/"):
         return
@@ -99,4 +98,4 @@ def _shown(container: Container, root: _Root) -> Iterator[str]:
     for mount in container.mounts:
         source = f"/{posixpath.normpath(mount.source).strip('/')}/".replace("//", "/")
         if mount.is_bind and (path.startswith(source) or source.startswith(path)):
-            yield source.rstrip("/") or "/"
+            yield source

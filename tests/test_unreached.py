@@ -76,21 +76,25 @@ def bind(source, destination="/seen"):
 
 
 @pytest.mark.parametrize(
-    ("source", "is_open"),
+    ("source", "is_open", "is_seen"),
     [
-        ("/", True),
-        ("/containers", True),
-        ("/containers/services/web/rootfs/bin", True),
-        ("/containers/services/webs", False),
-        ("/containers/services/web/config.json", False),
-        ("/var", False),
+        ("/", False, True),
+        ("/containers", False, True),
+        ("/containers/services/web/rootfs", True, False),
+        ("/containers/services/web/rootfs/bin", True, False),
+        ("/containers/services/webs", False, False),
+        ("/containers/services/web/config.json", False, False),
+        ("/var", False, False),
     ],
 )
-def test_nothing_is_told_of_what_another_container_sees(tmp_path, source, is_open):
+def test_nothing_is_told_of_what_another_container_has_mounted_and_who_sees_it_is_told(
+    tmp_path, source, is_open, is_seen
+):
     other = configuration(["/app"], mounts=[bind(source)])
     found = of_image(image(tmp_path / "a.tar", {"web": (configuration(["/app"]), HELD), "eye": (other, {"app": APP})}))
     assert bool(found["web"].gaps) is is_open
     assert bool(found["web"].files) is not is_open
+    assert found["web"].seen_by == (("eye",) if is_seen else ())
     assert not found["eye"].gaps
 
 
@@ -119,10 +123,11 @@ def test_a_content_with_two_names_counts_once_and_not_where_one_of_them_is_reach
 
 def test_the_largest_are_named_the_rest_is_summed_up_and_memory_is_mentioned():
     files = tuple((f"bin/{size}", size) for size in range(7000, 0, -1000))
-    lines = fires(unreached_program, Unreached(container(), 9, files, (), is_in_memory=True))[0].evidence
+    lines = fires(unreached_program, Unreached(container(), 9, files, (), ("getty",), is_in_memory=True))[0].evidence
     assert lines[0] == "/bin/7000: 7,000 bytes"
     assert lines[5:] == (
         "2 more: 3,000 bytes",
+        "They are seen, and may be started by hand, from getty.",
         "They are unpacked into memory on every machine, whether or not the container runs.",
     )
 
