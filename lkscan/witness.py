@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from functools import cached_property
 
 from .rules.needs import Needs, interest, judge
-from .scanner.reach import Trees
+from .scanner.reach import reach
 from .scanner.reached import Reach, Unreached
 from .scanner.subjects import Container, File, Problem, Subject, System
+from .scanner.trees import Trees
 from .scanner.unreached import unreached
 
 
@@ -32,8 +33,8 @@ class Witness:
 
     def needs(self) -> Iterator[Needs]:
         """What each container needs."""
-        for container, reach in self._reached:
-            yield judge(container, reach, has_set_id=self._trees.grants(container))
+        for container, reached in self._reached:
+            yield judge(container, reached, has_set_id=self._trees.grants(container))
 
     def unreached(self) -> Iterator[Unreached]:
         """What nothing reaches in the root file system of each container that brings one."""
@@ -46,4 +47,4 @@ class Witness:
 
     @cached_property
     def _reached(self) -> list[tuple[Container, Reach]]:
-        return [(one, self._trees.reach(one)) for one in self._containers.values()]
+        return [(one, reach(self._trees, one)) for one in self._containers.values()]

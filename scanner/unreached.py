@@ -7,9 +7,9 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from .programs import roots
-from .reach import Entry, Trees
 from .reached import Reach, Unreached
 from .subjects import Container
+from .trees import Entry, Trees
 
 _LIBRARY = re.compile(r"[^/]+\.so(?:\.[\w.-]+)?")
 _OTHERS = re.compile(
