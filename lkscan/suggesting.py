@@ -51,6 +51,9 @@ def _entry(one: Needs) -> Iterator[str]:
     yield from _switch("readonly", "true", settings["root"], is_set=one.container.readonly)
     if one.container.namespace("network") == "host":
         yield from _switch("net", "new", settings["network"])
+    for key in ("ipc", "uts", "pid"):
+        if one.container.namespace(key) == "host" and settings[key].verdict == "unused":
+            yield from _switch(key, "new", settings[key])
     yield from _binds(one)
     if one.masked:
         yield from _comment("no use found: nothing that is reached names these")

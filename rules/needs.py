@@ -38,6 +38,21 @@ _CHANGES = {
     "tmpfile": -1, "freopen": 0, "bind": -1, "dbm_open": 0, "fchmod": -1, "fchown": -1, "open_by_handle_at": -1,
 }  # fmt: skip
 """Calls that change files or folders, and where the path stands, -1 where nowhere."""
+_ADDRESSED = ("bind", "connect", "sendto", "sendmsg", "sendmmsg")
+_NETWORK = ("/proc/net", "class/net", "/proc/sys/net")
+_IPC = (
+    "shmget", "shmat", "shmctl", "semget", "semop", "semtimedop", "semctl", "msgget", "msgsnd", "msgrcv", "msgctl",
+    "mq_open", "mq_unlink",
+)  # fmt: skip
+"""Calls on objects of System V IPC, and queues of POSIX, which have a namespace of their own (ipc_namespaces(7))."""
+_PROCESSES = (
+    "kill", "tkill", "tgkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo", "pidfd_open", "pidfd_send_signal", "ptrace",
+    "process_vm_readv", "process_vm_writev", "process_madvise", "process_mrelease", "kcmp", "move_pages",
+    "migrate_pages", "get_robust_list", "setns", "setpriority", "getpriority", "ioprio_set", "ioprio_get", "prlimit64",
+    "sched_setscheduler", "sched_getscheduler", "sched_setparam", "sched_getparam", "sched_setattr", "sched_getattr",
+    "sched_setaffinity", "sched_getaffinity", "setpgid", "getpgid", "getsid", "perf_event_open", "bpf", "fanotify_init",
+)  # fmt: skip
+"""Calls that are given the number of a process, or give those of others."""
 _MASKED = (
     "/proc/acpi", "/proc/asound", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/sched_debug", "/proc/scsi",
     "/proc/timer_list", "/proc/timer_stats", "/sys/firmware",
@@ -73,9 +88,9 @@ class Reached(NamedTuple):
 
 class Needs(NamedTuple):
     """What one container needs. `capabilities` has an answer for each that it holds; `settings` those for `network`
-    (a socket is opened), `root` (its root file system is written), `privileges` (execve can grant some), and for each
-    bind, by its destination, whether something is written there. `masked` are paths that nothing names. `gaps` say why
-    more may run than is told.
+    (a socket is opened), `root` (its root file system is written), `privileges` (execve can grant some), `ipc`, `uts`
+    and `pid` (what such a namespace would hide is used); `binds` has one for each writable bind, by its
+    destination. `masked` are paths that nothing names. `gaps` say why more may run than is told.
     """  # noqa: D205 - one sentence
 
     title: str
@@ -123,7 +138,7 @@ def interest() -> Interest:
     table = load("capability_uses")
     arguments: dict[str, set[int]] = {"socket": {0}, "ioctl": {1}}
     constants: set[int] = set()
-    texts: set[str] = set(_MASKED)
+    texts: set[str] = {*_MASKED, *_NETWORK}
     for row in table["use"]:
         constants |= {value & 0xFFFFFFFF for value in row.get("ioctls", {}).values()}
         texts |= set(row.get("texts", ()))
@@ -153,7 +168,10 @@ def judge(container: Container, reach: Reach, *, has_set_id: bool) -> Needs:
         tuple(Reached(one.path, one.certainty, one.by) for one in reach.steps),
         reach.gaps,
         tuple(judge_of.capability(one) for one in listed),
-        (judge_of.network(), judge_of.root(), judge_of.privileges()),
+        (
+            *(judge_of.network(), judge_of.root(), judge_of.privileges()),
+            *(judge_of.ipc(), judge_of.uts(), judge_of.pid()),
+        ),
         tuple(judge_of.bind(one) for one in container.mounts if one.is_bind and one.writable),
         tuple(one for one in _MASKED if one not in judge_of.texts) if not reach.gaps else (),
     )
@@ -297,13 +315,55 @@ class _Judge:
     # --- settings
 
     def network(self) -> Answer:
-        """Whether anything opens a socket that a network namespace tells apart."""
-        sites = [
-            made.site for made in self.made.get("socket", ()) if (made.arguments or {}).get(0) != frozenset({_AF_UNIX})
-        ]
-        if sites:
-            return Answer("network", "used", tuple(dict.fromkeys(sites))[:_EVIDENCE])
-        return self._unless_gaps("network", "no program that is reached opens a socket, but of the family AF_UNIX")
+        """Whether anything opens a socket that a network namespace tells apart, or looks at the network otherwise.
+
+        Sockets of AF_UNIX that have a name instead of a path are told apart, too.
+        """
+        used, maybe = [], []
+        for made in self.made.get("socket", ()):
+            families = (made.arguments or {}).get(0)
+            if families is None:
+                maybe.append(f"{made.site}: its family is not told")
+            elif families != frozenset({_AF_UNIX}):
+                used.append(made.site)
+        if self.only["unix"]:
+            sites = [made.site for call in _ADDRESSED for made in self.made.get(call, ())]
+            maybe += [f"{site}: a socket may have a name that is of the network" for site in sites]
+        why = "no program that is reached opens a socket with an address, or looks at the network"
+        return self._shared("network", used, [*maybe, *self._named(_NETWORK)], why)
+
+    def ipc(self) -> Answer:
+        """Whether anything uses what an IPC namespace tells apart: shared memory, semaphores and queues."""
+        why = "no program that is reached uses shared memory, semaphores or message queues by their keys"
+        return self._shared("ipc", self._sites(_IPC), (), why)
+
+    def uts(self) -> Answer:
+        """Whether anything sets the name of the host, or asks for it, which may change later."""
+        maybe = [*self._sites(("uname",)), *self._named(("/proc/sys/kernel",))]
+        why = "no program that is reached sets the host's name, or asks for it"
+        return self._shared("uts", self._sites(("sethostname", "setdomainname")), maybe, why)
+
+    def pid(self) -> Answer:
+        """Whether anything may be about other processes than its own, or restarts the machine."""
+        maybe = [*self._sites(_PROCESSES), *self._named(("/proc/%", "/proc/\0", "/proc\0", "/proc/1/", "/ns/"))]
+        why = "no program that is reached is about other processes"
+        return self._shared("pid", self._sites(("reboot",)), maybe, why)
+
+    def _sites(self, calls: Iterable[str]) -> list[str]:
+        return [made.site for call in calls for made in self.made.get(call, ())]
+
+    def _named(self, texts: Iterable[str]) -> list[str]:
+        """Which programs name one of the texts."""
+        named = [(step.path, text) for step in self.steps for text in texts if text in _texts(step.program)]
+        return [f"{path}: names '{text.strip(chr(0))}'" for path, text in named]
+
+    def _shared(self, name: str, used: Sequence[str], maybe: Sequence[str], why: str) -> Answer:
+        """What is told of something that a container shares with the host."""
+        if used:
+            return Answer(name, "used", tuple(dict.fromkeys(used))[:_EVIDENCE])
+        if maybe:
+            return Answer(name, "unknown", tuple(dict.fromkeys(maybe))[:_EVIDENCE], "it may be about the host's")
+        return self._unless_gaps(name, why)
 
     def root(self) -> Answer:
         """Whether anything writes below the container's root, outside of mounts."""
@@ -392,7 +452,8 @@ def _known() -> frozenset[str]:
     """System calls that the table knows."""
     table = load("capability_uses")
     listed = {call for row in table["use"] for key in ("calls", "beside") for call in row.get(key, ())}
-    return frozenset(listed | set(_CHANGES) | set(_FLAGS) | {"socketpair", "ioctl", "socket"})
+    asked = {*_ADDRESSED, *_IPC, *_PROCESSES, "uname", "sethostname", "setdomainname", "reboot"}
+    return frozenset(listed | asked | set(_CHANGES) | set(_FLAGS) | {"socketpair", "ioctl", "socket"})
 
 
 def _texts(program: Program) -> Iterable[str]:

@@ -514,6 +514,41 @@ def test_the_network_is_used_where_a_socket_of_it_is_opened(families, gaps, verd
     assert setting(found, "network").verdict == verdict
 
 
+UNIX = call("socket", arguments={0: frozenset({1})})
+SHARED = (
+    ("network", [call("socket")], "unknown"),
+    ("network", [UNIX, call("connect")], "unknown"),
+    ("network", [call("socketpair"), call("sendmsg")], "unknown"),
+    ("network", [call("socketpair")], "unused"),
+    ("network", [call("io_uring_setup")], "unknown"),
+    ("ipc", [call("shmget")], "used"),
+    ("ipc", [call("mq_open")], "used"),
+    ("ipc", [call("mmap")], "unused"),
+    ("uts", [call("sethostname")], "used"),
+    ("uts", [call("uname")], "unknown"),
+    ("uts", [call("open")], "unused"),
+    ("pid", [call("reboot")], "used"),
+    ("pid", [call("kill")], "unknown"),
+    ("pid", [call("prlimit64")], "unknown"),
+    ("pid", [call("getpid")], "unused"),
+)
+
+
+@pytest.mark.parametrize(("name", "calls", "verdict"), SHARED)
+def test_what_is_shared_with_the_host_is_used_where_a_call_is_about_it(name, calls, verdict):
+    assert setting(judged(*calls), name).verdict == verdict
+    assert setting(judged(*calls, gaps=("a gap",)), name).verdict == ("unknown" if verdict == "unused" else verdict)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("network", "/proc/net"), ("network", "class/net"), ("uts", "/proc/sys/kernel"), ("pid", "/proc/%")],
+)
+def test_a_path_that_shows_the_hosts_leaves_open_whether_it_is_needed(name, text):
+    step = Step("/bin/a", "certain", "the container's command", Program(texts=frozenset({text})))
+    assert setting(judge(container(), Reach((step,), ()), has_set_id=False), name).verdict == "unknown"
+
+
 @pytest.mark.parametrize(
     ("facts", "verdict"),
     [

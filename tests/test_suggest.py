@@ -54,6 +54,9 @@ def test_a_container_that_needs_nothing_is_given_nothing(built, capsys):
         "noNewPrivileges": True,
         "readonly": True,
         "net": "new",
+        "ipc": "new",
+        "uts": "new",
+        "pid": "new",
         "binds": ["/var/data:/data:ro", "/etc/x:/etc/x:ro"],
         "maskedPaths": web["maskedPaths"],
     }
