@@ -84,7 +84,7 @@ RIVALS = {
     "tree.ext4": ("7z e -so {}", f"{SEVEN} {{}}", 'debugfs -R "rdump / $T" {}'),
     "disk.iso": (CHAIN,),
     "disk.raw": (CHAIN,),
-    "disk.tar.gz": ("7z x -so {} | 7z x -si -ttar -y -o$T && 7z x -y -o$T/x $T/disk.raw",),
+    "disk.tar.gz": ("bsdtar -xOf {} disk.raw > $T/disk.raw && 7z x -y -o$T/x $T/disk.raw",),
     "disk.qcow2": (
         "qemu-img convert -f qcow2 -O raw {} $T/raw",
         CHAIN,

@@ -25,7 +25,7 @@ AUDIT = " ".join([f"'{LKSCAN}'", *SCAN[1:], "--no-config"])
 """Of an image, as a part of a shell command."""
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "LKSCAN_RESULTS"))}
 ENVIRONMENT["PATH"] = f"{PEERS}:{ENVIRONMENT['PATH']}:/usr/sbin:/sbin"
-SLOW, FEW, VERY_SLOW = 2.0, 3, 8.0
+SLOW, FEW, VERY_SLOW = 1.0, 3, 8.0
 """Seconds from which a command is run a few times only, and from which once."""
 LIMIT = 120
 """Seconds after which a command is stopped."""
