@@ -9,8 +9,8 @@ from lkscan.rules.container_differences import clipped, containers
 from lkscan.rules.differences import Difference, ordered
 from lkscan.rules.engine import Severity
 from lkscan.rules.file_differences import CAPABILITY, Rules, capabilities, files, hardening
-from lkscan.rules.kernel_differences import arguments, command_lines, settings, version
-from lkscan.scanner.subjects import KernelCommandLine, Place, Sysctl, System, Volume
+from lkscan.rules.kernel_differences import arguments, command_lines, kernels, settings, version
+from lkscan.scanner.subjects import Kernel, KernelCommandLine, Place, Sysctl, System, Volume
 
 BACK = {"worse": "better", "better": "worse", "neutral": "neutral"}
 PLACE = Place(("image.iso", "x"))
@@ -532,3 +532,83 @@ def test_an_image_and_a_spec_are_not_compared():
     assert (found.changes, found.formats) == ((), ("LinuxKit spec", "cpio"))
     assert "are not compared like this" in found.problems[0].message
     assert compare(spec_of("a"), Build("b", None)).formats == ("LinuxKit spec", "not read")
+
+
+CONFIG = {"LOCALVERSION": "", "X86_64": "y", "64BIT": "y", "STRICT_DEVMEM": "y", "DEVMEM": "y", "EXT4_FS": "y"}
+
+
+def a_kernel(version="6.6.71", *, banner="#1", arch="x86_64", place="kernel", config=CONFIG):
+    return Kernel(Place((place,)), version, banner, arch, "bzImage", "gzip", config, "IKCONFIG", b"")
+
+
+def of_kernels(old, new, *, contents=("", "")):
+    undecided = []
+    sides = [(one,) if isinstance(one, Kernel) else one for one in (old, new)]
+    found = [
+        Build("x", System(PLACE, "image", True, "cpio", kernels=some), inputs={"kernel": content})  # noqa: FBT003
+        for some, content in zip(sides, contents, strict=True)
+    ]
+    return list(kernels((found[0], found[1]), undecided)), undecided
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "row"),
+    [
+        (a_kernel(), a_kernel("6.6.72"), ("version", "6.6.71", "6.6.72", "better", NOTE)),
+        (a_kernel(), a_kernel(banner="#2"), ("build", "#1", "#2", "neutral", NOTE)),
+        (a_kernel(), a_kernel(arch="arm64"), ("architecture", "x86_64", "arm64", "neutral", NOTE)),
+        (
+            a_kernel(),
+            a_kernel(config={**CONFIG, "STRICT_DEVMEM": "n"}),
+            ("CONFIG_STRICT_DEVMEM", "CONFIG_STRICT_DEVMEM=y", "# CONFIG_STRICT_DEVMEM is not set", "worse", MEDIUM),
+        ),
+        (
+            a_kernel(),
+            a_kernel(config={**CONFIG, "EXT4_FS": "n"}),
+            ("CONFIG_EXT4_FS", "y", "is not set", "neutral", NOTE),
+        ),
+        (a_kernel(), (a_kernel(), a_kernel(place="b")), ("kernel", "", "6.6.71", "neutral", NOTE)),
+        (a_kernel(config=None), a_kernel("6.6.72", config=None), ("version", "6.6.71", "6.6.72", "better", NOTE)),
+    ],
+    ids=lambda one: one[0] if type(one) is tuple and isinstance(one[0], str) else "",
+)
+def test_each_fact_of_a_kernel_is_told_and_judged(old, new, row):
+    both_ways(lambda first, second: of_kernels(first, second)[0], old, new, row)
+    assert of_kernels(old, new)[1] == []
+
+
+def test_what_compiled_a_kernel_is_no_difference():
+    assert of_kernels(a_kernel(), a_kernel(config={**CONFIG, "CC_VERSION_TEXT": "gcc 13", "LD_VERSION": "1"})) == (
+        [],
+        [],
+    )
+
+
+@pytest.mark.parametrize(("old", "new", "side"), [(CONFIG, None, "new"), (None, CONFIG, "old")])
+def test_a_configuration_that_is_known_of_one_side_only_is_told(old, new, side):
+    found, undecided = of_kernels(a_kernel(config=old), a_kernel(config=new))
+    assert found == []
+    assert [f"the configuration of the {side} one is not known" in one for one in undecided] == [True]
+
+
+@pytest.mark.parametrize(
+    ("contents", "new", "whats"),
+    [
+        (("a", "b"), a_kernel(), ["content"]),
+        (("a", "a"), a_kernel(), []),
+        (("a", ""), a_kernel(), []),
+        (("a", "b"), a_kernel(banner="#2"), ["build"]),
+        (("a", "b"), a_kernel()._replace(compression="xz"), []),
+    ],
+)
+def test_another_content_is_told_where_nothing_else_says_why(contents, new, whats):
+    found, _ = of_kernels(a_kernel(), new, contents=contents)
+    assert [one.what for one in found] == whats
+
+
+def test_of_several_kernels_each_is_compared_with_the_one_in_its_place():
+    old = (a_kernel(), a_kernel("6.12.1", place="b"))
+    new = (a_kernel(), a_kernel("6.12.2", place="b"))
+    ((found,), _) = of_kernels(old, new)
+    assert (found.subject, found.old, found.new) == ("kernel 2", "6.12.1", "6.12.2")
+    assert of_kernels((a_kernel("5.4.1"), a_kernel()), a_kernel()) == ([], [])  # of one place: the last counts

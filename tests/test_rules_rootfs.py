@@ -10,6 +10,7 @@ from rulelab import container, file, fires, outcomes, rootfs
 from lkscan.rules.engine import Outcome, Severity
 from lkscan.rules.rootfs import dangling_link, link_out_of_root, unowned_file
 from lkscan.rules.special_files import capabilities, device_node_in_image, file_capabilities
+from lkscan.rules.tables import load
 from lkscan.scanner.subjects import Link, Owners, Place, System
 
 PASSWD = b"root:x:0:0:root:/root:/bin/sh\nweb:x:100:101::/:/sbin/nologin\nodd\n"
@@ -125,6 +126,13 @@ def attribute(*bits, revision=2, effective=True):
 @pytest.mark.parametrize("revision", [1, 2, 3])
 def test_capabilities_are_named(revision):
     assert capabilities(attribute(21, 13, revision=revision)) == {"CAP_SYS_ADMIN", "CAP_NET_RAW"}
+
+
+@pytest.mark.parametrize("bit", [0, 7, 8, 31, 32, 33, 40])
+def test_each_capability_is_named_by_its_own_bit(bit):
+    names = [*load("capabilities")["first"], *load("capabilities")["since"]]
+    assert capabilities(attribute(bit)) == {names[bit]}
+    assert capabilities(attribute(bit, revision=1)) == ({names[bit]} if bit < 32 else set())
 
 
 def test_capabilities_of_today_and_of_tomorrow_are_named():
