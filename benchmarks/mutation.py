@@ -8,9 +8,10 @@ and what they cost. Cosmic Ray makes the mutants, and chance draws the sample, t
 when a test that reaches it fails, or takes far longer than without it. What no test reaches is not noticed.
 
 Left out is what neither a test nor a user should tell apart: what mypy alone reads (annotations, and what is under
-TYPE_CHECKING), and `is` for `==` or the other way round, as it is the interpreter's own matter which equal values are
-one object. Nothing else is, limits and tables neither: not every survivor lacks a test. Prints each mutant that no test
-noticed, and the scores with their intervals at 95 % (Wilson's).
+TYPE_CHECKING); `is` and `is not` in the place of a comparison of values, and `==` in theirs, as it is the interpreter's
+own matter which equal values are one object; and constants of a module that are sizes, written like `8 << 20`: they
+bound what input may cost, and a test at the edge would need input of that size. Nothing else is: not every survivor
+lacks a test. Prints each mutant that no test noticed, and the scores with their intervals at 95 % (Wilson's).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import json
 import math
 import os
 import random
+import re
 import resource
 import shutil
 import signal
@@ -45,11 +47,13 @@ RESULTS = Path(__file__).with_suffix(".json")
 CLONE = (ROOT / "build/mutation").resolve()
 RECORD = "build/tests.json"
 TARGETS = {"rules": "rules", "readers": "scanner"}
-SECONDS, MOST = 12.0, 2.0
+SECONDS, MOST = 60.0, 3.0
 """Seconds that the tests of a mutant may take together, by what they took before; one that takes longer than the second
 is only run where no quicker one reaches the line."""
-SAME = ("_Eq_Is", "_NotEq_IsNot", "_Is_Eq", "_IsNot_NotEq")
-"""Ends of names of operators that change the kind of equality alone."""
+IDENTITY = re.compile(r".*_(?:(?:Eq|NotEq|Lt|LtE|Gt|GtE)_(?:Is|IsNot)|Is_Eq|IsNot_NotEq)")
+"""Operators that ask for the same object in the place of the same value, or the other way round."""
+LARGE = 1 << 16
+"""The least of the sizes that are left out."""
 SLOWER, MEMORY = 5, 6 << 30
 """How many times as long as without a mutant its tests may take; bytes that they may have."""
 OPTIONS = ("-q", "--assert=plain", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:cov", "--hypothesis-seed=0")
@@ -89,7 +93,7 @@ def mutants(module: Path) -> Iterator[Mutant]:
     idle = list(_idle(ast.parse(module.read_bytes())))
     for name in sorted(cosmic_ray.plugins.operator_names()):
         kind = cosmic_ray.plugins.get_operator(name)
-        if kind.arguments() or name.endswith(SAME):  # the former would have to be told names of variables
+        if kind.arguments() or IDENTITY.fullmatch(name):  # the former would have to be told names of variables
             continue
         operator = kind()
         places = (place for node in nodes for place in operator.mutation_positions(node))
@@ -99,7 +103,7 @@ def mutants(module: Path) -> Iterator[Mutant]:
 
 
 def _idle(tree: ast.Module) -> Iterator[tuple[Spot, Spot]]:
-    """Where annotations are, and what is under TYPE_CHECKING."""
+    """Where annotations are, what is under TYPE_CHECKING, and sizes that are constants."""
     for node in ast.walk(tree):
         found: ast.expr | ast.stmt | None = None
         if isinstance(node, (ast.AnnAssign, ast.arg)):
@@ -109,7 +113,18 @@ def _idle(tree: ast.Module) -> Iterator[tuple[Spot, Spot]]:
         elif isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
             found = node
         if found is not None:
-            yield (found.lineno, found.col_offset), (found.end_lineno or 0, found.end_col_offset or 0)
+            yield _span(found)
+    for statement in tree.body:
+        values = statement.value if isinstance(statement, ast.Assign) else ast.Constant(None)
+        for one in values.elts if isinstance(values, ast.Tuple) else [values]:
+            match one:
+                case ast.BinOp(ast.Constant(int(number)), ast.LShift(), ast.Constant(int(bits))):
+                    if number << bits >= LARGE:
+                        yield _span(one)
+
+
+def _span(node: ast.expr | ast.stmt) -> tuple[Spot, Spot]:
+    return (node.lineno, node.col_offset), (node.end_lineno or 0, node.end_col_offset or 0)
 
 
 class Reached:
@@ -310,7 +325,7 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=300, help="mutants of each that are tried; 300 tell it to 5 %%")
     parser.add_argument("--minutes", type=float, default=600, help="for each; what was tried until then is the sample")
     parser.add_argument("--seed", default="1", help="another one draws another sample")
-    parser.add_argument("--tests", type=int, default=60, help="tests that are run for a mutant, at most")
+    parser.add_argument("--tests", type=int, default=400, help="tests that are run for a mutant, at most")
     parser.add_argument("--module", help="only mutants of this module, such as mounts")
     parser.add_argument("--write", action="store_true", help=f"keep the figures in {RESULTS.name}")
     parser.add_argument("target", nargs="*", choices=[*TARGETS, []])
