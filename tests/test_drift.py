@@ -12,6 +12,7 @@ from outputlab import need_tools
 
 from lkscan.cli import main
 from lkscan.rules import drift
+from lkscan.scanner.builds import Row
 
 pytestmark = pytest.mark.read_here
 
@@ -755,3 +756,28 @@ def test_an_empty_text_of_a_spec_sets_nothing(key, value, is_given) -> None:
 def test_a_long_value_of_a_field_is_cut(length, shown) -> None:
     assert len(drift._told("x" * length)) == shown
     assert drift._told(None) == "nothing"
+
+
+ROW = Row("etc/x", "file", 0o644, 0, 0, 5, "a" * 64)
+
+
+@pytest.mark.parametrize(
+    ("found", "wanted", "names"),
+    [
+        (ROW, ROW, []),
+        (ROW._replace(mode=0o600), ROW, ["mode"]),
+        (ROW._replace(mode=0o666), ROW, ["mode"]),
+        (ROW._replace(uid=1), ROW, ["owner"]),
+        (ROW, ROW._replace(gid=1), ["owner"]),
+        (ROW._replace(size=4), ROW, ["default"]),
+        (ROW._replace(size=6), ROW, ["default"]),
+        (ROW._replace(sha256="b" * 64), ROW, ["default"]),
+        (ROW._replace(mode=0, uid=1, size=9), ROW, ["mode", "owner", "default"]),
+        (ROW._replace(kind="dir", mode=0), ROW, ["kind"]),
+        (ROW._replace(kind="symlink", target="a"), ROW._replace(kind="symlink", target="b", mode=0), ["target"]),
+        (ROW._replace(kind="symlink", mode=0), ROW._replace(kind="symlink"), []),
+        (ROW._replace(kind="dir", size=1), ROW._replace(kind="dir", size=2), []),
+    ],
+)
+def test_each_fact_of_a_file_is_compared_by_itself(found, wanted, names) -> None:
+    assert [name for name, *_ in drift._compared(found, wanted)] == names

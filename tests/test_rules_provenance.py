@@ -141,3 +141,17 @@ def test_an_image_is_old_after_two_years(created, expected):
 def test_other_blobs_are_no_configuration(value):
     for rule in (image_without_source, old_image):
         assert outcomes(rule, configuration(value)) == {Outcome.NOT_APPLICABLE}
+
+
+@pytest.mark.parametrize(("size", "expected"), [(16 << 20, Outcome.FAIL), ((16 << 20) + 1, Outcome.UNDECIDED)])
+def test_of_a_large_list_without_packages_only_the_beginning_is_known(size, expected):
+    text = b'{"spdxVersion": "SPDX-2.3", "packages": []}'
+    assert outcomes(useless_sbom, file("sbom.spdx.json", text, size=size)) == {expected}
+
+
+@pytest.mark.parametrize(("source", "name"), [("docker.io/a/b:1", "docker.io/a/b:1"), ("", f"blobs/sha256/{'a' * 64}")])
+def test_an_image_is_named_by_its_reference_or_its_configuration(source, name):
+    text = json.dumps({**WHOLE, "created": "2019-01-01T00:00:00Z", "config": {}}).encode()
+    for rule in (image_without_source, old_image):
+        (finding,) = fires(rule, file(f"blobs/sha256/{'a' * 64}", text, source=source))
+        assert (finding.subject, finding.arguments[0]) == (name, name)
