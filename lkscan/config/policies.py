@@ -159,45 +159,40 @@ class Policies:
         return self._policies[key]
 
     def _merged(self, file: Settings | None, special: list[PerPath]) -> Policy:
+        """The policy of a configuration file, if any, with those of its overrides that fit a path, in order."""
         order = self.overrides
         is_plain = not (file or order.select or order.ignore or order.profile == LINUXKIT)
-        known = of_specs() if is_plain else of_all()
-        if file:
-            severities = dict(file.severities)
-            for one in special:
-                severities.update(one.severities)
-            known = configured(file.rules, severities, file.parameters)
+        known = _ruled(file, special) if file else of_specs() if is_plain else of_all()
         for text in unknown((*(order.select or ()), *(order.ignore or ())), known):
             from .settings import stranger
 
             raise UsageError(stranger(text, known))
-        ignore = (*((file and file.ignore) or ()), *(text for one in special for text in one.ignore))
-        layers = (order, *reversed(special), *([file] if file else []), DEFAULTS)
-        profile, select = _first(layers, "profile"), _first(layers, "select")
-        if profile == LINUXKIT:
-            profile, select = Profile.REGULAR, select or PROMISES
-        options = Options(
-            profile,
-            select,
-            ignore if order.ignore is None else order.ignore,
-            heed=order.heed,
-            require_reason=_first(layers, "require_reason"),
-        )
+        layers = (order, *reversed(special), file, DEFAULTS) if file else (order, DEFAULTS)
+        options = self._options(layers, file, special)
         fail_on = _first(layers, "fail_on")
-        least = None if fail_on == "never" else Severity[fail_on.upper()]
-        entries = self._entries_of(file) if file and file.entries and order.heed else None
         policy = Policy(
             choose(known, options),
             of_all if is_plain else lambda: known,
             options,
             self._finder_of(file),
-            least,
-            entries,
+            None if fail_on == "never" else Severity[fail_on.upper()],
+            self._entries_of(file) if file and file.entries and order.heed else None,
             file.problems if file else (),
             self._limits(file),
             budget={**file.budget, **order.budget} if file else order.budget,
         )
         return policy._replace(whole=cache(lambda: policy._replace(rules=of_all()))) if is_plain else policy
+
+    def _options(self, layers: Sequence[object], file: Settings | None, special: list[PerPath]) -> Options:
+        """What to choose of the rules and to show: of each option the first word that a layer has."""
+        profile, select = _first(layers, "profile"), _first(layers, "select")
+        if profile == LINUXKIT:
+            profile, select = Profile.REGULAR, select or PROMISES
+        ignore = self.overrides.ignore
+        if ignore is None:  # what the command line ignores takes the place of the file's; the file's own lists add up
+            ignore = (*((file and file.ignore) or ()), *(text for one in special for text in one.ignore))
+        required = _first(layers, "require_reason")
+        return Options(profile, select, ignore, heed=self.overrides.heed, require_reason=required)
 
     def _limits(self, file: Settings | None) -> Limits:
         """What an image may cost. Raises ConfigurationError for a file that was found and raises what protects us."""
@@ -252,6 +247,14 @@ class Policies:
             text = f"'{key}' leads out of the repository; only a file that --config names may do that"
             raise ConfigurationError(file.path, text)
         return found
+
+
+def _ruled(file: Settings, special: Iterable[PerPath]) -> tuple[Rule, ...]:
+    """The rules as a configuration file has them for a path that these of its overrides fit; the last one counts."""
+    severities = dict(file.severities)
+    for one in special:
+        severities.update(one.severities)
+    return configured(file.rules, severities, file.parameters)
 
 
 def configured(
