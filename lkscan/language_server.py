@@ -87,22 +87,19 @@ class Server(LanguageServer):
         # Partials, as pygls marks what it registers, and a method cannot be marked.
         self.feature(lsp.TEXT_DOCUMENT_DID_OPEN)(partial(self._opened))
         self.feature(lsp.TEXT_DOCUMENT_DID_CHANGE)(partial(self._changed))
-        self.feature(lsp.TEXT_DOCUMENT_DID_SAVE)(partial(self._saved))
+        self.feature(lsp.TEXT_DOCUMENT_DID_SAVE)(partial(self._opened))
         self.feature(lsp.TEXT_DOCUMENT_DID_CLOSE)(partial(self._closed))
         self.feature(lsp.TEXT_DOCUMENT_HOVER)(partial(self._hover))
         self.feature(lsp.TEXT_DOCUMENT_CODE_ACTION, kinds)(partial(self._actions))
 
     # --- checking
 
-    def _opened(self, params: lsp.DidOpenTextDocumentParams) -> None:
+    def _opened(self, params: lsp.DidOpenTextDocumentParams | lsp.DidSaveTextDocumentParams) -> None:
+        """Opened or saved: the configuration may be another one by now, so it is read anew."""
         self._policies = None
         self._check(params.text_document.uri)
 
     def _changed(self, params: lsp.DidChangeTextDocumentParams) -> None:
-        self._check(params.text_document.uri)
-
-    def _saved(self, params: lsp.DidSaveTextDocumentParams) -> None:
-        self._policies = None
         self._check(params.text_document.uri)
 
     def _closed(self, params: lsp.DidCloseTextDocumentParams) -> None:

@@ -22,7 +22,7 @@ _USES = 1 << 17
 """Uses of programs by containers that are told."""
 _PARTS = 32
 """Folders of one search path that are looked up."""
-_LINKS = 40
+_HOPS = 40
 """Links that are followed for one path, as Linux does."""
 _SET_ID, _WORLD, _STICKY, _GROUP = 0o6000, 0o002, 0o1000, 0o020
 _CONTAINER = re.compile(r"(containers/[^/]+/[^/]+)/(?:rootfs|lower)/")
@@ -170,7 +170,7 @@ class Programs:
                 done.append(part)
                 continue
             links += 1
-            if links > _LINKS or (node.is_hard and not node.target.startswith(root)):
+            if links > _HOPS or (node.is_hard and not node.target.startswith(root)):
                 return None
             if node.is_hard or node.target.startswith("/"):
                 done = []

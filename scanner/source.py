@@ -1,4 +1,4 @@
-"""Bytes to read from: random access (Source) and one-way streams (Stream), both bounded."""
+"""Bytes to read from, by offset: files and memory; what reading may cost in all, and how it fails."""
 
 import errno
 import os
