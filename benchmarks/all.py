@@ -13,6 +13,7 @@ import argparse
 import json
 import os
 import platform
+import re
 import signal
 import subprocess
 import sys
@@ -106,7 +107,7 @@ def measured(name: str, arguments: list[str], limit: float = LIMIT) -> dict[str,
 def _last(path: Path) -> str:
     """The last line of what was printed, without paths of this machine."""
     lines = path.read_text(encoding="utf-8", errors="replace").strip().splitlines() or ["nothing was said"]
-    return lines[-1].replace(f"{ROOT}/", "")[:300]
+    return re.sub(r"(?:/[\w.+-]+)+/", "", lines[-1])[:300]
 
 
 def main() -> int:
