@@ -13,7 +13,7 @@ _MODULES = 30_000
 _ALIASES = 16
 """Names of one module besides its own that are kept."""
 _ROOT = re.compile(r"containers/[^/]+/[^/]+/(?:rootfs|lower)(?=/)")
-_PLAIN = re.compile(r"[\w-]{1,128}", re.ASCII)
+_PLAIN = re.compile(r"^[\w-]{1,128}$", re.ASCII | re.MULTILINE)
 """An alias that somebody may write (`fs-xfs`), not one that the kernel makes of a device's numbers."""
 
 
@@ -106,7 +106,7 @@ class Scale:
 
 
 def _module(found: KernelModule) -> Module:
-    aliases = [one for one in found.info.get("alias", "").split("\n") if _PLAIN.fullmatch(one)]
+    aliases = _PLAIN.findall(found.info.get("alias", ""))
     softly = [one for one in found.info.get("softdep", "").split() if not one.endswith(":")]
     needs = [*found.info.get("depends", "").split(","), *softly]
     return Module(

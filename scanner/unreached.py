@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from .programs import roots
 from .reached import Reach, Unreached
+from .startup import NamedTuple
 from .subjects import Container
 from .trees import Entry, Trees
 
@@ -23,6 +24,15 @@ _PRELOAD = "etc/ld.so.preload"
 _Root = tuple[tuple[str, ...], str]
 
 
+class _Bind(NamedTuple):
+    """A folder of the host that a container, whose own folder is `own`, has mounted."""
+
+    tree: tuple[str, ...]
+    own: str
+    container: str
+    source: str
+
+
 def unreached(
     trees: Trees, reached: Sequence[tuple[Container, Reach]], in_memory: Iterable[tuple[str, ...]]
 ) -> Iterator[Unreached]:
@@ -32,14 +42,14 @@ def unreached(
         tree, folders = roots(one[0])
         for folder in dict.fromkeys(folders):
             users.setdefault((tree, folder.rstrip("/")), []).append(one)
-    memory = frozenset(in_memory)
+    memory, binds = frozenset(in_memory), [*_binds(reached)]
     for container, _ in reached:
         *outer, config = container.place.artifacts
         own = posixpath.dirname(config)
         found = [(tuple(outer), f"{own}/{part}") for part in ("lower", "rootfs")]
         for root in found:
             if root in trees.entries:
-                yield _judged(trees, container, root, users.get(root, []), reached)._replace(
+                yield _judged(trees, container, root, users.get(root, []), binds)._replace(
                     is_in_memory=root[0] in memory
                 )
 
@@ -49,7 +59,7 @@ def _judged(
     container: Container,
     root: _Root,
     users: Sequence[tuple[Container, Reach]],
-    reached: Sequence[tuple[Container, Reach]],
+    binds: Sequence[_Bind],
 ) -> Unreached:
     """What nobody reaches in one root file system."""
     programs: dict[int, tuple[str, int]] = {}
@@ -60,14 +70,14 @@ def _judged(
     gaps = [gap for _, reach in users for gap in reach.gaps]
     if _PRELOAD in trees.entries[root]:
         gaps.append(f"'/{_PRELOAD}' names libraries that every program loads")
-    shown = [(other, source) for other, _ in reached for source in _shown(other, root)]
-    within = [(other, source) for other, source in shown if source.startswith(f"/{root[1]}/")]
-    gaps += [f"container '{other.name}' has its '{source.rstrip('/')}' mounted" for other, source in within]
+    shown = [*_shown(binds, root)]
+    within = [one for one in shown if one.source.startswith(f"/{root[1]}/")]
+    gaps += [f"container '{one.container}' has its '{one.source.rstrip('/')}' mounted" for one in within]
     if gaps:
         return Unreached(container, len(programs), (), tuple(dict.fromkeys(gaps)))
     known = {id(entry) for user, reach in users for entry in _entries(trees, user, reach)}
     files = [one for identity, one in programs.items() if identity not in known]
-    seen = tuple(dict.fromkeys(other.name for other, _ in shown))
+    seen = tuple(dict.fromkeys(one.container for one in shown))
     return Unreached(container, len(programs), tuple(sorted(files, key=lambda one: (-one[1], one[0]))), (), seen)
 
 
@@ -89,13 +99,20 @@ def _is_program(path: str, entry: Entry) -> bool:
     return is_one and not _OTHERS.fullmatch(path)
 
 
-def _shown(container: Container, root: _Root) -> Iterator[str]:
-    """The folders, each with a slash, that a container mounts from another one's root file system, or from above it."""
-    *tree, config = container.place.artifacts
-    if tuple(tree) != root[0] or root[1].startswith(f"{posixpath.dirname(config)}/"):
-        return
+def _binds(reached: Iterable[tuple[Container, Reach]]) -> Iterator[_Bind]:
+    """The folders, each with a slash, that containers have mounted from where root file systems lie, or from above."""
+    for container, _ in reached:
+        *tree, config = container.place.artifacts
+        for mount in container.mounts:
+            source = f"/{posixpath.normpath(mount.source).strip('/')}/".replace("//", "/")
+            if mount.is_bind and (source == "/" or source.startswith("/containers/")):
+                yield _Bind(tuple(tree), f"{posixpath.dirname(config)}/", container.name, source)
+
+
+def _shown(binds: Iterable[_Bind], root: _Root) -> Iterator[_Bind]:
+    """Those by which another container sees a root file system, or some of it."""
     path = f"/{root[1]}/"
-    for mount in container.mounts:
-        source = f"/{posixpath.normpath(mount.source).strip('/')}/".replace("//", "/")
-        if mount.is_bind and (path.startswith(source) or source.startswith(path)):
-            yield source
+    for one in binds:
+        overlaps = path.startswith(one.source) or one.source.startswith(path)
+        if overlaps and one.tree == root[0] and not root[1].startswith(one.own):
+            yield one
