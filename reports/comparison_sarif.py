@@ -30,7 +30,7 @@ _NIST = {
 
 def render(comparison: Comparison, options: Options) -> str:
     """The report; see `formats.render`."""
-    rules = {area: _rule(area, heading) for area, heading in AREAS.items()}
+    rules = {area: _rule(number, area, heading) for number, (area, heading) in enumerate(AREAS.items(), 1)}
     findings = tuple(one.finding or _finding(one, rules[one.area]) for one in comparison.regressions)
     return sarif.render(
         Result(findings, problems=comparison.problems, systems=comparison.systems[-1:], rules=tuple(rules.values())),
@@ -38,12 +38,12 @@ def render(comparison: Comparison, options: Options) -> str:
     )
 
 
-def _rule(area: str, heading: str) -> Rule:
+def _rule(number: int, area: str, heading: str) -> Rule:
     return Rule(
-        f"LK-DIFF-{area.upper()}",
+        f"LKDIF{number}",
         f"regression-{area}",
         Grade.MEDIUM,
-        {"default": "'{0}': {1}: {2}. {3}"},
+        {"default": "'{0}': '{1}' is '{3}' instead of '{2}': '{4}'."},
         "Take the change back, or accept what it costs.",
         (_NIST.get(area, _CONTAINER),),
         Profile.REGULAR,
@@ -64,7 +64,7 @@ def _check(heading: str) -> Check:
 
 def _finding(one: Difference, rule: Rule) -> Finding:
     old, new = one.old or "none", one.new or "none"
-    arguments = (one.subject, one.what, f"{old} → {new}", one.reason)
+    arguments = (one.subject, one.what, old, new, one.reason.rstrip("."))
     return Finding(
         rule,
         Outcome.FAIL,

@@ -13,7 +13,7 @@ HOME = "https://github.com/linuxkit/lkscan"
 
 def page(rule: Rule) -> str:
     """The page of a rule; of one of a user's own, how such rules are made; of what a comparison tells, its chapter."""
-    if rule.id.startswith("LK-DIFF"):
+    if rule.id.startswith("LKDIF"):
         return f"{HOME}/blob/HEAD/docs/diff.md"
     return f"{HOME}/blob/HEAD/{'docs/configuration' if rule.owner else f'rules/pages/{rule.name}'}.md"
 

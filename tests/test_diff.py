@@ -3,6 +3,8 @@
 import gzip
 import json
 import os
+import tempfile
+from functools import cache
 from pathlib import Path
 
 import elflab
@@ -14,7 +16,7 @@ from outputlab import COMMAND_LINE, Lab, need_tools
 
 from lkscan import cli
 from lkscan.comparing import builds, compared
-from lkscan.config.policies import Policies
+from lkscan.config.policies import Overrides, Policies
 from lkscan.desks import Staff
 from lkscan.inputs import Input
 from lkscan.reports import formats
@@ -374,7 +376,11 @@ def test_each_planted_change_alone_is_told_alone(tmp_path) -> None:
 
 SMALL = ("kernel+initrd", "tar", "docker", "iso-bios", "iso-efi", "iso-efi-initrd", "raw-bios", "raw-efi", "qcow2-efi")
 MORE = ("rpi3", "kernel+squashfs", "kernel+erofs", "tar-kernel-initrd")
-OUTPUTS = (*SMALL, *MORE)
+DISKS = ("kernel+iso", "aws", "qcow2-bios", "vhd", "dynamic-vhd", "vmdk", "gcp")
+OUTPUTS = (*SMALL, *MORE, *DISKS)
+"""All twenty outputs of `linuxkit build`."""
+MOSTLY_ZEROS = Overrides(limits={"ratio": 2000})
+"""A disk of 1 GiB with a small build in it, compressed for `gcp`."""
 
 
 def plant_root(root):
@@ -406,7 +412,7 @@ def outputs(tmp_path_factory):
     made = {}
     for output in OUTPUTS:
         (names,) = group([str(path) for path in lab.build(output)])
-        (made[output],) = builds([Input("image", names)], Policies(search=False), Staff())
+        (made[output],) = builds([Input("image", names)], Policies(MOSTLY_ZEROS, search=False), Staff())
         assert not made[output].problems
     return made
 
@@ -442,6 +448,17 @@ def test_what_is_not_of_a_format_is_a_difference_in_another_format_too(outputs) 
 @pytest.fixture
 def comparison(tmp_path):
     return compare(*two_builds(tmp_path))
+
+
+@cache
+def differing():
+    """The comparison of two builds that differ in all sorts of things, a hostile name among them, and of two specs."""
+    with tempfile.TemporaryDirectory() as folder:
+        found = compare(*two_builds(Path(folder)))
+        one = specs(Path(folder), ("net: new", "net: host"), ("nginx:1.27.0@sha256:", "nginx@sha256:"))
+    bad = "\x1b[2J<script>alert(1)</script>\udce9|\u202e"
+    odd = found.changes[0]._replace(subject=bad, what=bad, old=bad, new=bad, reason=bad)
+    return found._replace(changes=(*found.changes, *one.changes, odd), apart=(bad, *found.apart), undecided=(bad,))
 
 
 @pytest.mark.parametrize("name", formats.COMPARISON)

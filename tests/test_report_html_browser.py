@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from htmllab import hostile, image_page, many
 from reportlab import GETTY, spec_result
+from test_diff import differing
 from test_size import hostile as sizes
 
 from lkscan.reports import formats
@@ -45,6 +46,8 @@ def pages(tmp_path_factory):
         (folder / f"{name}.html").write_text(formats.render("html", result), encoding="utf-8")
     assessment = formats.render("html", hostile(), formats.COMPLIANCE)
     (folder / "assessment.html").write_text(assessment, encoding="utf-8")
+    comparison = formats.render("html", differing(), formats.COMPARISON)
+    (folder / "comparison.html").write_text(comparison, encoding="utf-8")
     (folder / "sizes.html").write_text(formats.render("html", sizes(), formats.SIZES), encoding="utf-8")
     return folder
 
@@ -94,14 +97,14 @@ def visit(browser, pages):
         context.close()
 
 
-@pytest.mark.parametrize("name", [*RESULTS, "assessment", "sizes"])
+@pytest.mark.parametrize("name", [*RESULTS, "assessment", "sizes", "comparison"])
 def test_it_opens_without_a_word_and_without_a_request(visit, name):
     seen = visit(name)
     assert seen.page.title().startswith("lkscan: ")
     assert seen.said == []
 
 
-@pytest.mark.parametrize("name", [*RESULTS, "assessment", "sizes"])
+@pytest.mark.parametrize("name", [*RESULTS, "assessment", "sizes", "comparison"])
 def test_it_fits_the_screen(visit, name):
     seen = visit(name)
     seen.page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true })")
@@ -122,6 +125,8 @@ def test_it_fits_the_screen(visit, name):
         ("nothing", 390, "light"),
         ("sizes", 390, "dark"),
         ("sizes", 1440, "light"),
+        ("comparison", 390, "dark"),
+        ("comparison", 1440, "light"),
     ],
 )
 def test_everybody_can_use_it(visit, name, width, scheme):

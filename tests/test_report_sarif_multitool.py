@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from multitoollab import CHECKOUT, program, reports, validate
 from reportlab import RULES, TOKEN, image_result, spec_result, traced_result
+from test_diff import differing
 
 from lkscan.reports import formats
 from lkscan.rules.funnel import Result
@@ -30,6 +31,13 @@ def test_no_error_no_warning_and_no_note(tmp_path: Path) -> None:
             options = {"everything": everything, "silenced": everything}
             text = formats.render("sarif", result, version="1.2.3", root="/srv", checkout=CHECKOUT, **options)
             (tmp_path / f"{name}-{everything}.sarif").write_text(text, encoding="utf-8")
+    differences = differing()
+    folder = str(Path(differences.new).parent)
+    checkout = CHECKOUT._replace(root=folder)
+    for name, comparison in {"differing": differences, "equal": differences._replace(changes=(), effects=())}.items():
+        options = {"version": "1.2.3", "root": folder, "checkout": checkout}
+        text = formats.render("sarif", comparison, formats.COMPARISON, **options)
+        (tmp_path / f"{name}.sarif").write_text(text, encoding="utf-8")
     for path in EXAMPLES.glob("*.yml"):
         for number, text in enumerate(reports([str(path)], str(EXAMPLES))):
             (tmp_path / f"{path.stem}-{number}.sarif").write_text(text, encoding="utf-8")
