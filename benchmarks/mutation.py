@@ -310,6 +310,7 @@ def measure(name: str, plan: Plan, asked: argparse.Namespace) -> dict[str, objec
     return {
         "commit": git(CLONE, "rev-parse", "HEAD"),
         "seed": asked.seed,
+        "tests": asked.tests,
         "mutants": plan.of,
         "sample": tried,
         "noticed": hits,
