@@ -347,5 +347,5 @@ def main() -> int:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--record"]:
-        sys.exit(pytest.main(sys.argv[2:], [Record(Path(RECORD))]))
+        sys.exit(pytest.main(["--assert=plain", *sys.argv[2:]], [Record(Path(RECORD))]))
     sys.exit(main())
