@@ -56,7 +56,7 @@ demo: .venv/core ## lint the example specs, then build and audit a small ISO
 	@$(PY) examples/demo.py
 
 test: .venv/dev ## run the tests, on all processors; a file's tests share what they build, so they stay together
-	@$(PY) -m pytest --numprocesses auto --dist loadfile
+	@$(PY) -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 lint: .venv/dev ## ruff and mypy
 	@$(PY) -m ruff check .

@@ -14,6 +14,17 @@ os.environ.pop("COLUMNS", None)
 settings.register_profile("lkscan", deadline=None)  # how fast a busy machine is says nothing about the code
 settings.load_profile("lkscan")
 
+_LONG = {
+    "test_drift.py", "test_needs.py", "test_outputs.py", "test_diff.py", "test_fuzz.py", "test_debian_image.py",
+    "test_report_sarif_multitool.py", "test_release.py", "test_readers.py", "test_fixing_properties.py",
+}  # fmt: skip
+"""Files that take long for their number of tests. A file is run by one process, so the others wait for the last one."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest comes first."""
+    items.sort(key=lambda item: item.path.name not in _LONG)
+
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     """Bytes are not named by what they are: compressors write the time into them, and names must not change."""
