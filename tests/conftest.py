@@ -2,6 +2,8 @@
 
 import mmap
 import os
+import sys
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
@@ -29,6 +31,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     """Bytes are not named by what they are: compressors write the time into them, and names must not change."""
     return argname if isinstance(val, bytes) and not val.isalnum() else None
+
+
+@pytest.fixture(autouse=True)
+def _date() -> Iterator[None]:
+    """Whatever date a test judges by, as `--date` and `lkscan report` set one for the whole process, ends with it."""
+    yield
+    if "lkscan.rules.kernel" in sys.modules:
+        sys.modules["lkscan.rules.kernel"].set_today(None)
 
 
 @pytest.fixture(autouse=True)

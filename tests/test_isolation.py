@@ -2,6 +2,7 @@
 
 import ctypes
 import fcntl
+import mmap
 import os
 import re
 import resource
@@ -290,6 +291,7 @@ def test_the_folder_that_the_user_is_in_is_not_read_though_python_looks_there(tm
     assert inside([], refused((tmp_path / "secret").read_bytes))[0] == "PermissionError"
 
 
+@LINUX
 def test_a_recursion_without_end_and_a_writer_without_end_break_alone():
     def deep(_slot):
         def on():
@@ -303,7 +305,9 @@ def test_a_recursion_without_end_and_a_writer_without_end_break_alone():
             held.append(bytes(1 << 24))
             yield b""
 
-    ends = workers.run([workers.Task((), Limits(address=1 << 30), one) for one in (deep, wide)], 2, lambda *_: None)
+    held = int(Path("/proc/self/statm").read_text().split()[0]) * mmap.PAGESIZE  # of this process, which tests may fill
+    tight = Limits(address=held + (1 << 30))
+    ends = workers.run([workers.Task((), tight, one) for one in (deep, wide)], 2, lambda *_: None)
     assert [one.split("(")[1].split(")")[0] for one in ends.failures] == ["RecursionError", "MemoryError"]
 
 
