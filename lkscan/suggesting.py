@@ -57,7 +57,8 @@ def _entry(one: Needs) -> Iterator[str]:
     yield from _binds(one)
     if one.masked:
         yield from _comment("no use found: nothing that is reached names these")
-        yield f"    maskedPaths: [{', '.join(one.masked)}]"
+        paths = dict.fromkeys([*one.container.masked_paths, *one.masked])
+        yield f"    maskedPaths: [{', '.join(map(_scalar, paths))}]"
 
 
 def _counted(one: Needs) -> str:
@@ -262,6 +263,7 @@ def judged(one: Input, found: Evidence, policy: Policy) -> Result:
 def for_container(needs: Needs, container: Container) -> Needs:
     """The needs of a container of a spec, from those of the same one in an image; what that does not hold is open."""
     answers = {one.name: one for one in needs.capabilities}
+    writable = {mount.destination for mount in container.mounts if mount.is_bind and mount.writable}
     why = "the image does not grant it, so it was built from another spec"
     return needs._replace(
         container=container,
@@ -271,5 +273,5 @@ def for_container(needs: Needs, container: Container) -> Needs:
                 container.capabilities, key=lambda name: list(answers).index(name) if name in answers else 99
             )
         ),
-        binds=tuple(one for one in needs.binds if any(one.name == mount.destination for mount in container.mounts)),
+        binds=tuple(one for one in needs.binds if one.name in writable),
     )

@@ -8,6 +8,8 @@ from .fixes import entry, read_only, set_true
 from .needs import Answer, Needs
 
 _CONFIGURATION = ("3.4.3",)
+_NAMESPACES = {"network": "net", "ipc": "ipc", "uts": "uts", "pid": "pid"}
+"""The spec's key for each kind of namespace of which a use would be seen."""
 
 
 @rule(
@@ -70,41 +72,61 @@ def _dropped(container: Container, kept: list[str], name: str) -> Fix | None:
     {
         "default": "Container '{0}' may write its root filesystem, and nothing that it reaches does.",
         "network": "Container '{0}' shares the network of the host, and nothing that it reaches opens a socket.",
+        "ipc": "Container '{0}' shares the ipc namespace of the host, and nothing that it reaches uses System V IPC.",
+        "uts": "Container '{0}' shares the uts namespace of the host, and nothing that it reaches is about its name.",
+        "pid": "Container '{0}' shares the pid namespace of the host, and nothing that it reaches is about processes.",
         "bind": "Container '{0}' may write '{1}', and nothing that it reaches does.",
         "privileges": "Container '{0}' may gain privileges by execve, and there is nothing that it could gain them by.",
+        "masked": "Container '{0}' may read '{1}' of the kernel's own files, which nothing that it reaches names.",
     },
     remedy="Take it away, and try the container; `lkscan suggest` prints the keys, with the evidence.",
     nist=_CONFIGURATION,
 )
 def privilege_without_use(needs: Needs) -> Iterator[Verdict]:
-    """A container may write, share a network or gain privileges, and none of the programs it reaches does.
+    """A container may write, share namespaces or gain privileges, and none of the programs it reaches does.
 
     Asked with --evidence only.
     """
     container = needs.container
-    if (
-        container.readonly
-        and container.no_new_privileges
-        and container.namespace("network") != "host"
-        and not needs.binds
-    ):
-        reason = "It may do none of that: no writing, no network of the host, no new privileges."
+    shared = [kind for kind in _NAMESPACES if container.namespace(kind) == "host"]
+    masked = [one for one in needs.masked if one not in container.masked_paths]
+    if container.readonly and container.no_new_privileges and not (shared or needs.binds or masked):
+        reason = "It may do none of that: no writing, no namespace of the host, no new privileges."
         yield not_applicable(container.title, container.place, reason)
         return
     settings = {one.name: one for one in needs.settings}
     if not container.readonly:
         yield from _setting(needs, settings["root"], "default", "readonly", set_true([container], "readonly"))
-    if container.namespace("network") == "host":
-        place = entry(container)
-        changes = (Change("set", place, "new", "net"),) if place else ()
-        fix = Fix("set 'net: new'", changes, safe=False, effects=(f"{container.title} net",)) if place else None
-        yield from _setting(needs, settings["network"], "network", "net", fix)
+    for kind in shared:
+        key = _NAMESPACES[kind]
+        yield from _setting(needs, settings[kind], kind, key, _set(container, key, "new"))
     if not container.no_new_privileges:
         fix = set_true([container], "noNewPrivileges")
         yield from _setting(needs, settings["privileges"], "privileges", "noNewPrivileges", fix)
     mounts = {one.destination: one for one in container.mounts}
     for answer in needs.binds:
         yield from _bind(needs, answer, mounts[answer.name])
+    if masked:
+        listed = f"[{', '.join([*container.masked_paths, *masked])}]"
+        yield fail(
+            container.title,
+            container.origin("maskedPaths").place,
+            container.name,
+            str(len(masked)),
+            variant="masked",
+            key="maskedPaths",
+            evidence=(f"nothing that is reached names {', '.join(masked)}",),
+            fix=_set(container, "maskedPaths", listed, f"mask {len(masked)} more paths"),
+        )
+
+
+def _set(container: Container, key: str, value: str, title: str = "") -> Fix | None:
+    """Set a key of a container in its spec; programs were not told of it: they may fail by it."""
+    place = entry(container)
+    if place is None:
+        return None
+    change = Change("set", place, value, key)
+    return Fix(title or f"set '{key}: {value}'", (change,), safe=False, effects=(f"{container.title} {key}",))
 
 
 def _setting(needs: Needs, answer: Answer, variant: str, key: str, fix: Fix | None) -> Iterator[Verdict]:

@@ -312,6 +312,11 @@ class Container(_Container):
         """The device cgroup's allow list: type (a, b, c), major and minor (absent: any), access."""
         return tuple((self._linux.get("resources") or {}).get("devices") or ())
 
+    @property
+    def masked_paths(self) -> tuple[str, ...]:
+        """Paths that it cannot read."""
+        return tuple(self._linux.get("maskedPaths") or ())
+
     def namespace(self, kind: str) -> str:
         """`host`, `new`, or the path that is joined; `kind` as in OCI: network, ipc, uts, pid, user, mount, cgroup."""
         return self._namespaces.get(kind, "host")

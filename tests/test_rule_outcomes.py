@@ -76,7 +76,7 @@ def configuration(labels, created=""):
 def evidenced(verdict, *capabilities, **options):
     """What a container needs, where the evidence has the same answer to everything."""
     held = container(capabilities=capabilities, **options)
-    answers = [Answer(one, verdict, ("/app",)) for one in ("network", "root", "privileges")]
+    answers = [Answer(one, verdict, ("/app",)) for one in ("network", "ipc", "uts", "pid", "root", "privileges")]
     names = [one.destination for one in held.mounts if one.is_bind and one.writable]
     listed = (tuple(Answer(name, verdict, ("/app",)) for name in some) for some in (capabilities, names))
     capable, binds = listed
@@ -475,7 +475,7 @@ CASES = {
     "LKP017": (
         evidenced("unused"),
         evidenced("used"),
-        evidenced("unused", net="new", readonly=True, no_new_privileges=True),
+        evidenced("unused", net="new", ipc="new", uts="new", readonly=True, no_new_privileges=True),
     ),
     "LKV003": (
         rooted(),

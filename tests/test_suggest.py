@@ -194,10 +194,27 @@ def test_fix_takes_away_what_is_not_used_and_leaves_comments_and_layout(busy, tm
     spec = tmp_path / "linuxkit.yml"
     spec.write_text(LISTED)
     assert main(["fix", "--suggested", "--image", str(busy), str(spec), "--no-config"]) == OK
-    changed = LISTED.replace("      - CAP_SYS_BOOT  # why?\n", "") + "    noNewPrivileges: true\n"
-    assert spec.read_text() == changed.replace("net: host", "net: new")
+    changed = LISTED.replace("      - CAP_SYS_BOOT  # why?\n", "").replace("net: host", "net: new")
+    added = re.sub(r"maskedPaths: \[/proc/acpi, .*\]", "MASKED", spec.read_text().removeprefix(changed))
+    assert added == "    ipc: new\n    MASKED\n    noNewPrivileges: true\n    uts: new\n"
     assert "LKP016 capability-without-use: drop 'CAP_SYS_BOOT'" in capsys.readouterr().out
     assert main(["fix", "--suggested", "--image", str(busy), str(spec), "--no-config", "--check"]) == OK
+
+
+def test_fix_writes_all_that_is_suggested(built, tmp_path, capsys):
+    spec = tmp_path / "linuxkit.yml"
+    binds = "[/var/data:/data, '/etc/x:/etc/x:ro']"
+    keys = f"pid: host\n    binds: {binds}\n    maskedPaths: [/proc/own]\n    capabilities: [CAP_CHOWN, CAP_SYS_TIME]\n"
+    spec.write_text(f"services:\n  - name: web\n    image: example.org/web:1\n    {keys}")
+    assert main(["suggest", str(spec), "--image", str(built), "--no-config"]) == OK
+    (wanted,) = yaml.safe_load(capsys.readouterr().out)["services"]
+    assert wanted["maskedPaths"][:2] == ["/proc/own", "/proc/acpi"]
+    assert wanted["ipc"] == wanted["uts"] == wanted["pid"] == wanted["net"] == "new"
+    assert main(["fix", "--suggested", "--image", str(built), str(spec), "--no-config"]) == OK
+    (written,) = yaml.safe_load(spec.read_text())["services"]
+    del written["image"]
+    assert written == wanted
+    assert main(["fix", "--suggested", "--image", str(built), str(spec), "--no-config", "--check"]) == OK
 
 
 @pytest.mark.parametrize("listed", ["[all]", "[CAP_CHOWN, CAP_SYS_BOOT]", "\n      - CAP_SYS_BOOT"])
