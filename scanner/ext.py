@@ -327,6 +327,8 @@ class _Walk(walk.Walk[_Inode]):
             yield from _records(part)
         if len(data) < content.size:
             raise DamagedError(f"the directory breaks off, {content.size - len(data)} bytes too early")
+        if not inode.flags & _INLINE_FLAG and (data[6:7], data[_HEAD : _HEAD + 1]) != (b"\1", b"."):
+            raise DamagedError("the directory does not begin with itself, as each does: it may have held more")
 
     # --- extended attributes
 

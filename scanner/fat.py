@@ -156,6 +156,8 @@ class _Walk:
         data = Part(self.source, extents).pread(0, size)
         if len(data) < size:
             raise DamagedError(f"the directory breaks off, {size - len(data)} bytes too early")
+        if here.path and data[:1] in {b"", b"\0"}:
+            raise DamagedError("the directory holds nothing, not even itself, as each does: it may have held more")
         return data
 
     def _file(self, record: _Record, name: bytes) -> Iterator[Entry]:

@@ -223,9 +223,13 @@ class _Walk:
 
     def _counted(self, directory: _Record) -> Iterator[_Record]:
         self._tree.budget.spend(directory.extents[0][1])
+        first = b""
         for record in _records(self._source, self._volume, directory):
             self._tree.budget.entry()
+            first = first or record.name
             yield record
+        if first != _SELF:
+            raise DamagedError("the directory does not begin with itself, as each does: it may have held more")
 
     def _item(self, item: _Record, here: _Pending) -> Iterator[Entry]:
         name = here.path + b"/" + item.name

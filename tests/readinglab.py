@@ -1,0 +1,118 @@
+"""What readers make of an image, as text: each entry, what is said of it, and a line for each way to bend or cut it.
+
+    python tests/readinglab.py
+
+packs the small images that the real tools make today into tests/seeds/images. They are kept, as other versions of those
+tools lay the same files out otherwise, and what is read of them is to be the same everywhere.
+"""
+
+import gzip
+import lzma
+import random
+import tempfile
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+
+import fuzzlab
+
+from lkscan.scanner import image
+from lkscan.scanner.subjects import File, Problem
+
+SEEDS = Path(__file__).resolve().parent / "seeds"
+KEPT = {path.name.partition(".")[0]: path for path in sorted(SEEDS.glob("images/*.xz"))}
+KEPT |= {f"newer-erofs-{path.stem}": path for path in sorted(SEEDS.glob("erofs/*.gz"))}
+"""Format -> its packed image; the second ones are of a newer mkfs.erofs, see test_erofs.py."""
+BENT, CUT = 50, 16
+"""How many inputs are bent, and cut."""
+_READ = 1 << 16
+_WIDTH = 120
+
+
+def seed(name: str) -> bytes:
+    """The image of a format, whole."""
+    packed = KEPT[name].read_bytes()
+    return lzma.decompress(packed) if KEPT[name].suffix == ".xz" else gzip.decompress(packed)
+
+
+def listing(name: str, path: Path) -> Iterator[str]:
+    """The lines about one format; `path` is where its inputs are written, below the present folder."""
+    data = seed(name)
+    yield "# whole"
+    yield from _lines(path, data)
+    yield "# bent: the number of the input, how many entries are read, all that is read in short, the first problem"
+    for number, (_, made) in zip(range(BENT), fuzzlab.bent(name, data, 0), strict=False):
+        yield f"{number} {_summary(path, made)}"
+    yield "# cut: the size, and the same"
+    chance = random.Random(name)
+    end = len(data.rstrip(b"\0"))
+    for size in sorted({chance.randrange(end) for _ in range(CUT)} | {end, end - 1}):
+        yield f"{size} {_summary(path, data[:size])}"
+
+
+def _summary(path: Path, data: bytes | bytearray) -> str:
+    lines = list(_lines(path, data))
+    problems = [line for line in lines if line.startswith("problem ")]
+    words = [str(len(lines) - len(problems)), _digest("\n".join(lines).encode(errors="surrogateescape"))]
+    if problems:
+        words.append(_short(problems[0].removeprefix("problem ")))
+        words += [f"(and {len(problems) - 1} more)"] if problems[1:] else []
+    return " ".join(words)
+
+
+def _lines(path: Path, data: bytes | bytearray) -> Iterator[str]:
+    path.write_bytes(data)
+    for subject in image.read((path.name,)):
+        if isinstance(subject, File):
+            yield _file(subject)
+        elif isinstance(subject, Problem):
+            yield f"problem {'!'.join(subject.place.artifacts[1:])!a}: {subject.kind}: {subject.message!a}"
+        else:
+            yield f"{type(subject).__name__} {_short(_plain(subject))}"
+
+
+def _file(file: File) -> str:
+    content = _digest(file.read(_READ)) if file.read else "-"
+    attributes = " ".join(f"{name!a}={value.hex()}" for name, value in sorted(file.xattrs.items()))
+    owner = f"{file.uid}:{file.gid}"
+    words = (file.kind, f"{file.mode:04o}", owner, str(file.size), content, f"{'!'.join(file.place.artifacts[1:])!a}")
+    more = (f"-> {file.target!a}" if file.target else "", attributes, "again" if file.replaces else "")
+    return " ".join(("file", *words, *filter(None, more)))
+
+
+def _plain(value: object) -> str:
+    """A subject without what differs from run to run: functions, and the order of sets."""
+    if hasattr(value, "_asdict"):
+        fields = value._asdict().items()
+        return f"({', '.join(f'{name}={_plain(one)}' for name, one in fields if one and not callable(one))})"
+    if isinstance(value, (set, frozenset)):
+        return f"{{{', '.join(sorted(map(_plain, value)))}}}"
+    if isinstance(value, (tuple, list)):
+        return f"[{', '.join(map(_plain, value))}]"
+    if hasattr(value, "items"):
+        return f"{{{', '.join(f'{_plain(key)}: {_plain(one)}' for key, one in value.items())}}}"
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return f"{len(value)} bytes {_digest(value)}"
+    return ascii(value)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _WIDTH else f"{text[:_WIDTH]} … {_digest(text.encode())}"
+
+
+def _digest(value: bytes | bytearray | memoryview) -> str:
+    return sha256(value).hexdigest()[:8]
+
+
+def main() -> None:
+    """Make the images anew."""
+    import seedlab
+
+    with tempfile.TemporaryDirectory() as folder:
+        for name, data in seedlab.seeds(Path(folder)).items():
+            if name != "uki":  # holds a program of the system's
+                (SEEDS / "images" / f"{name}.xz").write_bytes(lzma.compress(data, preset=9 | lzma.PRESET_EXTREME))
+
+
+if __name__ == "__main__":
+    main()
