@@ -53,7 +53,7 @@ def listing(name: str, path: Path) -> Iterator[str]:
 def _summary(path: Path, data: bytes | bytearray) -> str:
     lines = list(_lines(path, data))
     problems = [line for line in lines if line.startswith("problem ")]
-    words = [str(len(lines) - len(problems)), _digest("\n".join(lines).encode(errors="surrogateescape"))]
+    words = [str(len(lines) - len(problems)), digest("\n".join(lines).encode(errors="surrogateescape"))]
     if problems:
         words.append(_short(problems[0].removeprefix("problem ")))
         words += [f"(and {len(problems) - 1} more)"] if problems[1:] else []
@@ -68,11 +68,11 @@ def _lines(path: Path, data: bytes | bytearray) -> Iterator[str]:
         elif isinstance(subject, Problem):
             yield f"problem {'!'.join(subject.place.artifacts[1:])!a}: {subject.kind}: {subject.message!a}"
         else:
-            yield f"{type(subject).__name__} {_short(_plain(subject))}"
+            yield f"{type(subject).__name__} {_short(plain(subject))}"
 
 
 def _file(file: File) -> str:
-    content = _digest(file.read(_READ)) if file.read else "-"
+    content = digest(file.read(_READ)) if file.read else "-"
     attributes = " ".join(f"{name!a}={value.hex()}" for name, value in sorted(file.xattrs.items()))
     owner = f"{file.uid}:{file.gid}"
     words = (file.kind, f"{file.mode:04o}", owner, str(file.size), content, f"{'!'.join(file.place.artifacts[1:])!a}")
@@ -80,27 +80,27 @@ def _file(file: File) -> str:
     return " ".join(("file", *words, *filter(None, more)))
 
 
-def _plain(value: object) -> str:
+def plain(value: object) -> str:
     """A subject without what differs from run to run: functions, and the order of sets."""
     if hasattr(value, "_asdict"):
         fields = value._asdict().items()
-        return f"({', '.join(f'{name}={_plain(one)}' for name, one in fields if one and not callable(one))})"
+        return f"({', '.join(f'{name}={plain(one)}' for name, one in fields if one and not callable(one))})"
     if isinstance(value, (set, frozenset)):
-        return f"{{{', '.join(sorted(map(_plain, value)))}}}"
+        return f"{{{', '.join(sorted(map(plain, value)))}}}"
     if isinstance(value, (tuple, list)):
-        return f"[{', '.join(map(_plain, value))}]"
+        return f"[{', '.join(map(plain, value))}]"
     if hasattr(value, "items"):
-        return f"{{{', '.join(f'{_plain(key)}: {_plain(one)}' for key, one in value.items())}}}"
+        return f"{{{', '.join(f'{plain(key)}: {plain(one)}' for key, one in value.items())}}}"
     if isinstance(value, (bytes, bytearray, memoryview)):
-        return f"{len(value)} bytes {_digest(value)}"
+        return f"{len(value)} bytes {digest(value)}"
     return ascii(value)
 
 
 def _short(text: str) -> str:
-    return text if len(text) <= _WIDTH else f"{text[:_WIDTH]} … {_digest(text.encode())}"
+    return text if len(text) <= _WIDTH else f"{text[:_WIDTH]} … {digest(text.encode())}"
 
 
-def _digest(value: bytes | bytearray | memoryview) -> str:
+def digest(value: bytes | bytearray | memoryview) -> str:
     return sha256(value).hexdigest()[:8]
 
 

@@ -1,0 +1,288 @@
+"""Specs, and images of them, put together by chance of what people write: a number always gives the same one."""
+
+import json
+import random
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import defaultlab
+import elflab
+import yaml
+from imagelab import Item, newc
+
+from lkscan.scanner import spec
+from lkscan.scanner.labels import LabelFinder
+from lkscan.scanner.subjects import Container
+
+_CAPABILITIES = """
+    CAP_CHOWN CAP_DAC_OVERRIDE CAP_SETUID CAP_SETGID CAP_NET_ADMIN CAP_NET_RAW CAP_NET_BIND_SERVICE
+    CAP_SYS_ADMIN CAP_SYS_MODULE CAP_SYS_PTRACE CAP_SYS_RAWIO CAP_SYS_BOOT CAP_SYS_TIME CAP_MKNOD
+    CAP_DAC_READ_SEARCH CAP_BPF CAP_PERFMON CAP_SYSLOG CAP_KILL CAP_FOWNER CAP_SETFCAP CAP_ALL CAP_AUDIT_CONTROL
+    CAP_SYS_RESOURCE CAP_CHEKPOINT_RESTORE net_admin all none
+""".split()
+_BINDS = """
+    /etc/resolv.conf:/etc/resolv.conf /etc/resolv.conf:/etc/resolv.conf:ro /:/host /:/host:ro /var:/var
+    /var:/var:rw,rshared /run:/run /run/containerd/containerd.sock:/run/c.sock /var/run:/var/run:ro /dev:/dev
+    /sys:/sys /sys/fs/cgroup:/sys/fs/cgroup:ro /proc:/host/proc /lib/modules:/lib/modules /etc:/etc
+    /etc/ssh:/etc/ssh:ro /tmp/etc:/etc /var/lib/docker:/var/lib/docker /usr/bin/runc:/usr/bin/runc
+    /containers:/containers /boot:/boot:ro /root/.ssh:/root/.ssh data:/data /dev/kvm:/dev/kvm /var/log:/var/log
+""".split()
+_MOUNTS = (
+    {"type": "tmpfs", "source": "tmpfs", "destination": "/tmp", "options": ["rw", "nosuid", "nodev", "size=10m"]},
+    {"type": "tmpfs", "source": "tmpfs", "destination": "/run", "options": ["rw"]},
+    {"type": "cgroup", "source": "cgroup", "destination": "/sys/fs/cgroup", "options": ["rw"]},
+    {"type": "bind", "source": "/var/x", "destination": "/x", "options": ["rw", "rbind", "shared"]},
+    {"type": "proc", "source": "proc", "destination": "/proc2", "options": ["rw"]},
+    {"type": "sysfs", "source": "sysfs", "destination": "/sys", "options": ["rw"]},
+    {"type": "devtmpfs", "source": "dev", "destination": "/dev", "options": ["nosuid"]},
+)
+_DEVICES = (
+    {"path": "all"},
+    {"path": "/dev/mem", "type": "c", "major": 1, "minor": 1, "mode": "0600"},
+    {"path": "/dev/kvm", "type": "c", "major": 10, "minor": 232, "mode": "0666"},
+    {"path": "/dev/sda", "type": "b", "major": 8, "minor": 0, "mode": "0660"},
+    {"path": "/dev/null", "type": "c", "major": 1, "minor": 3, "mode": "0666"},
+    {"path": "/dev/net/tun", "type": "c", "major": 10, "minor": 200, "mode": "0602"},
+)
+_SYSCTL = (
+    {"net.ipv4.ip_forward": "1"},
+    {"kernel.randomize_va_space": "0"},
+    {"kernel.shmmax": "1", "vm.swappiness": "10"},
+    {"net.ipv4.conf.all.rp_filter": "0", "net.core.somaxconn": "1024"},
+    {"kernel/dmesg_restrict": "0", "fs.suid_dumpable": "1"},
+)
+_RESOURCES = (
+    {"memory": {"limit": 1 << 27}},
+    {"pids": {"limit": 100}},
+    {"memory": {"limit": 1 << 27}, "pids": {"limit": 100}, "cpu": {"quota": 50000, "period": 100000}},
+    {"pids": {"limit": 0}, "cpu": {"shares": 2}},
+    {"devices": [{"allow": True, "access": "rwm"}]},
+    {
+        "devices": [
+            {"allow": False, "access": "rwm"},
+            {"allow": True, "type": "c", "major": 1, "minor": 2, "access": "rw"},
+        ]
+    },
+)
+_RUNTIME = (
+    {"bindNS": {"net": "/run/netns/web"}},
+    {"bindNS": {"pid": "/run/pidns/web"}},
+    {"interfaces": [{"name": "eth0", "add": "veth0"}]},
+    {"mkdir": ["/var/lib/data", "/etc/x"]},
+    {"cgroups": ["one", "two/three"]},
+    {"namespace": "k8s.io"},
+    {"mounts": [{"type": "overlay", "source": "overlay", "destination": "/o", "options": ["lowerdir=/a"]}]},
+)
+_IMAGES = """
+    alpine:3.19 alpine nginx:1.25-alpine
+    nginx:1.25@sha256:3e3e3e3e3e3e3e3e3e3e3e3e3e3e3e3e3e3e3e3e3e3e3e3e3e3e3e3e3e3e3e3e
+    alpine@sha256:3e3e3e3e3e3e3e3e3e3e3e3e3e3e3e3e3e3e3e3e3e3e3e3e3e3e3e3e3e3e3e3e busybox:latest
+    linuxkit/getty:a86d74c8f89be8956330c3b115b0b1f2e09ef6e0
+    linuxkit/sshd:5a91a4bbeeaf5f0d2a4e2b4bd2f1d4e4c2bf1bd4
+    linuxkit/dhcpcd:b87e9ececac55a65eaa592f4dd8b4e0c3009afdb
+    linuxkit/rngd:984eb580ecb63986f07f626b61692a97aacd7198
+    linuxkit/sysctl:43ac1d39da329c3567fcb9689e5ca99de6d169b6 linuxkit/node_exporter:v1.0.0
+    linuxkit/metadata:v0.8 ghcr.io/org/app:v2.1.0 quay.io/org/app:sha-1a2b3c4 localhost:5000/app:1
+    10.0.0.5:5000/app:dev Org/App:1 org/app@sha256:12 linuxkt/getty:v1.0.0 docker:dind
+    docker.io/library/debian:12 containrrr/watchtower:1.7.1 linuxkit/test-kernel-config:v1
+""".split()
+_ENV = (
+    "INSECURE=true",
+    "INSECURE=false",
+    "PATH=/usr/bin:/bin",
+    "PASSWORD=hunter2-and-more",
+    "AWS_ACCESS_KEY_ID=" + "AKIAQYLPMN5HFIQR7XYA",
+    "TOKEN_FILE=/run/secrets/token",
+    "DATABASE_URL=postgres://app:s3cr3tPassw0rd@db.example.org/app",
+    "DEBUG=1",
+)
+_COMMANDS = (
+    ["/bin/sh", "-c", "echo 0 > /proc/sys/kernel/kptr_restrict"],
+    ["sysctl", "-w", "kernel.unprivileged_bpf_disabled=0"],
+    ["/usr/bin/dockerd", "-H", "tcp://0.0.0.0:2375"],
+    ["/usr/bin/app", "--password=Tr0ub4dor&3xyz", "-v"],
+    ["/usr/bin/containerd", "--address", "/run/other.sock"],
+    ["/bin/mount", "-o", "remount,rw", "/"],
+    ["/usr/sbin/sshd", "-D"],
+    [],
+)
+_KEYS: Mapping[str, Sequence[Any]] = {
+    "capabilities": (),
+    "capabilities.add": (),
+    "ambient": (),
+    "binds": (),
+    "binds.add": (),
+    "env": (),
+    "mounts": _MOUNTS,
+    "devices": _DEVICES,
+    "command": _COMMANDS,
+    "net": ("host", "new", "none", "/run/netns/x"),
+    "pid": ("host", "new", "/run/pid/x"),
+    "ipc": ("host", "new"),
+    "uts": ("host", "new"),
+    "userns": ("host", "new"),
+    "readonly": (True, False),
+    "noNewPrivileges": (True, False),
+    "rootfsPropagation": ("shared", "rshared", "slave", "private"),
+    "cgroupsPath": ("/x", "systemreserved/x", "../x"),
+    "maskedPaths": (["/proc/kcore"], ["/proc/keys", "/sys/firmware"]),
+    "readonlyPaths": (["/proc/sys"], ["/proc/sys", "/sys"]),
+    "uid": (0, 1, 100, 65534, "root", "nobody"),
+    "gid": (0, 10, "wheel", 1000),
+    "additionalGids": ([0], [6, 20], ["disk"]),
+    "oomScoreAdj": (-1000, -999, -500, 0, 500),
+    "hostname": ("web", "a" * 70),
+    "tmpfs": (["/tmp"], ["/tmp:size=1m", "/run:noexec"]),
+    "rlimits": (
+        ["nofile,1024,1048577"],
+        ["nofile,1048576,1048576"],
+        ["core,1,1"],
+        ["memlock,unlimited,unlimited"],
+        ["nproc,10,5"],
+    ),
+    "sysctl": _SYSCTL,
+    "resources": _RESOURCES,
+    "runtime": _RUNTIME,
+    "annotations": ({"a": "b"},),
+    "labels": ({"org.mobyproject.config": '{"pid": "host"}'}, {"a": "1"}),
+}
+_MANY: Mapping[str, Sequence[Any]] = {
+    "capabilities": _CAPABILITIES,
+    "capabilities.add": _CAPABILITIES,
+    "ambient": _CAPABILITIES,
+    "binds": _BINDS,
+    "binds.add": _BINDS,
+    "env": _ENV,
+    "mounts": _MOUNTS,
+    "devices": _DEVICES,
+}
+_ARGUMENTS = """
+    console=ttyS0 mitigations=off mitigations=auto,nosmt nokaslr init=/bin/sh rdinit=/init selinux=0 apparmor=0
+    slab_nomerge init_on_alloc=1 init_on_free=1 page_alloc.shuffle=1 lockdown=integrity spectre_v2=off nosmep
+    ima_appraise=off module.sig_enforce=1 iommu=pt vsyscall=none vsyscall=emulate debugfs=on quiet
+    root=/dev/sda1 password=geheim-geheim-1 panic=-1 randomize_kstack_offset=on single
+""".split()
+_KERNELS = """
+    linuxkit/kernel:6.12.59 linuxkit/kernel:6.6.71 linuxkit/kernel:4.19.104 linuxkit/kernel:5.10.104-dbg
+    linuxkit/kernel:6.12.x org/kernel:6.1.119-rt45
+    linuxkit/kernel:6.6.13@sha256:3e3e3e3e3e3e3e3e3e3e3e3e3e3e3e3e3e3e3e3e3e3e3e3e3e3e3e3e3e3e3e3e
+    linuxkit/kernel:5.4.28 org/kernel:latest linuxkit/kernel:6.13.1 linuxkit/kernel-bpf:6.6.13
+""".split()
+_FILES: Sequence[Mapping[str, Any]] = (
+    {"path": "etc/motd", "contents": "hello\n", "mode": "0644"},
+    {"path": "etc/motd", "contents": "again\n"},
+    {"path": "etc/getty.shadow", "contents": "root::10957:0:::::\n", "mode": "0644"},
+    {"path": "etc/getty.shadow", "contents": "root:$1$abcdefgh$" + "x" * 22 + ":1:0:::::\n", "mode": "0600"},
+    {"path": "etc/shadow", "contents": "root:!::0:::::\n", "mode": "0640"},
+    {"path": "root/.ssh/authorized_keys", "source": "~/.ssh/id_rsa.pub", "mode": "0600", "optional": True},
+    {"path": "etc/ssh/sshd_config", "contents": "PermitRootLogin yes\nPasswordAuthentication yes\n", "mode": "0600"},
+    {"path": "/etc/linuxkit.yml", "metadata": "yaml"},
+    {"path": "etc/../init", "contents": "x"},
+    {"path": "usr/bin/tool", "contents": "#!/bin/sh\n", "mode": "4755"},
+    {"path": "tmp/x", "contents": "x", "mode": "0666"},
+    {"path": "var/lib/data", "directory": True, "mode": "0777"},
+    {"path": "var/lib/own", "directory": True, "mode": "0600", "uid": 10, "gid": "web"},
+    {"path": "etc/link", "symlink": "/etc/nowhere"},
+    {"path": "etc/sysctl.d/10-own.conf", "contents": "kernel.kptr_restrict = 0\nkernel.yama.ptrace_scope=0\nfs.typo\n"},
+    {"path": "etc/containerd/runtime-config.toml", "contents": 'cliopts="--log-level debug"\nstderr="/dev/null"\n'},
+    {"path": "etc/docker/daemon.json", "contents": '{"hosts": ["tcp://0.0.0.0:2375"], "debug": true}\n'},
+)
+_OPTIONS = """
+    STACKPROTECTOR STACKPROTECTOR_STRONG HARDENED_USERCOPY STRICT_KERNEL_RWX STRICT_MODULE_RWX DEVMEM
+    STRICT_DEVMEM IO_STRICT_DEVMEM MODULES MODULE_SIG MODULE_SIG_FORCE RANDOMIZE_BASE SLAB_FREELIST_RANDOM
+    SLAB_FREELIST_HARDENED INIT_ON_ALLOC_DEFAULT_ON INIT_ON_FREE_DEFAULT_ON PAGE_TABLE_ISOLATION
+    MITIGATION_RETPOLINE SECURITY_YAMA SECURITY_LOCKDOWN_LSM SECCOMP SECCOMP_FILTER BPF_JIT BPF_JIT_ALWAYS_ON
+    KEXEC PROC_KCORE LEGACY_PTYS IA32_EMULATION DEBUG_FS KPROBES USERFAULTFD VMAP_STACK LIST_HARDENED
+    BUG_ON_DATA_CORRUPTION STATIC_USERMODEHELPER USER_NS X86_UMIP FORTIFY_SOURCE RANDOMIZE_KSTACK_OFFSET_DEFAULT
+    HIBERNATION
+""".split()
+
+
+def some(chance: random.Random, of: Sequence[Any], most: int) -> list[Any]:
+    """Up to so many of them, in any order, none twice."""
+    left = list(of)
+    return [left.pop(chance.randrange(len(left))) for _ in range(min(len(left), chance.randrange(most + 1)))]
+
+
+def document(number: int) -> str:
+    """A spec; most are ones that LinuxKit would build."""
+    chance = random.Random(f"spec {number}")
+    made: dict[str, Any] = {}
+    if chance.random() < 0.9:
+        made["kernel"] = {"image": chance.choice(_KERNELS), "cmdline": " ".join(some(chance, _ARGUMENTS, 6))}
+        if chance.random() < 0.3:
+            made["kernel"]["ucode"] = "intel-ucode.cpio"
+    made["init"] = [chance.choice(_IMAGES) for _ in range(chance.randrange(3))] or ["linuxkit/init:v1.1"]
+    if chance.random() < 0.4:
+        made["volumes"] = [{"name": "data", "image": "busybox:1", "readonly": chance.random() < 0.5}, {"name": "idle"}]
+    for section, most in (("onboot", 3), ("services", 5), ("onshutdown", 2)):
+        names = [f"{section}{one}" for one in range(chance.randrange(most))]
+        if names and chance.random() < 0.1:
+            names.append(names[0])
+        if names:
+            made[section] = [_container(chance, name) for name in names]
+    if files := some(chance, _FILES, 5):
+        made["files"] = files
+    return yaml.safe_dump(made, sort_keys=False, default_flow_style=None if chance.random() < 0.5 else False)
+
+
+def _container(chance: random.Random, name: str) -> dict[str, Any]:
+    made: dict[str, Any] = {"name": name, "image": chance.choice(_IMAGES)}
+    for key in some(chance, list(_KEYS), 9):
+        if key in _MANY:
+            made[key] = some(chance, _MANY[key], 4)
+        else:
+            made[key] = chance.choice(_KEYS[key])
+    return made
+
+
+def image(number: int) -> bytes:
+    """An initrd of such a spec: its containers, a kernel with some options, a command line, and its files."""
+    chance = random.Random(f"image {number}")
+    options = "".join(
+        f"CONFIG_{one}=y\n" if chance.random() < 0.7 else f"# CONFIG_{one} is not set\n"
+        for one in some(chance, _OPTIONS, 40)
+    )
+    config = b"# Linux/x86 6.12.59 Kernel Configuration\nCONFIG_64BIT=y\nCONFIG_X86_64=y\n" + options.encode()
+    release = chance.choice(("6.12.59-linuxkit", "6.6.13", "5.10.104-linuxkit", "6.12.57+deb13-amd64"))
+    banner = elflab.BANNER.replace(b"6.12.1-lab", release.encode())
+    kernel = elflab.bzimage(
+        elflab.packed(elflab.vmlinux(config, banner), "gzip"), release=release.encode() + b" (a@b) #1"
+    )
+    items = [Item("boot/kernel", kernel), Item("boot/cmdline", " ".join(some(chance, _ARGUMENTS, 8)).encode())]
+    for one in spec.read([("linuxkit.yml", document(number).encode())], LabelFinder()):
+        if isinstance(one, Container):
+            folder = (
+                f"containers/{one.section}/{one.name if one.section == 'services' else f'{one.index:03d}-{one.name}'}"
+            )
+            items.append(Item(f"{folder}/config.json", json.dumps(one.oci).encode()))
+            items.append(Item(f"{folder}/runtime.json", json.dumps(one.runtime).encode()))
+            programs = some(chance, ("bin/sh", "usr/bin/apk", "usr/bin/gcc", "usr/bin/strace", "usr/bin/app"), 3)
+            items += [_program(chance, f"{folder}/rootfs/{name}") for name in programs]
+            if chance.random() < 0.2:
+                items.append(Item(f"{folder}/rootfs/etc/sysctl.d/00-linuxkit.conf", defaultlab.SETTINGS.encode()))
+    for file in some(chance, [one for one in _FILES if "contents" in one], 6):
+        mode = 0o100000 | int(file.get("mode", "0600"), 8)
+        items.append(Item(file["path"], file["contents"].encode(), mode=mode, uid=chance.choice((0, 0, 0, 1000))))
+    items += [
+        _program(chance, name)
+        for name in some(chance, ("usr/bin/su", "sbin/ping", "bin/rc.init", "usr/bin/dockerd"), 3)
+    ]
+    return newc(*items)
+
+
+def _program(chance: random.Random, path: str) -> Item:
+    """A program with or without each defence, and with some mode."""
+    is_pie = chance.random() < 0.7
+    flags = (0x08000000 if is_pie else 0) | chance.choice((0, 1))
+    made = elflab.Lab(
+        type=elflab.DYN if is_pie else elflab.EXEC,
+        interpreter=chance.choice(("/lib64/ld-linux-x86-64.so.2", "/lib/ld-musl-x86_64.so.1", "")),
+        needed=("libc.so.6",) if chance.random() < 0.5 else (),
+        tags=((elflab.FLAGS_1, flags), *(((elflab.TEXTREL, 0),) if chance.random() < 0.1 else ())),
+        stack=chance.choice((elflab.RW, elflab.RW, elflab.RWE, None)),
+        relro=chance.choice(((0x20000, 0x1000), None)),
+        loads=(chance.choice((elflab.RW, elflab.RW, elflab.RWE)),),
+    )
+    mode = chance.choice((0o755, 0o755, 0o4755, 0o2755, 0o777, 0o775))
+    return Item(path, made.build(), mode=0o100000 | mode, uid=chance.choice((0, 0, 0, 33)))

@@ -1,0 +1,45 @@
+"""What is found in specs and images that chance puts together is what was found in them before.
+
+A change that is meant shows in the diff of tests/snapshots/findings, which LKSCAN_SNAPSHOTS=write writes anew. The
+tests of the rules say what is right; these hold what rules, labels, exposure and reports make of it together.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+
+import chancelab
+import pytest
+from readinglab import digest, plain
+from reportlab import snapshot
+
+from lkscan.rules.engine import Profile
+from lkscan.rules.funnel import Options
+from lkscan.scanning import scan
+
+pytestmark = pytest.mark.read_here
+EACH = 15
+"""Inputs of a test."""
+
+
+def lines(kind, start) -> Iterator[str]:
+    """A line for each input: its number, all that is found in short, and how often each rule, told apart by outcome."""
+    name = f"it.{kind}"
+    for number in range(start, start + EACH):
+        data = chancelab.document(number).encode() if kind == "yml" else chancelab.image(number)
+        with open(name, "wb") as file:
+            file.write(data)
+        result = scan([name], options=Options(profile=Profile.AUDITOR))
+        found = [plain(one) for one in (*result.findings, *result.problems, *result.others)]
+        count = Counter(
+            f"{one.rule.id}{'' if one in result.findings else '?'}" for one in (*result.findings, *result.others)
+        )
+        told = " ".join(f"{rule}{f'x{often}' if often > 1 else ''}" for rule, often in sorted(count.items()))
+        yield f"{number} {digest(chr(10).join([*found, plain(result.tally)]).encode())} {told}"
+
+
+@pytest.mark.parametrize("start", range(0, 10 * EACH, EACH))
+@pytest.mark.parametrize("kind", ["yml", "img"])
+def test_what_is_found_in_specs_and_images_of_chance_has_not_changed(kind, start, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    told = "".join(f"{line}\n" for line in lines(kind, start))
+    assert told == snapshot(f"findings/{kind}-{start}.txt", told)
