@@ -24,7 +24,7 @@ KEPT = {path.name.partition(".")[0]: path for path in sorted(SEEDS.glob("images/
 KEPT |= {f"newer-erofs-{path.stem}": path for path in sorted(SEEDS.glob("erofs/*.gz"))}
 """Format -> its packed image; the second ones are of a newer mkfs.erofs, see test_erofs.py."""
 DEFLATE = {"gzip", "qcow2-zlib", "uimage", "uimage-several", "vmdk-stream"}
-"""What is damaged in these gives more or less of itself, by which library for deflate there is; they are only read whole."""
+"""Damaged, these give more or less of themselves, by which library for deflate there is; they are only read whole."""
 BENT, CUT = 50, 16
 """How many inputs are bent, and cut."""
 _READ = 1 << 16
