@@ -9,8 +9,9 @@ from .rules.engine import Finding
 from .rules.funnel import Result
 from .scanner.startup import NamedTuple
 from .scanner.subjects import Change, Span
-from .scanner.yamlpatch import Edit, PatchError, apply, edits, moved
+from .scanner.yamlpatch import Edit, apply, edits, moved
 from .scanner.yamlpos import YamlError, decode
+from .scanner.yamltext import PatchError
 from .writing import encode
 
 _ROUNDS = 20

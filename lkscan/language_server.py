@@ -23,8 +23,9 @@ from .rules.engine import Finding, Rule, Severity
 from .rules.funnel import Result
 from .scanner.sniff import sniff
 from .scanner.subjects import Problem, Span
-from .scanner.yamlpatch import Edit, PatchError, edits
+from .scanner.yamlpatch import Edit, edits
 from .scanner.yamlpos import Document
+from .scanner.yamltext import PatchError
 from .scanning import scan_judged
 
 _SEVERITIES = {

@@ -9,7 +9,8 @@ from .scanner.labels import LabelFinder
 from .scanner.references import canonical, is_sha256
 from .scanner.startup import Literal, NamedTuple
 from .scanner.subjects import Change, ImageReference, Problem, Spec
-from .scanner.yamlpatch import PatchError, apply, edits
+from .scanner.yamlpatch import apply, edits
+from .scanner.yamltext import PatchError
 
 LOCKED = "from the lock file"
 """The note of digests that are in the lock file already."""

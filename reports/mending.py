@@ -6,7 +6,8 @@ from ..rules.engine import Fix
 from ..rules.funnel import Result
 from ..scanner.startup import NamedTuple
 from ..scanner.subjects import Change, Span
-from ..scanner.yamlpatch import PatchError, edits, spans
+from ..scanner.yamlpatch import edits, spans
+from ..scanner.yamltext import PatchError
 
 
 class Replacement(NamedTuple):

@@ -6,21 +6,17 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 
-from .source import LimitError
-from .startup import Any, NamedTuple
+from .startup import NamedTuple
 from .subjects import Change, Span
-from .yamlpos import Document, Node, YamlError, parse, shown
+from .yamlpos import Document, Node, shown
+from .yamlproof import prove
+from .yamltext import PROPERTIES, PatchError, Step, comments, find, line_end, parsed, root, scalar
 
 _BREAK = re.compile(r"\r\n?|\n")
-_LINE_END = re.compile(r"[^\r\n]*")
-_GAP = re.compile(r"[&!][^\s,\[\]{}]*|#[^\r\n]*")
-"""In the text between scalars: an anchor or a tag, which may hold a `#`, or a comment."""
-_PROPERTIES = re.compile(r"(?:[&!][^\s,\[\]{}]*\s+)*")
 _TAIL = re.compile(r"[ \t]*(?P<comment>#[^\r\n]*)?(?=[\r\n]|\Z)")
 _PLAIN = re.compile(r"[A-Za-z_/][A-Za-z0-9_/.=@:+-]*(?<!:)")
 _SPECIAL = frozenset(",[]{}#&*!|>'\"%@`?")
 """Characters that mean something in some places of YAML."""
-_ITEM = re.compile(r"\[(\d+)\]")
 
 
 class Edit(NamedTuple):
@@ -29,10 +25,6 @@ class Edit(NamedTuple):
     start: int
     end: int
     text: str
-
-
-class PatchError(Exception):
-    """The change cannot be made as text without touching something else; the message says why."""
 
 
 def edits(text: str, changes: Iterable[Change]) -> tuple[Edit, ...]:
@@ -46,7 +38,7 @@ def edits(text: str, changes: Iterable[Change]) -> tuple[Edit, ...]:
     document = _original(text)
     patch = _Patch(document)
     found = _joined(_trimmed(text, one) for one in _apart(patch.edits(wanted)))
-    _prove(patch, wanted, _parsed(apply(text, found)))
+    prove(document, wanted, patch.dropped, parsed(apply(text, found)))
     return found
 
 
@@ -90,7 +82,7 @@ def moved(text: str, changes: Iterable[Edit], span: Span) -> tuple[int, int] | N
 
 def quoted(text: str, like: str = "") -> str:
     """`text` as a YAML scalar: plain where that is the same text, else in quotes; `like` is `'` or `"` to have them."""
-    if not like and _PLAIN.fullmatch(text) and _scalar(text).kind == "str":
+    if not like and _PLAIN.fullmatch(text) and scalar(text).kind == "str":
         return text
     if like != '"' and text.isprintable():
         return "'" + text.replace("'", "''") + "'"
@@ -101,22 +93,15 @@ def quoted(text: str, like: str = "") -> str:
 def _is_plain(text: str) -> bool:
     """Whether a text without quotes is this very text."""
     try:
-        node = _scalar(text)
+        node = scalar(text)
     except PatchError:
         return False
     return (node.kind, node.text) == ("str", text)
 
 
-def _parsed(text: str) -> Document:
-    try:
-        return parse(text.encode())
-    except (YamlError, LimitError, UnicodeEncodeError) as error:
-        raise PatchError(f"the text would be no valid YAML: {error}") from None
-
-
 @lru_cache(maxsize=4)  # a report asks for each finding of a document in turn: twice as fast
 def _original(text: str) -> Document:
-    return _parsed(text)
+    return parsed(text)
 
 
 def _trimmed(text: str, edit: Edit) -> Edit:
@@ -133,14 +118,6 @@ def _common(one: str, other: str) -> int:
     return next((i for i, (left, right) in pairs if left != right), min(len(one), len(other)))
 
 
-def _scalar(text: str) -> Node:
-    """The value that a change writes: one line of YAML."""
-    if len(text.splitlines()) > 1:
-        raise PatchError("the new value takes more than a line")
-    root = _parsed(text).root
-    return Node("null", None) if root is None else root
-
-
 def _apart(found: Iterable[Edit]) -> tuple[Edit, ...]:
     """In order; removals that touch become one. Raises PatchError for others that overlap."""
     result: list[Edit] = []
@@ -155,74 +132,25 @@ def _apart(found: Iterable[Edit]) -> tuple[Edit, ...]:
     return tuple(result)
 
 
-# --- finding what a pointer names
-
-
-class _Step(NamedTuple):
-    """A value inside a map or list: which one, and the key in front of it."""
-
-    parent: Node
-    index: int  # type: ignore[assignment]  # hides tuple.index, which has no meaning here
-
-    @property
-    def key(self) -> Node | None:
-        return self.parent.pairs[self.index][0] if self.parent.kind == "map" else None
-
-    @property
-    def value(self) -> Node:
-        pairs, items = self.parent.pairs, self.parent.items
-        return pairs[self.index][1] if pairs else items[self.index]
-
-    @property
-    def name(self) -> str | int:
-        return self.index if self.key is None else self.key.text
-
-
-def _steps(node: Node, pointer: str, path: tuple[_Step, ...] = ()) -> Iterator[tuple[_Step, ...]]:
-    """Every way down that reads like the pointer: a key with dots in it may look like two keys."""
-    if not pointer:
-        yield path
-        return
-    rest = pointer.removeprefix(".") if path else pointer
-    for i, (key, value) in enumerate(node.pairs):
-        left = rest[len(key.text) :]
-        if rest.startswith(key.text) and left[:1] in {"", ".", "["}:
-            yield from _steps(value, left, (*path, _Step(node, i)))
-    item = _ITEM.match(pointer)
-    if item and int(item[1]) < len(node.items):
-        yield from _steps(node.items[int(item[1])], pointer[item.end() :], (*path, _Step(node, int(item[1]))))
-
-
 class _Patch:
     """The edits for changes to one document; `dropped` are the comments that go with them, by their offset."""
 
     def __init__(self, document: Document) -> None:
         self.text = document.text
-        self.root = document.root or Node("null", None, "", 0, 0)
-        self.comments = list(_comments(document))
+        self.root = root(document)
+        self.comments = list(comments(document))
         self.dropped: dict[int, str] = {}
         found = _BREAK.search(self.text)
         self._break = found[0] if found else "\n"
 
-    def find(self, pointer: str) -> tuple[_Step, ...]:
-        """The way to the value that a pointer names. Raises PatchError unless there is just one, of its own text."""
-        found = list(_steps(self.root, pointer))
-        if len(found) != 1:
-            raise PatchError(f"'{shown(pointer)}' {'names two values' if found else 'is not there'}")
-        for step in found[0]:
-            inner = step.key or step.value
-            if not step.parent.start <= inner.start <= step.value.end <= step.parent.end:
-                raise PatchError(f"'{shown(pointer)}' comes from an anchor, which other places may use too")
-        return found[0]
-
     def edits(self, changes: Sequence[Change]) -> Iterator[Edit]:
         """The edits, as they come."""
-        removed: dict[int, tuple[Node, tuple[_Step, ...], set[int]]] = {}
+        removed: dict[int, tuple[Node, tuple[Step, ...], set[int]]] = {}
         for change in changes:
             if change.action == "comment":
                 yield self._comment(change)
                 continue
-            path = self.find(change.place.pointer)
+            path = find(self.root, change.place.pointer)
             node = path[-1].value if path else self.root
             if change.action == "remove":
                 if not path:
@@ -244,16 +172,16 @@ class _Patch:
 
     # --- values
 
-    def _set(self, node: Node, path: tuple[_Step, ...], change: Change) -> Iterator[Edit]:
+    def _set(self, node: Node, path: tuple[Step, ...], change: Change) -> Iterator[Edit]:
         for i, (key, _) in enumerate(node.pairs):
             if key.text == change.key:
-                step = _Step(node, i)
-                self.find(f"{change.place.pointer}.{change.key}" if path else change.key)
+                step = Step(node, i)
+                find(self.root, f"{change.place.pointer}.{change.key}" if path else change.key)
                 yield from self._assign(step, change.text)
                 return
         yield from self._add(node, path, f"{quoted(change.key)}: {change.text}", "map")
 
-    def _assign(self, step: _Step, text: str) -> Iterator[Edit]:
+    def _assign(self, step: Step, text: str) -> Iterator[Edit]:
         """Another value in the place of the one that is there."""
         node = step.value
         if node.kind in {"map", "seq"} and node.value and not self._is_flow(node):
@@ -263,7 +191,7 @@ class _Patch:
         else:
             yield Edit(self._content(node), node.end, self._like(node, text))
 
-    def _rename(self, step: _Step, text: str) -> Edit:
+    def _rename(self, step: Step, text: str) -> Edit:
         if step.key is None:
             raise PatchError("an item of a list has no name")
         if any(key.text == text for key, _ in step.parent.pairs):
@@ -272,7 +200,7 @@ class _Patch:
 
     def _like(self, node: Node, text: str) -> str:
         """A text in the quotes that the present one has, or plain like it where it stays the same text."""
-        old, value = self.text[self._content(node) : node.end], _scalar(text)
+        old, value = self.text[self._content(node) : node.end], scalar(text)
         if value.kind != "str" or node.kind != "str":
             return text
         if old[:1] in {"'", '"'}:
@@ -280,9 +208,9 @@ class _Patch:
         is_plain = old == node.text and not _SPECIAL & (set(value.text) - set(old))
         return value.text if is_plain and _is_plain(value.text) else text
 
-    def _add(self, node: Node, path: tuple[_Step, ...], text: str, kind: str) -> Iterator[Edit]:
+    def _add(self, node: Node, path: tuple[Step, ...], text: str, kind: str) -> Iterator[Edit]:
         """One more item or pair, behind the last one."""
-        _scalar(text)
+        scalar(text)
         own = [i for i in range(len(node.value)) if self._holds(node, i)] if node.kind == kind else []
         if own and not self._is_flow(node):
             first, last = own[0], own[-1]
@@ -303,7 +231,7 @@ class _Patch:
 
     # --- removing
 
-    def _remove(self, parent: Node, path: tuple[_Step, ...], indices: set[int]) -> Iterator[Edit]:
+    def _remove(self, parent: Node, path: tuple[Step, ...], indices: set[int]) -> Iterator[Edit]:
         """Without some of its items or pairs."""
         kept = [i for i in range(len(parent.value)) if i not in indices]
         if self._is_flow(parent):
@@ -346,7 +274,7 @@ class _Patch:
             at = self._after(start)
         yield Edit(at, self._after(tail.end()), "")
 
-    def _clear(self, step: _Step, text: str) -> Iterator[Edit]:
+    def _clear(self, step: Step, text: str) -> Iterator[Edit]:
         """A value on one line in the place of a map or list in block style."""
         node = step.value
         opening = self._opening(node, 0)
@@ -406,7 +334,7 @@ class _Patch:
 
     def _content(self, node: Node) -> int:
         """Where a node begins behind its anchor and tag."""
-        found = _PROPERTIES.match(self.text, node.start, node.end)
+        found = PROPERTIES.match(self.text, node.start, node.end)
         return found.end() if found else node.start
 
     def _is_flow(self, node: Node) -> bool:
@@ -414,12 +342,12 @@ class _Patch:
 
     def _holds(self, parent: Node, index: int) -> bool:
         """Whether an item's text is its parent's own, and not a merged map's."""
-        step = _Step(parent, index)
+        step = Step(parent, index)
         return parent.start <= (step.key or step.value).start <= step.value.end <= parent.end
 
     def _opening(self, parent: Node, index: int) -> int:
         """Where an item begins: its dash in block style, its key in a map."""
-        step = _Step(parent, index)
+        step = Step(parent, index)
         if step.key is not None:
             before = self.text[self._line(step.key.start) : step.key.start].rstrip()
             is_complex = re.search(r"(?:^|[\s,{\[])\?$", before)
@@ -432,7 +360,7 @@ class _Patch:
         return at
 
     def _end(self, parent: Node, index: int) -> int:
-        step = _Step(parent, index)
+        step = Step(parent, index)
         return max(step.value.end, step.key.end if step.key else 0)
 
     def _line(self, offset: int) -> int:
@@ -441,7 +369,7 @@ class _Patch:
 
     def _after(self, offset: int) -> int:
         """Where the next line begins; the end of the text where there is none."""
-        end = _line_end(self.text, offset)
+        end = line_end(self.text, offset)
         found = _BREAK.match(self.text, end)
         return found.end() if found else end
 
@@ -459,7 +387,7 @@ class _Patch:
             offset = found.end() if found else offset
             if self.text[offset : offset + 1] != "#":
                 return offset
-            offset = _line_end(self.text, offset)
+            offset = line_end(self.text, offset)
 
     def _commented(self, start: int, end: int) -> bool:
         return any(start <= one < end for one, _ in self.comments)
@@ -468,11 +396,6 @@ class _Patch:
 def _offset(text: str, line: int, column: int) -> int:
     lines = [0, *(found.end() for found in _BREAK.finditer(text))]
     return lines[line - 1] + column - 1
-
-
-def _line_end(text: str, offset: int) -> int:
-    found = _LINE_END.match(text, offset)
-    return found.end() if found else offset
 
 
 def _runs(numbers: Sequence[int]) -> Iterator[list[int]]:
@@ -485,109 +408,3 @@ def _runs(numbers: Sequence[int]) -> Iterator[list[int]]:
         run.append(number)
     if run:
         yield run
-
-
-def _comments(document: Document) -> Iterator[tuple[int, int]]:
-    """Where comments are: the parts of a text that belong to no scalar, and begin with `#`."""
-    at = 0
-    for start, end in [*_scalars(document.text, document.root), (len(document.text), len(document.text))]:
-        for found in _GAP.finditer(document.text, at, start):
-            if found[0][0] == "#":
-                yield found.span()
-        at = max(at, end)
-
-
-def _scalars(text: str, root: Node | None) -> list[tuple[int, int]]:
-    """The stretches of scalars in the order of the text; of block scalars without the line that opens them."""
-    found = []
-    stack = [root] if root else []
-    while stack:
-        node = stack.pop()
-        inner = [part for pair in node.pairs for part in pair] or node.items
-        own = [one for one in inner if node.start <= one.start <= one.end <= node.end]
-        if node.kind in {"map", "seq"}:
-            stack += own
-            continue
-        properties = _PROPERTIES.match(text, node.start, node.end)
-        start = properties.end() if properties else node.start
-        found.append((_line_end(text, start) if text[start : start + 1] in {"|", ">"} else start, node.end))
-    return sorted(one for one in found if one[0] <= one[1])
-
-
-# --- the proof
-
-_Model = Any
-"""A document as plain values that can be compared and changed: dict, list, or (kind, text) for a scalar."""
-_Key = int | tuple[str, str]
-
-
-def _model(node: Node) -> _Model:
-    if node.kind == "map":
-        return {(key.kind, key.text): _model(value) for key, value in node.pairs}
-    return [_model(item) for item in node.items] if node.kind == "seq" else (node.kind, node.text)
-
-
-def _prove(patch: _Patch, changes: Iterable[Change], result: Document) -> None:
-    """Raises PatchError unless the result is the document with exactly these changes, and with its comments."""
-    try:
-        wanted = _changed(patch, changes)
-    except (IndexError, KeyError, TypeError):  # a value that another change has taken away
-        raise PatchError("it overlaps with another change") from None
-    if wanted != _model(result.root or Node("null", None)):
-        raise PatchError("the text is laid out so that something else would change, too")
-    kept = [patch.dropped.get(start, patch.text[start:end]).rstrip() for start, end in patch.comments]
-    if list(filter(None, kept)) != [result.text[start:end].rstrip() for start, end in _comments(result)]:
-        raise PatchError("a comment would be lost")
-
-
-def _changed(patch: _Patch, changes: Iterable[Change]) -> _Model:
-    """The model of the document as it shall be; what renames or moves others comes last, removals from the end."""
-    model = _model(patch.root)
-    names: list[tuple[_Model, _Key, str]] = []
-    removals: list[tuple[_Model, _Key]] = []
-    for change in changes:
-        if change.action == "comment":
-            continue
-        path = patch.find(change.place.pointer)
-        home, here = _follow(model, path[:-1]), _place(path[-1]) if path else 0
-        if change.action == "remove":
-            removals.append((home, here))
-        elif change.action == "set":
-            _settle(model, path, change)
-        elif change.action == "append":
-            _append(model, path, change.text)
-        elif change.action == "rename":
-            names.append((home, here, change.text))
-        else:
-            home[here] = _model(_scalar(change.text))
-    for home, here, name in names:
-        home["str", name] = home.pop(here)
-    for home, here in sorted(removals, key=lambda one: -one[1] if isinstance(one[1], int) else 0):
-        del home[here]
-    return model
-
-
-def _place(step: _Step) -> _Key:
-    return step.index if step.key is None else (step.key.kind, step.key.text)
-
-
-def _follow(model: _Model, path: Iterable[_Step]) -> _Model:
-    for step in path:
-        model = model[_place(step)]
-    return model
-
-
-def _settle(model: _Model, path: tuple[_Step, ...], change: Change) -> None:
-    home = _follow(model, path)
-    if isinstance(home, dict):
-        home["str", change.key] = _model(_scalar(change.text))
-    elif path:
-        _follow(model, path[:-1])[_place(path[-1])] = {("str", change.key): _model(_scalar(change.text))}
-
-
-def _append(model: _Model, path: tuple[_Step, ...], text: str) -> None:
-    home = _follow(model, path)
-    if isinstance(home, list):
-        home.append(_model(_scalar(text)))
-    elif path:
-        _follow(model, path[:-1])[_place(path[-1])] = [_model(_scalar(text))]

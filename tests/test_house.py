@@ -31,6 +31,7 @@ ALLOWED = {
         "lkscan.scanner.subjects",
         "lkscan.scanner.startup",
         "lkscan.scanner.yamlpatch",
+        "lkscan.scanner.yamltext",
     ),
     "lkscan": ("lkscan",),
 }

@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lkscan.scanner.subjects import Change, Place, Span
-from lkscan.scanner.yamlpatch import Edit, PatchError, apply, edits, quoted
+from lkscan.scanner.yamlpatch import Edit, apply, edits, quoted
 from lkscan.scanner.yamlpos import parse
+from lkscan.scanner.yamltext import PatchError
 
 
 def at(pointer: str, span: Span | None = None) -> Place:
