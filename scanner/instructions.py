@@ -25,7 +25,7 @@ _MIDDLE = 10
 
 _WIDE = {"eax": "rax", "ebx": "rbx", "ecx": "rcx", "edx": "rdx", "esi": "rsi", "edi": "rdi", "ebp": "rbp", "esp": "rsp"}
 _WIDE |= {one: f"r{one[0]}x" for one in ("al", "bl", "cl", "dl", "ah", "bh", "ch", "dh")}
-_WIDE |= {one: f"r{one}" for one in ("ax", "bx", "cx", "dx", "si", "di", "bp", "sp")}
+_WIDE |= {one: f"r{one}" for one in ("ax", "bx", "cx", "dx", "si", "di", "bp")}  # sp is that of arm64
 _WIDE |= {f"{one}l": f"r{one}" for one in ("si", "di", "bp", "sp")}
 _WIDE |= {f"r{number}{size}": f"r{number}" for number in range(8, 16) for size in "dwb"}
 _WIDE |= {f"w{number}": f"x{number}" for number in range(31)}
