@@ -57,6 +57,9 @@ _SITES = 4096
 _FRAME_HEAD, _FRAME_ENTRY = 12, 12
 
 _JUMPS = late(rb"[\xe8\xe9](?=....)|\x0f[\x80-\x8f](?=....)", re.DOTALL)
+_SHORT_JUMPS = late(rb"[\x70-\x7f\xe0-\xe3\xeb](?=.)", re.DOTALL)
+_REACH = 130
+"""Bytes that a short jump leads over at most, its own included."""
 _SLOTS = late(rb"\xff[\x15\x25](?=....)", re.DOTALL)
 _ADDRESSES = late(rb"[\x48-\x4f][\x8b\x8d\x39\x3b][\x05\x0d\x15\x1d\x25\x2d\x35\x3d](?=....)", re.DOTALL)
 """LEA, MOV and CMP of what stands at a distance from the next instruction."""
@@ -311,7 +314,7 @@ class Code:
                     stubs |= dict.fromkeys((address, address - 1, address - 4, address - 5), name)
         taken |= {name for address, name in {**slots, **stubs}.items() if address in self._addresses}
         for target, name in stubs.items():
-            yield from ((address, name) for address in self._sources.get(target, ()))
+            yield from ((address, name) for address in (*self._sources.get(target, ()), *self._short_jumps(target)))
 
     def _is_reached_from_above(self, address: int) -> bool:
         """Whether a jump ends a function, and is no stub of the procedure linkage table."""
@@ -338,7 +341,7 @@ class Code:
 
     @cached_property
     def _sources(self) -> dict[int, list[int]]:
-        """The direct calls and jumps over more than 128 bytes that lead to each address; some are none."""
+        """The direct calls and jumps that lead to each address, but short ones of x86-64; some are none."""
         found: dict[int, list[int]] = {}
         for start, data in self._pieces:
             if self._is_arm:
@@ -353,6 +356,18 @@ class Code:
                     target = start + at + 4 + unpack_from("<i", data, at)[0]
                     found.setdefault(target, []).append(start + match.start())
         return found
+
+    def _short_jumps(self, target: int) -> Iterator[int]:
+        """The jumps over up to 128 bytes that lead to an address: so a function may end with a call of the next one."""
+        for start, data in self._pieces if not self._is_arm else ():
+            if not start <= target < start + len(data):
+                continue
+            first = max(0, target - start - _REACH)
+            for match in _SHORT_JUMPS.finditer(data, first, target - start + _REACH):
+                distance = data[match.end()] - ((data[match.end()] & 0x80) << 1)
+                source = start + match.start()
+                if source + 2 + distance == target and (chunk := self._chunk(source)) and source in chunk.index:
+                    yield source
 
     @cached_property
     def _addresses(self) -> set[int]:
@@ -550,7 +565,9 @@ class Code:
         steps: list[tuple[Chunk, int]] = []
         callers: list[int] = []
         is_whole = True
-        for source in self._sources.get(address, ()):
+        begin, (last, size, _, _) = chunk.code[0][0], chunk.code[-1]
+        is_at_edge = min(address - begin, last + size - address) <= _REACH
+        for source in (*self._sources.get(address, ()), *(self._short_jumps(address) if is_at_edge else ())):
             if source in chunk.index and not chunk.is_call(source):
                 continue
             other = self._chunk(source)

@@ -19,7 +19,13 @@ _VECTOR = 32
 _MOVES = frozenset({"mov", "movabs", "movsxd"})
 _ALIGNED = 16
 _CALLS = frozenset({"call", "bl", "blr", "blraa"})
-_ADRP, _ADR, _B, _ADD, _LDR_X17, _SVC = 0x90000000, 0x10000000, 0x14000000, 0x91000000, 0xF9400211, 0xD4000001
+_ADRP, _ADR, _ADD, _LDR_X17, _SVC = 0x90000000, 0x10000000, 0x91000000, 0xF9400211, 0xD4000001
+_B_CONDITION = 0x54
+_BRANCHES = dict.fromkeys((*range(0x14, 0x18), *range(0x94, 0x98)), (0, 26)) | {
+    **dict.fromkeys((_B_CONDITION, 0x34, 0x35, 0xB4, 0xB5), (5, 19)),
+    **dict.fromkeys((0x36, 0x37, 0xB6, 0xB7), (5, 14)),
+}
+"""The upper byte of B and BL; of B.cond, CBZ and CBNZ; of TBZ and TBNZ: where the distance stands, and its bits."""
 _MIDDLE = 10
 """Numbers below are written as decimal ones, others as hexadecimal ones."""
 
@@ -234,10 +240,13 @@ def near(word: int, address: int) -> int | None:
 
 
 def branch(word: int, address: int) -> int | None:
-    """Where a B or BL leads to; None of another instruction."""
-    if word & 0x7C000000 != _B:
+    """Where a B, BL or conditional branch leads to; None of another instruction."""
+    place = _BRANCHES.get(word >> 24)
+    if place is None or (word >> 24 == _B_CONDITION and word & 0x10):
         return None
-    return address + 4 * ((word & 0x3FFFFFF) - ((word & 0x2000000) << 1))
+    shift, bits = place
+    distance = word >> shift & (1 << bits) - 1
+    return address + 4 * (distance - (distance >> bits - 1 << bits))
 
 
 def added(word: int) -> tuple[int, int] | None:

@@ -2,8 +2,9 @@
 
     python tests/readinglab.py
 
-packs the small images that the real tools make today into tests/seeds/images. They are kept, as other versions of those
-tools lay the same files out otherwise, and what is read of them is to be the same everywhere.
+packs the small images that the real tools make today into tests/seeds/images, and the programs of the sources in
+tests/seeds/programs. They are kept, as other versions of those tools lay the same files out otherwise, and what is read
+of them is to be the same everywhere.
 """
 
 import gzip
@@ -15,14 +16,30 @@ from hashlib import sha256
 from pathlib import Path
 
 import fuzzlab
+from imagelab import run
 
-from lkscan.scanner import image
-from lkscan.scanner.subjects import File, Problem
+from lkscan.rules import needs
+from lkscan.scanner import calls, hardening, image
+from lkscan.scanner.source import DamagedError, LimitError
+from lkscan.scanner.subjects import File, Place, Problem
 
 SEEDS = Path(__file__).resolve().parent / "seeds"
+PROGRAMS = sorted(path.stem for path in SEEDS.glob("programs/*.xz"))
+"""Made of the sources beside them, by gcc 12."""
 KEPT = {path.name.partition(".")[0]: path for path in sorted(SEEDS.glob("images/*.xz"))}
 KEPT |= {f"newer-erofs-{path.stem}": path for path in sorted(SEEDS.glob("erofs/*.gz"))}
 """Format -> its packed image; the second ones are of a newer mkfs.erofs, see test_erofs.py."""
+BUILDS = {
+    "hard": ("calls.c", ("-O2", "-D_FORTIFY_SOURCE=2", "-fstack-protector-strong", "-pie", "-Wl,-z,now,-e,main")),
+    "soft": (
+        "calls.c",
+        ("-O1", "-fno-stack-protector", "-fno-PIE", "-no-pie", "-zexecstack", "-Wl,-z,norelro,-e,main"),
+    ),
+    "shared": ("calls.c", ("-O2", "-fPIC", "-shared", "-Wl,-soname,libcalls.so.1")),
+    "kernel-plain": ("kernel.c", ("-O0", "-ffreestanding", "-nostdlib", "-static", "-fno-stack-protector", "-w")),
+    "kernel": ("kernel.c", ("-O2", "-ffreestanding", "-nostdlib", "-static", "-fno-stack-protector", "-w")),
+}
+"""Program -> its source and how it is compiled."""
 DEFLATE = {"gzip", "qcow2-zlib", "uimage", "uimage-several", "vmdk-stream"}
 """Damaged, these give more or less of themselves, by which library for deflate there is; they are only read whole."""
 BENT, CUT = 50, 16
@@ -52,6 +69,50 @@ def listing(name: str, path: Path) -> Iterator[str]:
     end = len(data.rstrip(b"\0"))
     for size in sorted({chance.randrange(end) for _ in range(CUT)} | {end, end - 1}):
         yield f"{size} {_summary(path, data[:size])}"
+
+
+def program_listing(name: str) -> Iterator[str]:
+    """The same of a program: what its code asks for, its defences, and those of what is bent and cut."""
+    data = lzma.decompress((SEEDS / "programs" / f"{name}.xz").read_bytes())
+    yield "# whole"
+    found = calls.program(_program(data), data, needs.interest())
+    for field, value in found._asdict().items():
+        if field == "calls":
+            yield from sorted(f"call {one.address:#x} {plain(one._replace(address=0))}" for one in value)
+        elif field == "names":
+            yield f"{field}: {digest(plain(value).encode())}"
+        else:
+            yield f"{field}: {plain(value)}"
+    yield from _defences(data)
+    yield "# bent: the number of the input, and in short what is told of its defences"
+    for number, (_, made) in zip(range(BENT), fuzzlab.bent(name, data, 0), strict=False):
+        yield f"{number} {_told(bytes(made))}"
+    yield "# cut: the size, and the same"
+    chance = random.Random(name)
+    for size in sorted({chance.randrange(len(data)) for _ in range(CUT)} | {len(data) - 1, 63, 64}):
+        yield f"{size} {_told(data[:size])}"
+
+
+def _program(data: bytes) -> File:
+    return File("usr/bin/it", "file", 0o755, 0, 0, len(data), Place(("image", "usr/bin/it")))
+
+
+def _defences(data: bytes) -> Iterator[str]:
+    try:
+        binary = hardening.examine(_program(data), data)
+    except (DamagedError, LimitError) as error:
+        yield f"damage: {error}"
+        return
+    if binary is not None:
+        for field, value in binary._asdict().items():
+            if value and field != "file" and not callable(value):
+                yield f"{field}: {plain(value)}"
+
+
+def _told(data: bytes) -> str:
+    lines = list(_defences(data))
+    damage = next((line for line in lines if line.startswith("damage")), "")
+    return f"{len(lines)} {digest(chr(10).join(lines).encode())} {_short(damage)}".strip()
 
 
 def _summary(path: Path, data: bytes | bytearray) -> str:
@@ -115,7 +176,16 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for name, data in seedlab.seeds(Path(folder)).items():
             if name != "uki":  # holds a program of the system's
-                (SEEDS / "images" / f"{name}.xz").write_bytes(lzma.compress(data, preset=9 | lzma.PRESET_EXTREME))
+                _keep("images", name, data)
+        for machine, compiler in (("x86_64", "gcc"), ("arm64", "aarch64-linux-gnu-gcc")):
+            for name, (source, options) in BUILDS.items():
+                out = Path(folder) / f"{name}-{machine}"
+                run(compiler, "-nostartfiles", "-s", *options, "-o", out, SEEDS / "programs" / source)
+                _keep("programs", out.name, out.read_bytes())
+
+
+def _keep(folder: str, name: str, data: bytes) -> None:
+    (SEEDS / folder / f"{name}.xz").write_bytes(lzma.compress(data, preset=9 | lzma.PRESET_EXTREME))
 
 
 if __name__ == "__main__":

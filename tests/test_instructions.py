@@ -275,7 +275,14 @@ def test_what_enters_the_kernel_in_the_way_of_its_machine(line, enters):
         ("near", 0xB0000023, 0xC, None),
         ("branch", 0x14000010, 0x10, 0x50),  # b
         ("branch", 0x97FFFFFC, 0x14, 0x4),  # bl
-        ("branch", 0x54000040, 0x18, None),  # b.eq
+        ("branch", 0x54000040, 0x18, 0x20),  # b.eq
+        ("branch", 0x54000050, 0x18, None),  # bc.eq, which later machines have
+        ("branch", 0x54FFFFC1, 0x18, 0x10),  # b.ne
+        ("branch", 0x34FFFFA0, 0x18, 0xC),  # cbz w0
+        ("branch", 0xB5000083, 0x18, 0x28),  # cbnz x3
+        ("branch", 0x36180041, 0x18, 0x20),  # tbz w1, #3
+        ("branch", 0x371FFFC1, 0x18, 0x10),  # tbnz w1, #3
+        ("branch", 0xD503201F, 0x18, None),  # nop
         ("branch", 0x15FFFFFF, 0, 0x7FFFFFC),  # as far as it goes
         ("branch", 0x16000000, 0x8000000, 0),
     ],

@@ -21,6 +21,13 @@ def test_what_is_read_of_whole_bent_and_cut_images_has_not_changed(name, tmp_pat
     assert told == snapshot(f"readings/{name}.txt", told)
 
 
+@pytest.mark.parametrize("name", readinglab.PROGRAMS)
+def test_what_is_told_of_whole_bent_and_cut_programs_has_not_changed(name):
+    pytest.importorskip("capstone", reason="needs capstone")
+    told = "".join(f"{line}\n" for line in readinglab.program_listing(name))
+    assert told == snapshot(f"readings/program-{name}.txt", told)
+
+
 @pytest.mark.parametrize(
     ("name", "first"),
     [("fat12", b".          \x10"), ("ext2", b"\x0c\0\1\2.\0\0\0"), ("iso", b"\2\0\0\1\0\0\1\1\0")],
