@@ -442,7 +442,7 @@ class Code:
         """The same from the table's entries, as in static programs without an index, by their distances."""
         elf = self._elf
         for section in elf.loader_sections():
-            if not elf.section_names.startswith(b".eh_frame\0", section.name):
+            if not section.size or not elf.section_names.startswith(b".eh_frame\0", section.name):
                 continue
             data = elf.bytes_at(section.offset, section.size, "the table for unwinding")
             at, base = 0, self._address_of(section.offset)

@@ -30,16 +30,21 @@ KEPT = {path.name.partition(".")[0]: path for path in sorted(SEEDS.glob("images/
 KEPT |= {f"newer-erofs-{path.stem}": path for path in sorted(SEEDS.glob("erofs/*.gz"))}
 """Format -> its packed image; the second ones are of a newer mkfs.erofs, see test_erofs.py."""
 BUILDS = {
-    "hard": ("calls.c", ("-O2", "-D_FORTIFY_SOURCE=2", "-fstack-protector-strong", "-pie", "-Wl,-z,now,-e,main")),
-    "soft": (
-        "calls.c",
-        ("-O1", "-fno-stack-protector", "-fno-PIE", "-no-pie", "-zexecstack", "-Wl,-z,norelro,-e,main"),
-    ),
-    "shared": ("calls.c", ("-O2", "-fPIC", "-shared", "-Wl,-soname,libcalls.so.1")),
-    "kernel-plain": ("kernel.c", ("-O0", "-ffreestanding", "-nostdlib", "-static", "-fno-stack-protector", "-w")),
-    "kernel": ("kernel.c", ("-O2", "-ffreestanding", "-nostdlib", "-static", "-fno-stack-protector", "-w")),
+    "hard": "calls.c -O2 -D_FORTIFY_SOURCE=2 -fstack-protector-strong -pie -Wl,-z,now,-e,main",
+    "soft": "calls.c -O1 -fno-stack-protector -fno-PIE -no-pie -zexecstack -Wl,-z,norelro,-z,lazy,-e,main",
+    "small": "calls.c -Os -fPIE -pie -fno-plt -Wl,-e,main -fno-asynchronous-unwind-tables",
+    "shared": "calls.c -O2 -fPIC -shared -Wl,-soname,libcalls.so.1",
+    "kernel-plain": "kernel.c -O0 -ffreestanding -nostdlib -static -fno-stack-protector -w",
+    "kernel": "kernel.c -O2 -ffreestanding -nostdlib -static -fno-stack-protector -w",
+    "kernel-bare": "kernel.c -O1 -ffreestanding -nostdlib -static -fno-stack-protector -fno-asynchronous-unwind-tables",
+    "guarded": "calls.c -O2 -fstack-clash-protection -fPIE -pie -Wl,-z,lazy,-e,main {guard}",
 }
 """Program -> its source and how it is compiled."""
+MACHINES = {
+    "x86_64": ("gcc", "-fcf-protection=full"),
+    "arm64": ("aarch64-linux-gnu-gcc", "-mbranch-protection=standard"),
+}
+"""Machine -> compiler, and what guards branches there."""
 DEFLATE = {"gzip", "qcow2-zlib", "uimage", "uimage-several", "vmdk-stream"}
 """Damaged, these give more or less of themselves, by which library for deflate there is; they are only read whole."""
 BENT, CUT = 50, 16
@@ -177,10 +182,18 @@ def main() -> None:
         for name, data in seedlab.seeds(Path(folder)).items():
             if name != "uki":  # holds a program of the system's
                 _keep("images", name, data)
-        for machine, compiler in (("x86_64", "gcc"), ("arm64", "aarch64-linux-gnu-gcc")):
-            for name, (source, options) in BUILDS.items():
+        for machine, (compiler, guard) in MACHINES.items():
+            for name, words in BUILDS.items():
                 out = Path(folder) / f"{name}-{machine}"
-                run(compiler, "-nostartfiles", "-s", *options, "-o", out, SEEDS / "programs" / source)
+                run(
+                    compiler,
+                    "-nostartfiles",
+                    "-s",
+                    *words.format(guard=guard).split(),
+                    "-o",
+                    out,
+                    cwd=SEEDS / "programs",
+                )
                 _keep("programs", out.name, out.read_bytes())
 
 
