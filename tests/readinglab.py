@@ -11,17 +11,19 @@ import gzip
 import lzma
 import random
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
 
 import fuzzlab
-from imagelab import run
+import needlab
+from imagelab import Item, newc, run
 
 from lkscan.rules import needs
 from lkscan.scanner import calls, hardening, image
 from lkscan.scanner.source import DamagedError, LimitError
 from lkscan.scanner.subjects import File, Place, Problem
+from lkscan.witness import Witness
 
 SEEDS = Path(__file__).resolve().parent / "seeds"
 PROGRAMS = sorted(path.stem for path in SEEDS.glob("programs/*.xz"))
@@ -37,6 +39,7 @@ BUILDS = {
     "kernel-plain": "kernel.c -O0 -ffreestanding -nostdlib -static -fno-stack-protector -w",
     "kernel": "kernel.c -O2 -ffreestanding -nostdlib -static -fno-stack-protector -w",
     "kernel-bare": "kernel.c -O1 -ffreestanding -nostdlib -static -fno-stack-protector -fno-asynchronous-unwind-tables",
+    "clean": "kernel.c -DCLEAN -O2 -ffreestanding -nostdlib -static -fno-stack-protector -w",
     "guarded": "calls.c -O2 -fstack-clash-protection -fPIE -pie -Wl,-z,lazy,-e,main {guard}",
 }
 """Program -> its source and how it is compiled."""
@@ -96,6 +99,100 @@ def program_listing(name: str) -> Iterator[str]:
     chance = random.Random(name)
     for size in sorted({chance.randrange(len(data)) for _ in range(CUT)} | {len(data) - 1, 63, 64}):
         yield f"{size} {_told(data[:size])}"
+
+
+SCRIPT = b"""#!/bin/sh -e
+# what a script may do
+. /etc/settings
+export PATH=/usr/bin
+if [ -x /usr/bin/other ]; then exec /usr/bin/other "$@"; fi
+for each in one two; do echo $each | tool --quiet; done
+nohup second & sh /etc/later.sh
+"""
+TREE: Mapping[str, str | bytes] = {
+    "bin/sh": "kernel-x86_64",
+    "usr/bin/it": "guarded-x86_64",
+    "usr/bin/old": "kernel-plain-x86_64",
+    "usr/bin/first": b"#!/usr/bin/env -S sh\nexec second\n",
+    "usr/bin/second": "kernel-bare-x86_64",
+    "usr/bin/other": "soft-arm64",
+    "usr/bin/tool": b"#!/usr/bin/perl\nexit\n",
+    "usr/bin/python3": "kernel-x86_64",
+    "usr/bin/busybox": "kernel-x86_64",
+    "lib/x86_64-linux-gnu/libcalls.so.1": "shared-x86_64",
+    "etc/settings": b"LEVEL=3\n",
+    "etc/later.sh": b"eval $LATER\n",
+    "start.sh": SCRIPT,
+    "usr/bin/clean": "clean-x86_64",
+    "clean.sh": b"#!/bin/clean\n/usr/bin/clean --all\n",
+    "bin/clean": "clean-x86_64",
+    "odd": b"neither",
+}
+COMMANDS = """\
+/usr/bin/it
+/usr/bin/clean
+/usr/bin/old
+/usr/bin/clean a
+/usr/bin/second
+/start.sh
+/usr/bin/first
+/bin/sh /start.sh now
+sh -c second
+/bin/sh
+sh -x $1
+/usr/bin/busybox sh /etc/later.sh
+/usr/bin/busybox ls
+missing
+/usr/bin/python3 /start.sh
+/mnt/it
+/odd
+/usr/bin/clean /usr/bin/second
+/usr/bin/tool
+/usr/bin/second /start.sh
+/usr/bin/other
+/bin/sh /clean.sh
+/clean.sh
+/bin/sh -c /usr/bin/clean""".splitlines()
+"""Commands of containers that all have the same tree."""
+_WHOLE = 2
+"""Containers of which each answer is told whole."""
+
+
+def needs_listing() -> Iterator[str]:
+    """What containers need, and what they do not, by their programs."""
+    packed = {name: (SEEDS / "programs" / f"{name}.xz") for name in PROGRAMS}
+    tree = {
+        path: lzma.decompress(packed[one].read_bytes()) if isinstance(one, str) else one for path, one in TREE.items()
+    }
+    items = []
+    binds = [("/var/log", "/var/log", ["rw", "rbind"]), ("/data", "/mnt", ["rw"]), ("/etc/x", "/etc/x", ["ro"])]
+    mounts = [{"destination": to, "type": "bind", "source": one, "options": more} for one, to, more in binds]
+    for number, command in enumerate(COMMANDS):
+        more = {0: ["TOOL=/usr/bin/second"], 2: ["LD_PRELOAD=libcalls.so.1"]}
+        env = [f"PATH={needlab.PATH}", *more.get(number % 6, ())]
+        config = needlab.configuration(command.split(), mounts=mounts if number % 3 else (), env=env)
+        base = f"containers/services/c{number:02}"
+        items += [Item(f"{base}/{name}", data) for name, data in config.items()]
+        items += [Item(f"{base}/rootfs/{path}", data, mode=0o100755) for path, data in tree.items()]
+        if number % 4 == 0:
+            items.append(Item(f"{base}/rootfs/usr/bin/su", tree["usr/bin/it"], mode=0o104755))
+    witness = Witness(1 << 20)
+    Path("needs.cpio").write_bytes(newc(*items))
+    for subject in image.read(("needs.cpio",)):
+        witness.meet(subject)
+    for number, one in enumerate(witness.needs()):
+        yield f"# {one.title}: {one.command}"
+        yield f"reached: {' '.join(f'{each.path} ({each.certainty}, by {each.by})' for each in one.reached)}"
+        yield from (f"may run more: {gap}" for gap in one.gaps)
+        answers = [*one.capabilities, *one.settings, *one.binds]
+        lines = [f"{each.name}: {each.verdict}; {each.reason}; {'; '.join(each.evidence)}" for each in answers]
+        yield from lines[: None if number < _WHOLE else 0]
+        counts = ((which, sum(each.verdict == which for each in answers)) for which in ("used", "unused", "unknown"))
+        told = ", ".join(f"{count} {which}" for which, count in counts)
+        yield f"{told}: {digest(chr(10).join(lines).encode())}"
+        yield f"masked: {' '.join(one.masked)}"
+    for idle in witness.unreached():
+        yield f"unreached {plain(idle._replace(container=None))}"
 
 
 def _program(data: bytes) -> File:

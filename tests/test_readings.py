@@ -28,6 +28,13 @@ def test_what_is_told_of_whole_bent_and_cut_programs_has_not_changed(name):
     assert told == snapshot(f"readings/program-{name}.txt", told)
 
 
+def test_what_containers_are_told_to_need_has_not_changed(tmp_path, monkeypatch):
+    pytest.importorskip("capstone", reason="needs capstone")
+    monkeypatch.chdir(tmp_path)
+    told = "".join(f"{line}\n" for line in readinglab.needs_listing())
+    assert told == snapshot("readings/needs.txt", told)
+
+
 @pytest.mark.parametrize(
     ("name", "first"),
     [("fat12", b".          \x10"), ("ext2", b"\x0c\0\1\2.\0\0\0"), ("iso", b"\2\0\0\1\0\0\1\1\0")],

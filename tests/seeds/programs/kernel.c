@@ -21,10 +21,18 @@ enum { OPEN = 56, SOCKET = 198, EXIT = 93, CHOWN = 54, PRCTL = 167, REBOOT = 142
 #endif
 APART long direct(void) { return enter(REBOOT, 0xfee1dead, 672274793, 0); }
 APART long wrapper(long number, long a, long b, long c) { return enter(number, a, b, c); }
+#ifndef CLEAN
 APART long one_of(int which) { return wrapper(which ? UNSHARE : PRCTL, which ? 0x40000000 : 38, 1, 0); }
+#else
+APART long one_of(int which) { return which ? wrapper(UNSHARE, 0x40000000, 1, 0) : wrapper(PRCTL, 38, 1, 0); }
+#endif
 APART long sockets(int inet) { return wrapper(SOCKET, inet ? 2 : 17, 3, 0) + enter(SOCKET, 1, 2, 0); }
 APART long opens(const char *path) { return wrapper(OPEN, (long)path, 0x241, 0600); }
+#ifndef CLEAN
 long number = 77;
+#else
+enum { number = 77 };
+#endif
 APART long unknown(void) { return enter(number, 0, 0, 0); }
 APART long stored(long *where) {
   where[0] = CHOWN;
