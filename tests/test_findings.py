@@ -4,6 +4,7 @@ A change that is meant shows in the diff of tests/snapshots/findings, which LKSC
 tests of the rules say what is right; these hold what rules, labels, exposure and reports make of it together.
 """
 
+import json
 from collections import Counter
 from collections.abc import Iterator
 
@@ -12,6 +13,8 @@ import pytest
 from readinglab import digest, plain
 from reportlab import snapshot
 
+from lkscan.cli import main
+from lkscan.reports.formats import render
 from lkscan.rules.engine import Profile
 from lkscan.rules.funnel import Options
 from lkscan.scanning import scan
@@ -22,7 +25,7 @@ EACH = 15
 
 
 def lines(kind, start) -> Iterator[str]:
-    """A line for each input: its number, all that is found in short, and how often each rule, told apart by outcome."""
+    """A line for each input: its number, in short all that is found and all that JSON says, and how often rules speak."""
     name = f"it.{kind}"
     for number in range(start, start + EACH):
         data = chancelab.document(number).encode() if kind == "yml" else chancelab.image(number)
@@ -34,7 +37,10 @@ def lines(kind, start) -> Iterator[str]:
             f"{one.rule.id}{'' if one in result.findings else '?'}" for one in (*result.findings, *result.others)
         )
         told = " ".join(f"{rule}{f'x{often}' if often > 1 else ''}" for rule, often in sorted(count.items()))
-        yield f"{number} {digest(chr(10).join([*found, plain(result.tally)]).encode())} {told}"
+        document = json.loads(render("json", result))
+        del document["tool"]
+        parts = ("\n".join([*found, plain(result.tally)]), json.dumps(document))
+        yield f"{number} {' '.join(digest(one.encode()) for one in parts)} {told}"
 
 
 @pytest.mark.parametrize("start", range(0, 10 * EACH, EACH))
@@ -43,3 +49,20 @@ def test_what_is_found_in_specs_and_images_of_chance_has_not_changed(kind, start
     monkeypatch.chdir(tmp_path)
     told = "".join(f"{line}\n" for line in lines(kind, start))
     assert told == snapshot(f"findings/{kind}-{start}.txt", told)
+
+
+@pytest.mark.parametrize("start", range(0, 24, 6))
+@pytest.mark.parametrize("kind", ["yml", "img"])
+def test_what_differs_between_those_of_chance_has_not_changed(kind, start, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    told = ""
+    for number in range(start, start + 6):
+        for name, one in (("old", number), ("new", number + 1)):
+            data = chancelab.document(one).encode() if kind == "yml" else chancelab.image(one)
+            (tmp_path / f"{name}.{kind}").write_bytes(data)
+        main(["diff", f"old.{kind}", f"new.{kind}", "--no-config", "-f", "json"])
+        changes = json.loads(capsys.readouterr().out)["changes"]
+        count = Counter(f"{one['area']}:{one['judgement']}" for one in changes)
+        listed = " ".join(f"{name}x{often}" for name, often in sorted(count.items()))
+        told += f"{number} {digest(json.dumps(changes).encode())} {listed}\n"
+    assert told == snapshot(f"findings/diff-{kind}-{start}.txt", told)
