@@ -98,7 +98,7 @@ def claims(data: Mapping[str, Any]) -> list[str]:
 
 def lines(data: Mapping[str, Any]) -> Iterator[str]:
     """The page."""
-    yield f"# Benchmarks\n\n{INTRODUCTION}\n"
+    yield f"# Benchmarks\n\n{INTRODUCTION}"
     yield from (f"- {claim}" for claim in claims(data))
     yield "\n## Machine\n"
     yield "| | |\n|---|---|"

@@ -26,6 +26,7 @@ COLUMNS = {
     "share": ("share, %", "{:,.2f}"),
     "average": ("average", "{:,.2f}"),
     "most": ("most", "{:,.2f}"),
+    "slowest": ("slowest, s", "{:,.2f}"),
 }
 """What a figure is called, with its unit, and how it is shown."""
 Row = dict[str, Any]

@@ -1,11 +1,11 @@
 """Bends images, specs and configurations and reads them, in a process that may take so much memory and so long.
 
-    fuzzlab.py [--inputs 100000] [--seconds S] [--minutes M] [--jobs N] [--cover] [--keep FOLDER] [FORMAT ...]
+    fuzzlab.py [--inputs 100000] [--seconds S] [--minutes M] [--jobs N] [--cover] [--write] [--keep FOLDER] [FORMAT ...]
 
 Prints a line for each format: inputs, inputs a second, the slowest, the most memory, failures. `--seconds` is for each
 format, `--minutes` for all of them, in equal parts; `--jobs` formats are read at a time. `--cover` tells which share of
-the readers' lines and branches the inputs went through; that makes it some five times slower. What failed is kept in
-tests/seeds/failures, where the tests read it from then on.
+the readers' lines and branches the inputs went through; that makes it some five times slower. `--write` keeps the sums
+in benchmarks/fuzz.json. What failed is kept in tests/seeds/failures, where the tests read it from then on.
 """
 
 import argparse
@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 FAILURES = Path(__file__).resolve().parent / "seeds" / "failures"
+RESULTS = Path(__file__).resolve().parent.parent / "benchmarks" / "fuzz.json"
 MEMORY = 512 << 20
 """Bytes of address space, Python's own included."""
 DEADLINE = 10
@@ -260,34 +261,46 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=0, help="minutes for all formats together, 0 for no bound")
     parser.add_argument("--jobs", type=int, default=1, help="formats at a time")
     parser.add_argument("--cover", action="store_true", help="tell which share of the readers was run")
+    parser.add_argument("--write", action="store_true", help=f"keep the sums in {RESULTS.name}")
     parser.add_argument("--keep", type=Path, default=FAILURES, help="folder for what failed")
     parser.add_argument("format", nargs="*", help="formats; all by default")
     asked = parser.parse_args()
     import seedlab
     import textlab
 
-    failed = total = 0
+    found = []
+    begun = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="fuzz") as temporary, ThreadPoolExecutor(asked.jobs) as pool:
         folder = Path(temporary)
         seeds = {**textlab.seeds(folder), **seedlab.seeds(folder)}
         seeds = {name: data for name, data in seeds.items() if not asked.format or name in asked.format}
         seconds = asked.seconds or asked.minutes * 60 * asked.jobs / max(1, len(seeds))
         each = Asked(asked.inputs, seconds, asked.cover)
-        reports = pool.map(lambda name: fuzz(name, seeds[name], folder, each), seeds)
-        for name, report in zip(seeds, reports, strict=True):
-            total += report.inputs
+        for name, report in zip(
+            seeds, pool.map(lambda name: fuzz(name, seeds[name], folder, each), seeds), strict=True
+        ):
+            found.append(report)
             pace = report.inputs / report.seconds
             say(
                 f"{name:18} {report.inputs:7} inputs {pace:6.0f}/s  slowest {report.slowest:5.2f} s  "
                 f"{report.memory >> 20:4} MiB  {len(report.failures)} failures"
             )
             for made, why in report.failures:
-                failed += 1
                 say(f"  {keep(name, made, asked.keep)}: {why}")
-        say(f"{total} inputs of {len(seeds)} formats, {failed} failures")
+        sums = {
+            "formats": len(found),
+            "minutes": round((time.monotonic() - begun) / 60),
+            "inputs": sum(one.inputs for one in found),
+            "failures": sum(len(one.failures) for one in found),
+            "slowest": round(max(one.slowest for one in found), 2),
+            "memory": max(one.memory for one in found) >> 20,
+        }
+        say(f"{sums['inputs']} inputs of {sums['formats']} formats, {sums['failures']} failures")
+        if asked.write:
+            RESULTS.write_text(json.dumps(sums, indent=2) + "\n", encoding="utf-8")
         if asked.cover:
             tell_coverage(folder)
-    return 1 if failed else 0
+    return 1 if sums["failures"] else 0
 
 
 if __name__ == "__main__":

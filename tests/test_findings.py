@@ -25,7 +25,7 @@ EACH = 15
 
 
 def lines(kind, start) -> Iterator[str]:
-    """A line for each input: its number, in short all that is found and all that JSON says, and how often rules speak."""
+    """A line for each input: its number, in short all that is found and that JSON says, and how often rules speak."""
     name = f"it.{kind}"
     for number in range(start, start + EACH):
         data = chancelab.document(number).encode() if kind == "yml" else chancelab.image(number)
