@@ -5,16 +5,20 @@ tests of the rules say what is right; these hold what rules, labels, exposure an
 """
 
 import json
+import random
+import re
 from collections import Counter
 from collections.abc import Iterator
 
 import chancelab
 import pytest
+import secretlab
 from readinglab import digest, plain
 from reportlab import snapshot
 
 from lkscan.cli import main
 from lkscan.reports.formats import render
+from lkscan.rules.detectors import find
 from lkscan.rules.engine import Profile
 from lkscan.rules.funnel import Options
 from lkscan.scanning import scan
@@ -66,3 +70,31 @@ def test_what_differs_between_those_of_chance_has_not_changed(kind, start, tmp_p
         listed = " ".join(f"{name}x{often}" for name, often in sorted(count.items()))
         told += f"{number} {digest(json.dumps(changes).encode())} {listed}\n"
     assert told == snapshot(f"findings/diff-{kind}-{start}.txt", told)
+
+
+def bent(text, chance) -> Iterator[str]:
+    """A text with a secret, whole and in ways that may make something else of it."""
+    at = chance.randrange(len(text))
+    yield text
+    yield text[:at] + text[at + 1 :]
+    yield text[:at] + text[at - 1] + text[at:]
+    yield text[: 2 * len(text) // 3]
+    yield re.sub(r"\d", "a", text)
+    yield re.sub(r"[A-Za-z]", "7", text, count=chance.randrange(30))
+    yield text.swapcase()
+    yield text[:at] + "EXAMPLE" + text[at:]
+    yield text.replace(text[at], "x")
+    yield re.sub(r"(\w{3})\w{6}", r"\1\1\1", text)
+
+
+@pytest.mark.parametrize("start", range(4))
+def test_what_is_taken_for_a_secret_has_not_changed(start):
+    chance = random.Random(start)
+    told: dict[str, list[str]] = {}
+    for name, path, text in list(secretlab.positives(1, seed=9))[start::8]:
+        for one in bent(text, chance):
+            for where, in_spec in ((path, False), ("examples/readme.md", False), ("", True)):
+                found = sorted(plain(each) for each in find(one.encode(), in_spec=in_spec, path=where))
+                told.setdefault(name, []).append(digest("".join(found).encode())[:2] if found else "-")
+    listed = "".join(f"{name} {' '.join(kinds)}\n" for name, kinds in told.items())
+    assert listed == snapshot(f"findings/secrets-{start}.txt", listed)
