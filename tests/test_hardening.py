@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from elflab import EXEC, FLAGS_1, LOAD, RE, Lab, R, a_file
+from elflab import ARM64, EXEC, FLAGS_1, LOAD, RE, X86, X86_64, Lab, R, a_file, relocatable
 
 from lkscan.scanner import codebytes, elf, hardening, imports
 from lkscan.scanner.elf import Elf
@@ -26,6 +26,8 @@ int main(int argc, char **argv) {
 """
 PLAIN = "int twice(int n) { return 2 * n; }\nint main(int argc, char **argv) { return twice(argc); }\n"
 BARE = "void _start(void) { for (;;) ; }\n"
+
+NOTE = 4
 
 gcc = pytest.mark.skipif(shutil.which("gcc") is None or os.uname().machine != "x86_64", reason="needs gcc on x86_64")
 
@@ -236,3 +238,101 @@ def test_segments_that_lie_over_each_other_are_read_once() -> None:
     assert [start for start, _ in found] == [0]
     with pytest.raises(elf.LimitError, match="program headers, more than 512"):
         hardening.examine(a_file(many := Lab(segments=(one,) * 600).build()), many)
+
+
+# --- marks in notes
+
+
+def noted(content: bytes, *, bits: int = 64, machine: int = X86_64, **more: object) -> bytes:
+    """A program with a note."""
+    lab = Lab(machine=machine, bits=bits, segments=((NOTE, R, 0, 0, 0, 0),), **more)
+    size = len(lab.build())
+    return replace(lab, segments=((NOTE, R, size, 0, len(content), len(content)),)).build() + content
+
+
+def features(kind: int, value: int, *, bits: int = 64, before: bytes = b"") -> bytes:
+    """A note of GNU properties, one of which has these bits."""
+    properties = before + struct.pack("<III", kind, 4, value) + bytes(4 if bits == 64 else 0)
+    return struct.pack("<III4s", 4, len(properties), 5, b"GNU\0") + properties
+
+
+def answers(data: bytes) -> dict[str, tuple[str, str]]:
+    found = hardening.examine(a_file(data), data)
+    assert found
+    return {name: (answer, found.evidence[name]) for name, answer in found.answers.items()}
+
+
+NONE = ("no", "no GNU_PROPERTY for it")
+ABSENT = ("na", "x86_64 has none")
+CET = ("yes", "GNU_PROPERTY x86 feature: IBT, SHSTK")
+IBT = ("yes", "GNU_PROPERTY x86 feature: IBT")
+SHSTK = ("yes", "GNU_PROPERTY x86 feature: SHSTK")
+
+
+@pytest.mark.parametrize("bits", [32, 64])
+@pytest.mark.parametrize(
+    ("value", "cet", "ibt", "shstk"),
+    [
+        (0, NONE, NONE, NONE),
+        (1, ("partial", "GNU_PROPERTY x86 feature: IBT only"), IBT, NONE),
+        (2, ("partial", "GNU_PROPERTY x86 feature: SHSTK only"), NONE, SHSTK),
+        (3, CET, IBT, SHSTK),
+        (4, NONE, NONE, NONE),
+        (7, CET, IBT, SHSTK),
+    ],
+)
+def test_what_x86_is_marked_for(bits, value, cet, ibt, shstk) -> None:
+    before = struct.pack("<III", 0xC0008002, 4, 0xFF) + bytes(4 if bits == 64 else 0)  # ISA that is needed
+    note = features(0xC0000002, value, bits=bits, before=before)
+    found = answers(noted(note, bits=bits, machine=X86_64 if bits == 64 else X86))
+    assert (found["cet"], found["ibt"], found["shstk"]) == (cet, ibt, shstk)
+    none = "x86_64 has none" if bits == 64 else "x86 has none"
+    assert found["bti"] == found["pac"] == ("na", none)
+
+
+@pytest.mark.parametrize(
+    ("value", "bti", "pac"),
+    [
+        (0, NONE, NONE),
+        (1, ("yes", "GNU_PROPERTY AArch64 feature: BTI"), NONE),
+        (2, NONE, ("yes", "GNU_PROPERTY AArch64 feature: PAC")),
+        (3, ("yes", "GNU_PROPERTY AArch64 feature: BTI"), ("yes", "GNU_PROPERTY AArch64 feature: PAC")),
+        (4, NONE, NONE),
+    ],
+)
+def test_what_arm64_is_marked_for(value, bti, pac) -> None:
+    found = answers(noted(features(0xC0000000, value), machine=ARM64))
+    assert (found["bti"], found["pac"]) == (bti, pac)
+    assert found["cet"] == found["ibt"] == found["shstk"] == ("na", "arm64 has none")
+
+
+@pytest.mark.parametrize(("value", "cet"), [(0, "no"), (1, "no"), (2, "no"), (3, "yes"), (7, "yes")])
+def test_of_an_object_its_marks_are_told_and_the_rest_when_it_is_linked(value, cet) -> None:
+    data = relocatable({b".note.gnu.property": features(0xC0000002, value)}, types={b".note.gnu.property": 7})
+    found = answers(data)
+    assert found.pop("cet")[0] == cet
+    assert set(found.values()) == {("na", "REL: decided when it is linked")}
+
+
+@pytest.mark.parametrize("cut", [8, 12, 16, 20])
+def test_a_note_that_breaks_off_marks_nothing(cut) -> None:
+    whole = features(0xC0000002, 3)
+    assert answers(noted(whole[:-cut]))["cet"] != CET
+
+
+@pytest.mark.parametrize(
+    ("at", "tail", "is_packed"),
+    [
+        (400, 5000, True),
+        (1020, 5000, True),  # within the first KiB
+        (1021, 5000, False),
+        (5000, 124, True),  # within the last 128 bytes
+        (5000, 125, False),
+        (5000, 0, True),
+    ],
+)
+def test_the_mark_of_upx_counts_at_either_end_of_what_has_no_dynamic_section(at, tail, is_packed) -> None:
+    data = Lab(type=EXEC, has_dynamic=False).build().ljust(at, b"\1") + b"UPX!" + bytes(tail)
+    assert answers(data)["packed"] == (("yes", f"UPX! at byte {at}") if is_packed else ("no", "no mark of UPX"))
+    dynamic = Lab(type=EXEC).build().ljust(at, b"\1") + b"UPX!" + bytes(tail)
+    assert answers(dynamic)["packed"] == ("no", "no mark of UPX")
