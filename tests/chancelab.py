@@ -198,6 +198,22 @@ _OPTIONS = """
 """.split()
 
 
+_IGNORED = """
+    LKP002 LKP001 LKP006 LKM002 LKM001 LKI001 LKI002 LKN001 LKC001 LKA001 LKS003 LKP* LKZ999 host-root-equivalent
+    unpinned-image mutable-image-tag host-pid-namespace runs-as-root all-capabilities
+""".split()
+_DIRECTIVES = (
+    "ignore[{}] it has to",
+    "ignore[{}]",
+    "ignore[{}] for now (until 2027-05-01)",
+    "ignore[{}] for now (until 2025-05-01)",
+    "ignore[{}] for now (until 2025-13-01)",
+    "ignore-file[{}] all of it",
+    "ignore({}) wrong brackets",
+    "ignore it all",
+)
+
+
 def some(chance: random.Random, of: Sequence[Any], most: int) -> list[Any]:
     """Up to so many of them, in any order, none twice."""
     left = list(of)
@@ -223,7 +239,23 @@ def document(number: int) -> str:
             made[section] = [_container(chance, name) for name in names]
     if files := some(chance, _FILES, 5):
         made["files"] = files
-    return yaml.safe_dump(made, sort_keys=False, default_flow_style=None if chance.random() < 0.5 else False)
+    text = yaml.safe_dump(made, sort_keys=False, default_flow_style=None if chance.random() < 0.5 else False)
+    return _annotated(text, chance) if number % 3 == 0 else text
+
+
+def _annotated(text: str, chance: random.Random) -> str:
+    """With directives: at the end of lines, above them, and some that are none."""
+    lines = text.splitlines()
+    for _ in range(chance.randrange(1, 6)):
+        at = chance.randrange(len(lines))
+        rules = ", ".join(chance.choice(_IGNORED) for _ in range(chance.randrange(1, 4)))
+        told = f"# lkscan: {chance.choice(_DIRECTIVES).format(rules)}"
+        if chance.random() < 0.6:
+            lines[at] += f"  {told}"
+        else:
+            indent = len(lines[at]) - len(lines[at].lstrip(" -")) if chance.random() < 0.7 else 0
+            lines.insert(at, " " * indent + told)
+    return "\n".join(lines) + "\n"
 
 
 def _container(chance: random.Random, name: str) -> dict[str, Any]:
