@@ -176,15 +176,199 @@ def test_ids_wrap_as_in_go(value, number):
     assert numeric_id(value, {}) == number
 
 
-@pytest.mark.parametrize(("text", "mode"), [("0644", 0o644), ("777", 0o777), ("-1", -1), ("+7", 7)])
+@pytest.mark.parametrize("value", [-(1 << 63), (1 << 63) - 1])
+def test_ids_are_whole_numbers_of_64_bits(value):
+    assert numeric_id(value, {}) == value & 0xFFFFFFFF
+    for beyond in (-(1 << 63) - 1, 1 << 63, 1 << 64):
+        with pytest.raises(ValueError, match="neither a name nor a whole number"):
+            numeric_id(beyond, {})
+
+
+@pytest.mark.parametrize(
+    ("text", "mode"),
+    [
+        ("0644", 0o644),
+        ("777", 0o777),
+        ("-1", -1),
+        ("+7", 7),
+        ("17777777777", (1 << 31) - 1),
+        ("+17777777777", (1 << 31) - 1),
+        ("-20000000000", -(1 << 31)),
+        ("0" * 63 + "7", 7),
+        ("-" + "0" * 63 + "7", -7),
+    ],
+)
 def test_octal(text, mode):
     assert octal(text) == mode
 
 
-@pytest.mark.parametrize("text", ["", "8", "0o7", "0x1", "7_7", "-", "9" * 100, "7" * 12, " 7"])
+@pytest.mark.parametrize(
+    "text", ["", "8", "0o7", "0x1", "7_7", "-", "9" * 100, "7" * 12, " 7", "20000000000", "-20000000001", "+-1"]
+)
 def test_no_octal(text):
     with pytest.raises(ValueError, match="no octal"):
         octal(text)
+
+
+LAYERS = {
+    "hostname": ("a", "b"),
+    "readonly": (True, False),
+    "annotations": ({"a": "1"}, {"b": "2"}),
+    "cwd": ("/a", "/b"),
+    "command": (["a"], ["b"]),
+    "env": (["A=1", "B=2"], ["C=3"]),
+    "uid": (1, 2),
+    "gid": (3, 4),
+    "net": ("new", "host"),
+    "sysctl": ({"a": "1"}, {"b": "2"}),
+    "noNewPrivileges": (True, False),
+    "oomScoreAdj": (-5, 5),
+    "maskedPaths": (["/a"], ["/b"]),
+    "resources": ({"pids": {"limit": 5}, "devices": [{"allow": False, "access": "rwm"}]}, {"pids": {"limit": 6}}),
+}
+PATHS = {
+    **{key: ("linux", key) for key in ("sysctl", "maskedPaths", "resources")},
+    **{key: ("process", key) for key in ("cwd", "env", "noNewPrivileges", "oomScoreAdj")},
+    **{key: ("process", "user", key) for key in ("uid", "gid")},
+    **{key: (key,) for key in ("hostname", "annotations")},
+    "readonly": ("root", "readonly"),
+    "command": ("process", "args"),
+    "net": ("linux", "namespaces"),
+}
+
+
+@pytest.mark.parametrize("key", LAYERS)
+def test_the_spec_goes_before_the_label_and_that_before_the_image(key):
+    first, second = LAYERS[key]
+    image = {"Cmd": ["c"], "Env": ["D=4"], "WorkingDir": "/c"}
+
+    def value(spec, label):
+        result = build(spec, label, image)
+        found = result.oci
+        for step in PATHS[key]:
+            found = found.get(step, {})
+        return found, result.sources.get(key), {one: by for one, by in result.sources.items() if one.startswith(key)}
+
+    of_spec, of_label = value({key: first}, {}), value({}, {key: first})
+    assert (of_spec[1], of_label[1]) == (Source("spec", key), Source("label", key))
+    assert of_spec[0] == of_label[0] != value({}, {})[0]
+    assert value({key: first}, {key: second}) == of_spec
+    assert value({key: second}, {key: first})[0] != of_spec[0]
+    items = {f"env:{i}": Source("spec", "env", i) for i in range(2)} if key == "env" else {}
+    assert of_spec[2] == {key: Source("spec", key), **items}
+
+
+def test_whole_of_a_container_that_says_all():
+    spec = {
+        "tmpfs": ["/run:mode=755", "/tmp"],
+        "binds.add": ["/c:/d:ro"],
+        "mounts": [{"type": "bind", "source": "/e", "destination": "/f", "options": ["ro"]}],
+        "devices": [{"path": "/dev/x", "type": "c", "major": 0, "minor": 0, "mode": "-1"}],
+        "resources": {"devices": [{"allow": False}]},
+        "additionalGids": [None],
+        "capabilities.add": ["CAP_KILL"],
+        "capabilities": ["CAP_BPF"],
+        "ambient": ["CAP_BPF"],
+        "rlimits": [" cpu , 007 , UNLIMITED", "nofile,18446744073709551615,0018446744073709551615"],
+        "runtime": {"interfaces": [{"name": "a"}]},
+    }
+    label = {"binds": ["/a:/b"], "runtime": {"bindNS": None, "mounts": [{"source": "b"}]}}
+    oci, runtime, sources = build(spec, label)
+    most = (1 << 64) - 1
+    usual = ["nosuid", "noexec", "nodev"]
+    assert oci == {
+        "ociVersion": "1.2.1",
+        "process": {
+            "user": {"uid": 0, "gid": 0, "additionalGids": [0]},
+            "cwd": "/",
+            "capabilities": {
+                name: ["CAP_BPF"] for name in ("bounding", "effective", "inheritable", "permitted", "ambient")
+            },
+            "rlimits": [
+                {"type": "RLIMIT_CPU", "soft": 7, "hard": most},
+                {"type": "RLIMIT_NOFILE", "soft": most, "hard": most},
+            ],
+        },
+        "root": {"path": "rootfs"},
+        "mounts": [
+            {"destination": "/b", "type": "bind", "source": "/a", "options": ["rw", "rbind", "rshared"]},
+            {"destination": "/d", "type": "bind", "source": "/c", "options": ["ro", "rbind"]},
+            {
+                "destination": "/dev",
+                "type": "tmpfs",
+                "source": "tmpfs",
+                "options": ["nosuid", "strictatime", "mode=755", "size=65536k"],
+            },
+            {
+                "destination": "/dev/pts",
+                "type": "devpts",
+                "source": "devpts",
+                "options": ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"],
+            },
+            {"destination": "/f", "type": "bind", "source": "/e", "options": ["ro"]},
+            {
+                "destination": "/proc",
+                "type": "proc",
+                "source": "proc",
+                "options": ["nosuid", "nodev", "noexec", "relatime"],
+            },
+            {"destination": "/run", "type": "tmpfs", "source": "tmpfs", "options": ["mode=755"]},
+            {"destination": "/sys", "type": "sysfs", "source": "sysfs", "options": usual},
+            {
+                "destination": "/sys/fs/cgroup",
+                "type": "cgroup",
+                "source": "cgroup",
+                "options": [*usual, "relatime", "ro"],
+            },
+            {"destination": "/tmp", "type": "tmpfs", "source": "tmpfs"},
+        ],
+        "linux": {
+            "namespaces": [{"type": "pid"}, {"type": "mount"}],
+            "devices": [{"path": "/dev/x", "type": "c", "major": 0, "minor": 0, "fileMode": 0xFFFFFFFF}],
+            "resources": {
+                "devices": [
+                    {"allow": False},
+                    {"allow": True, "type": "c", "access": "rwm", "major": 0, "minor": 0},
+                ]
+            },
+        },
+    }
+    assert runtime == {
+        "cgroups": [],
+        "mounts": [{"source": "b"}],
+        "mkdir": [],
+        "interfaces": [{"name": "a"}],
+        "bindNS": dict.fromkeys(("cgroup", "ipc", "mnt", "net", "pid", "user", "uts"), ""),
+        "namespace": "",
+    }
+    lists = ("tmpfs", "mounts", "devices", "resources", "additionalGids", "capabilities", "ambient", "rlimits")
+    assert sources == {
+        **{key: Source("spec", key) for key in (*lists, "runtime", "capabilities.add")},
+        "binds": Source("spec", "binds.add"),
+        "tmpfs:/run": Source("spec", "tmpfs", 0),
+        "mounts:/run": Source("spec", "tmpfs", 0),
+        "tmpfs:/tmp": Source("spec", "tmpfs", 1),
+        "mounts:/tmp": Source("spec", "tmpfs", 1),
+        "binds:/b": Source("label", "binds", 0),
+        "mounts:/b": Source("label", "binds", 0),
+        "binds:/d": Source("spec", "binds.add", 0),
+        "mounts:/d": Source("spec", "binds.add", 0),
+        "mounts:/f": Source("spec", "mounts", 0),
+        "capabilities:CAP_BPF": Source("spec", "capabilities", 0),
+        "ambient:CAP_BPF": Source("spec", "ambient", 0),
+        "devices:0": Source("spec", "resources"),
+        "devices:1": Source("spec", "devices", 0),
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "cure"),
+    [("sys_admin", "CAP_SYS_ADMIN"), (" Cap-Kill ", "CAP_KILL"), ("SYS_ADMN", ""), ("", ""), ("cap_cap_bpf", "")],
+)
+def test_a_capability_is_cured_where_only_its_spelling_is_amiss(name, cure):
+    with pytest.raises(RefusedError) as caught:
+        build({"capabilities": [name, "CAP_BPF"]})
+    assert caught.value.cure == cure
 
 
 def test_runtime_is_chosen_key_by_key():
@@ -223,6 +407,10 @@ def test_plain_values_go_where_they_belong():
     [
         ({"capabilities": ["CAP_SYS_ADMN"]}, "unknown capability 'CAP_SYS_ADMN'", "did you mean 'CAP_SYS_ADMIN'?"),
         ({"capabilities": ["SYS_ADMIN"]}, "unknown capability", "did you mean 'CAP_SYS_ADMIN'?"),
+        ({"rlimits": ["nofile,1,18446744073709551616"]}, "'18446744073709551616' is neither", ""),
+        ({"rlimits": ["nofile,1,2,3"]}, "'2,3' is neither", ""),
+        ({"rlimits": ["nofile,-1,2"]}, "'-1' is neither", ""),
+        ({"rlimits": ["nofile,\u0661,2"]}, "is neither", ""),
         ({"capabilities": ["all", "CAP_KILL"]}, "unknown capability 'all'", "counts only as the single item"),
         ({"ambient": ["xyz"]}, "unknown capability 'xyz'", ""),
         ({"capabilities": [""]}, "unknown capability ''", ""),
