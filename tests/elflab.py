@@ -20,7 +20,7 @@ LOAD, DYNAMIC, INTERP, STACK, RELRO = 1, 2, 3, 0x6474E551, 0x6474E552
 R, RW, RE, RWE = 4, 6, 5, 7
 X86, ARM, X86_64, ARM64, MIPS, S390 = 3, 40, 62, 183, 8, 22
 NEEDED, PLTRELSZ, PLTGOT, STRTAB, STRSZ, SONAME, PLTREL, DEBUG, TEXTREL = 1, 2, 3, 5, 10, 14, 20, 21, 22
-BIND_NOW, FLAGS, FLAGS_1, RELA = 24, 30, 0x6FFFFFFB, 7
+BIND_NOW, FLAGS, FLAGS_1, RELA, HASH, SYMTAB, JMPREL = 24, 30, 0x6FFFFFFB, 7, 4, 6, 23
 BASE = 0x10000
 """The address of the file's first byte; the only readable segment maps the whole file there."""
 
@@ -46,6 +46,7 @@ class Lab:
     relro: tuple[int, int] | None = (0x20000, 0x1000)
     loads: tuple[int, ...] = (RW,)
     segments: tuple[tuple[int, int, int, int, int, int], ...] = ()
+    imports: tuple[str, ...] = ()
     strings: bytes = field(init=False, default=b"\0")
 
     def build(self) -> bytes:
@@ -56,11 +57,15 @@ class Lab:
         start = head + entry * count
         tags = [(NEEDED, self._string(one)) for one in self.needed] + list(self.tags)
         tags += [(SONAME, self._string(self.soname))] if self.soname else []
+        names = [self._string(one) for one in self.imports]
+        symbols = self._symbols(names) if names else b""
+        after = start + len(self.strings)
+        tags += [(SYMTAB, BASE + after), (HASH, BASE + after + len(symbols) - 8)] if names else []
         tags += [(STRTAB, BASE + start), (STRSZ, len(self.strings)), (0, 0)]
         word = self.order + ("QQ" if self.bits == 64 else "II")
         dynamic = b"".join(struct.pack(word, *one) for one in tags) if self.has_dynamic else b""
         interpreter = self.interpreter.encode() + b"\0" if self.interpreter else b""
-        after = start + len(self.strings)
+        after += len(symbols)
         size = after + len(dynamic) + len(interpreter)
         segments = [(LOAD, RE, 0, BASE, size, size), *((LOAD, one, 0, 0x20000, 0, 0x2000) for one in self.loads)]
         segments += [(DYNAMIC, RW, after, BASE + after, len(dynamic), len(dynamic))] if self.has_dynamic else []
@@ -69,7 +74,13 @@ class Lab:
         segments += [(RELRO, R, 0, self.relro[0], self.relro[1], self.relro[1])] if self.relro else []
         segments += list(self.segments)
         table = b"".join(self._segment(*one) for one in segments)
-        return self._header(count, head, entry) + table + self.strings + dynamic + interpreter
+        return self._header(count, head, entry) + table + self.strings + symbols + dynamic + interpreter
+
+    def _symbols(self, names: list[int]) -> bytes:
+        """Undefined symbols behind the first, and the head of a hash table, which tells how many there are."""
+        shape = self.order + ("I4xQQ" if self.bits == 64 else "III4x")
+        table = b"".join(struct.pack(shape, name, 0, 0) for name in (0, *names))
+        return table + struct.pack(self.order + "II", 0, 1 + len(names))
 
     def _string(self, text: str) -> int:
         offset = len(self.strings)
