@@ -218,7 +218,7 @@ def _opened(kernel: Kernel, payload: bytes, budget: Budget | None) -> Kernel:
     if kernel.arch == "s390x":
         inner = expand(payload, compression, Limits().body, budget)
         return _described(kernel._replace(compression=compression), inner, budget)
-    size = _number(payload, _U32, len(payload) - 4)
+    size = _number(payload[-4:], _U32, 0)
     if size > Limits().body:
         raise LimitError(f"a kernel that unpacks to {size} bytes, more than {Limits().body}")
     inner = expand(payload if compression == "gzip" else payload[:-4], compression, size, budget)

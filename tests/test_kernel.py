@@ -191,6 +191,92 @@ def test_a_size_that_lies_is_damage():
         read(bzimage(payload + b"\xff" * 4))
 
 
+WHOLE = bzimage(packed(vmlinux(), "gzip"))
+
+
+def changed(at, content, data=WHOLE):
+    return data[:at] + content + data[at + len(content) :]
+
+
+def test_the_real_mode_part_has_four_sectors_behind_the_first_where_it_does_not_say():
+    longer = changed(0x1F1, b"\0", WHOLE[:1024] + bytes(3 * 512) + WHOLE[1024:])
+    assert read(longer) == read(WHOLE)
+    assert read(changed(0x1F1, b"\4", longer)) == read(WHOLE)
+
+
+@pytest.mark.parametrize(
+    ("pointer", "text", "version"),
+    [
+        (0, b"6", ""),
+        (1, b"6", "6HdrS"),
+        (0x1FD, b"6.1", "6.1"),
+        (0x1FF, b"6", "6"),
+        (0x200, b"6", ""),  # behind the real-mode part
+        (0x100, b"v6", ""),
+        (0x100, b"6" * 127 + b"\x7f", "6" * 127),
+        (0x100, b"6" + b"~" * 127, "6" + "~" * 127),
+        (0x100, b"6" + b"!" * 130, "6" + "!" * 127),
+    ],
+)
+def test_the_release_is_where_the_real_mode_part_points_to(pointer, text, version):
+    data = bytearray(bzimage(UNKNOWN, release=b""))
+    data[0x20E:0x210] = struct.pack("<H", pointer)
+    data[0x200 + pointer : 0x200 + pointer + len(text)] = text
+    found = kernel.outline(bytes(data), HERE, "cut")
+    assert found == Kernel(HERE, version, "", "x86_64", "bzImage", "", config_source="cut")
+
+
+ZBOOT = zboot(image(), "gzip")
+
+
+@pytest.mark.parametrize(
+    ("data", "form", "arch"),
+    [
+        (WHOLE, "bzImage", "x86_64"),
+        (changed(0x236, b"\3"), "bzImage", "x86_64"),
+        (changed(0x236, b"\2"), "bzImage", "x86"),
+        (changed(0x1FE, b"\x55\xab"), None, ""),
+        (changed(0x202, b"HdrT"), None, ""),
+        (changed(0x202, b"HdrR"), None, ""),
+        (ZBOOT, "EFI zboot", ""),
+        (changed(0, b"NZ", ZBOOT), None, ""),
+        (changed(0, b"MY", ZBOOT), None, ""),
+        (changed(4, b"zimh", ZBOOT), None, ""),
+        (changed(4, b"zimf", ZBOOT), None, ""),
+        (image(), "Image", ""),
+        (image(b"ARM\x65"), None, ""),
+        (image(b"ARM\x63"), None, ""),
+        (image(b"RISCV\0\0\0", 0x30), "riscv Image", ""),
+        (image(b"RISCV\0\0\1", 0x30), None, ""),
+        (s390(), "s390 image", ""),
+        (s390()[:0x1000D], None, ""),
+    ],
+)
+def test_the_format_is_told_by_marks_in_their_places(data, form, arch):
+    found = kernel.outline(data, HERE, "cut")
+    assert (found and (found.format, found.arch)) == (form and (form, arch))
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (WHOLE[:1024], "the kernel's real-mode part ends at byte 1024, the file at 1024"),
+        (WHOLE[:1000], "the kernel's real-mode part ends at byte 1024, the file at 1000"),
+        (WHOLE[:-1], f"the kernel's payload ends at byte {len(WHOLE)}, the file at {len(WHOLE) - 1}"),
+        (ZBOOT[:-1], f"the kernel's payload ends at byte {len(ZBOOT)}, the file at {len(ZBOOT) - 1}"),
+        (ZBOOT[:15], "a kernel's header reaches to byte 16, the file ends at 15"),
+        (ZBOOT[:69], "a kernel's header reaches to byte 70, the file ends at 69"),
+        (zboot(image(), "xz")[:-1], None),
+        (bzimage(b"\x1f\x8b\x08"), "a kernel's header reaches to byte 4, the file ends at 3"),
+    ],
+)
+def test_where_a_kernel_breaks_off_is_said(data, why):
+    with pytest.raises(DamagedError) as caught:
+        read(data)
+    if why:
+        assert str(caught.value) == why
+
+
 @pytest.mark.parametrize(
     ("content", "known"),
     [

@@ -42,6 +42,14 @@ def app(*command, name="app", **facts):
 
 
 FOLDERS = {
+    "of the program's owner": ("/opt/own", "/opt/own", "fine"),
+    "of root's group": ("/opt/rooted", "/opt/rooted", "fine"),
+    "of another group that may only read": ("/opt/read", "/opt/read", "fine"),
+    "within a sticky one of another user": ("/their/lib", "/their", "writable"),
+    "through a link out of it": ("/out/usr/lib", "/out/usr/lib", "fine"),
+    "by a link to a link": ("/far/app", "/far/app", "fine"),
+    "up beyond the root": ("/../../usr/lib", "/usr/lib", "fine"),
+    "nearly temporary": ("/tmpx", "/tmpx", "missing"),
     "absolute": ("/usr/lib/app", "/usr/lib/app", "fine"),
     "beside the program": ("$ORIGIN/../lib", "/usr/lib", "fine"),
     "beside it, in braces": ("${ORIGIN}/../lib/app", "/usr/lib/app", "fine"),
@@ -71,6 +79,13 @@ TREE = (
     folder("srv/lib"),
     folder("scratch", 0o1777),
     folder("opt/theirs", uid=7),
+    folder("opt/own", uid=0),
+    folder("opt/rooted", 0o775),
+    folder("opt/read", gid=7),
+    folder("their", 0o1755, uid=7),
+    folder("their/lib"),
+    link("out", "../../.."),
+    link("far", "/lib"),
     folder("opt/shared", 0o775, gid=7),
 )
 
@@ -111,6 +126,116 @@ def test_what_later_files_replace_counts_no_more():
     again = again._replace(file=again.file._replace(replaces=True))
     assert [one.file.replaces for one in joined(binary("bin/a"), again)] == [True]
     assert joined(binary("bin/a"), file("bin/a", b"#!/bin/sh")._replace(replaces=True)) == []
+
+
+@pytest.mark.parametrize(
+    ("facts", "is_one"),
+    [
+        ({}, True),
+        ({"mode": 0o755 | 0o1000}, True),
+        ({"mode": 0o644}, True),
+        ({"mode": 0o2755}, False),
+        ({"mode": 0o4755}, False),
+        ({"size": 99}, False),
+        ({"xattrs": {"user.x": b"1"}}, True),
+        ({"xattrs": {"security.capability": b"1"}}, False),
+    ],
+)
+def test_copies_are_what_grants_the_same(facts, is_one):
+    other = binary("bin/b")
+    other = other._replace(file=other.file._replace(**facts))
+    assert len(joined(binary("bin/a"), other, contents=dict.fromkeys(("bin/a", "bin/b"), b"x"))) == 2 - is_one
+
+
+def replacing(path, **facts):
+    return file(path, b"x", **facts)._replace(replaces=True)
+
+
+@pytest.mark.parametrize(
+    ("items", "kept"),
+    [
+        ((binary("bin/a"), replacing("bin/b")), ["bin/a"]),
+        ((binary("bin/a"), replacing("bin/a")), []),
+        ((replacing("bin/a"), binary("bin/a")), ["bin/a"]),
+        ((binary("bin/a"), binary("bin/b"), replacing("bin/a")), ["bin/b"]),
+        ((binary("bin/a"), replacing("bin/a"), binary("bin/a")), ["bin/a"]),
+    ],
+)
+def test_a_file_that_replaces_another_voids_what_was_met_before_it(items, kept):
+    assert [one.file.path for one in joined(*items)] == kept
+
+
+def test_what_lies_within_an_archive_goes_with_it():
+    inner = binary("bin/a")
+    inner = inner._replace(file=inner.file._replace(place=Place(("image.iso", "data.tar", "bin/a"))))
+    other = binary("bin/b")
+    other = other._replace(file=other.file._replace(place=Place(("image.iso", "data.tar.gz", "bin/b"))))
+    assert [one.file.path for one in joined(inner, other, replacing("data.tar"))] == ["bin/b"]
+
+
+def test_a_program_that_is_told_of_later_takes_its_place():
+    found = Programs(lambda _: True)
+    first, second, third = (binary(path) for path in ("bin/a", "bin/b", "bin/c"))
+    for number, one in enumerate((first, second, third)):
+        found.meet(one.file)
+        assert found.await_one(one.file, number)
+    assert found.complete(1, 5, second)
+    assert not found.complete(1, 5, second)  # it is told already
+    assert not found.complete(2, 5, None)
+    assert not found.complete(7, 5, third)
+    assert [(one.file.path, one.kind) for one in found.joined(())] == [("bin/a", "damaged"), ("bin/b", second.kind)]
+
+
+def test_a_program_that_is_none_takes_nothing_else_away():
+    found = Programs(lambda _: True)
+    awaited, later = binary("bin/a"), binary("bin/a", kind="static")
+    assert found.await_one(awaited.file, 1)
+    assert found.hold(later, b"x")
+    assert not found.complete(1, 5, None)
+    assert [one.kind for one in found.joined(())] == ["static"]
+
+
+@pytest.mark.parametrize(
+    ("mounts", "folders"),
+    [
+        ((), ["lower", "rootfs"]),
+        (({"options": ["lowerdir=/x/lower", 5]},), ["/x/lower", "lower", "rootfs"]),
+        (({"options": ["lowerdir=/x:/y:/z"]},), ["/x", "lower", "rootfs"]),
+        (({"options": [f"lowerdir=/{APP}/lower"]},), ["lower", "rootfs"]),
+        (({"options": ["bind"], "destination": f"/{APP}/rootfs", "source": "/x/"},), ["/x", "lower", "rootfs"]),
+        (({"options": ["bind"], "destination": f"/{APP}/rootfs/x", "source": "/x"},), ["lower", "rootfs"]),
+        (({"options": ["rw"], "destination": f"/{APP}/rootfs", "source": "/x"},), ["lower", "rootfs"]),
+        (({},), ["lower", "rootfs"]),
+    ],
+)
+def test_the_root_of_a_container_is_what_its_runtime_mounts(mounts, folders):
+    wanted = [f"{one[1:]}/" if one.startswith("/") else f"{APP}/{one}/" for one in folders]
+    assert programs.roots(app(runtime={"mounts": mounts})) == (("image.iso",), wanted)
+
+
+@pytest.mark.parametrize(
+    ("mounts", "path", "shown"),
+    [
+        ((), "/bin/a", None),
+        ((("/bin", "/usr/bin"),), "/bin/a", "/usr/bin/a"),
+        ((("/bin/", "/usr/bin"),), "/bin/a", "/usr/bin/a"),
+        ((("/bin", "/usr/bin"),), "/bin", "/usr/bin"),
+        ((("/bin", "/usr/bin"),), "/binary/a", None),
+        ((("/a", "/x"), ("/a/b", "/y")), "/a/b/c", "/y/c"),
+        ((("/a/b", "/y"), ("/a", "/x")), "/a/b/c", "/y/c"),
+        ((("/a", "/x"), ("/a/b", "/y")), "/a/c", "/x/c"),
+        ((("/a", None),), "/a/c", "/dev/null/nowhere"),
+        ((("/", "/x"),), "/a/c", None),
+    ],
+)
+def test_what_a_bind_shows_is_the_hosts(mounts, path, shown):
+    rows = [
+        {"destination": at, "type": "bind", "source": source, "options": ["bind"]}
+        if source
+        else {"destination": at, "type": "tmpfs", "source": "tmpfs", "options": []}
+        for at, source in mounts
+    ]
+    assert programs.bound(app(mounts=rows), path) == shown
 
 
 def test_too_many_programs_are_not_held(monkeypatch):
