@@ -146,6 +146,33 @@ def test_system_calls_of_arm64(words, options, wanted):
     assert system_calls(program(assembled(*words), machine=ARM64, **options)) == wanted
 
 
+STACKED = b"\x48\xc7\x04\x24" + struct.pack("<I", 60) + b"\x48\xc7\x44\x24\x08" + struct.pack("<I", 7)
+"""mov qword ptr [rsp], 60; mov qword ptr [rsp + 8], 7."""
+
+
+@pytest.mark.parametrize(
+    ("taking", "calling", "code", "wanted"),
+    [
+        ("syscall.Syscall", "main.main", EXIT + mov("ebx", 7), ["0x1a 60 by rax (0x7)"]),
+        ("golang.org/x/sys/unix.RawSyscall", "main.main", EXIT + mov("ebx", 7), ["0x1a 60 by rax (0x7)"]),
+        ("syscall.Syscall", "main.main", STACKED, ["0x21 60 by [rsp] (0x7)"]),
+        ("syscall.Syscall", "main.main", mov("ebx", 7), ["0x15 None (?)"]),
+        ("syscall.Syscall", "syscall.fcntl", mov("ebx", 7), ["0x15 72 (?)"]),
+        ("syscall.Syscall", "runtime.main", EXIT, []),
+        ("syscall.Syscall", "syscall.RawSyscall", EXIT, []),
+        ("main.other", "main.main", FIVE + mov("esi", 7), ["0x1a 5 by rdi (0x7)"]),
+        ("runtime.other", "main.main", FIVE + mov("esi", 7), []),
+        ("syscall.runtime_x", "main.main", FIVE + mov("esi", 7), []),
+    ],
+)
+def test_functions_of_go_take_numbers_in_a_register_or_on_the_stack(taking, calling, code, wanted):
+    start = 16 + len(code)
+    data = program(HANDS_ON + code + near(b"\xe8", start, 0) + RET, ())
+    code = Code(Elf(data), {CODE: taking, CODE + 16: calling})
+    assert [shown(code, site, 1) for site in code.system_calls] == wanted
+    assert [code.function(CODE + at) for at in (-1, 0, 15, 16, 99)] == ["", taking, taking, calling, calling]
+
+
 def calls(data, *names):
     code = Code(Elf(data))
     sites, taken = code.calls(names)

@@ -175,3 +175,62 @@ def test_an_address_is_what_a_registry_can_have(text, parts):
 def test_no_other_digest_is_taken_for_sha256(text):
     assert is_sha256(SHA256)
     assert not is_sha256(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_one"),
+    [
+        ("a.b/c:" + "t" * 128, True),
+        ("a.b/c:" + "t" * 129, False),
+        ("a.b/" + "c" * 506 + ":1", True),
+        ("a.b/" + "c" * 507 + ":1", False),
+        ("a.b:12345/c:1", True),
+        ("a.b:123456/c:1", False),
+        ("[::1]:5000/c:1", True),
+        ("[]/c:1", False),
+    ],
+)
+def test_an_address_is_no_longer_than_registries_allow(text, is_one):
+    assert (address(text) is not None) is is_one
+
+
+@pytest.mark.parametrize(
+    ("digest", "is_one"),
+    [
+        (SHA256, True),
+        (SHA256[:-1], False),
+        (SHA256 + "a", False),
+        (SHA256[:-1] + "g", False),
+        (SHA256[:-1] + "A", False),
+        ("sha512:" + "a" * 64, False),
+        ("sha256:" + "g" + "a" * 63, False),
+    ],
+)
+def test_a_digest_is_64_digits_of_sha256(digest, is_one):
+    assert is_sha256(digest) is is_one
+
+
+@pytest.mark.parametrize("length", [39, 40, 41])
+def test_a_tag_of_a_tree_has_40_digits(length):
+    kind = reference("a/b:" + "a" * length, "init", Place(("a",))).kind
+    assert kind == ("content-tag" if length == 40 else "version-tag")
+
+
+@pytest.mark.parametrize(
+    ("text", "full"),
+    [
+        ("", "docker.io/library/"),
+        ("a", "docker.io/library/a"),
+        ("a/b", "docker.io/a/b"),
+        ("a.b/c", "a.b/c"),
+        ("a:1/c", "a:1/c"),
+        ("localhost/c", "localhost/c"),
+        ("localhos/c", "docker.io/localhos/c"),
+        ("locate/c", "docker.io/locate/c"),
+        ("zone/c", "docker.io/zone/c"),
+        ("a/b/c", "a/b/c"),
+        ("a/b/c/d", "a/b/c/d"),
+    ],
+)
+def test_a_reference_is_expanded_by_its_parts(text, full):
+    assert expand(text) == full
