@@ -120,6 +120,20 @@ def relocatable(sections: dict[bytes, bytes], *, kind: int = REL, types: dict[by
     return header(kind, sections=(64 + len(body), 64, len(rows), len(rows) - 1)) + body + table
 
 
+def sectioned(data, sections):
+    """The same with sections, name -> (type, content), none of them loaded; .symtab's names are in the next one."""
+    names = b"\0" + b"".join(name + b"\0" for name in (*sections, b".shstrtab"))
+    rows, body = [(0,) * 10], b""
+    for number, (name, (kind, content)) in enumerate(sections.items(), 2):
+        rows.append((names.index(name + b"\0"), kind, 0, 0, len(data) + len(body), len(content), number, 0, 1, 0))
+        body += content
+    rows.append((names.index(b".shstrtab\0"), 3, 0, 0, len(data) + len(body), len(names), 0, 0, 1, 0))
+    whole = bytearray(data + body + names)
+    struct.pack_into("<Q", whole, 40, len(whole))
+    struct.pack_into("<HHH", whole, 58, 64, len(rows), len(rows) - 1)
+    return bytes(whole) + b"".join(struct.pack("<IIQQQQIIQQ", *row) for row in rows)
+
+
 def module(*pairs: str, signed: bool = False) -> bytes:
     info = b"".join(pair.encode() + b"\0" for pair in pairs)
     data = relocatable({b".text": b"\x90", b".modinfo": info})

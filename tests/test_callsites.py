@@ -4,7 +4,7 @@ import struct
 from dataclasses import replace
 
 import pytest
-from elflab import ARM64, EXEC, JMPREL, LOAD, PLTRELSZ, RE, RELA, Lab, R
+from elflab import ARM, ARM64, EXEC, JMPREL, LOAD, PLTRELSZ, RE, RELA, S390, X86, X86_64, Lab, R, sectioned
 
 from lkscan.scanner.callsites import Code
 from lkscan.scanner.elf import Elf
@@ -107,6 +107,53 @@ ADDRESS = struct.pack("<Q", CODE)
 )  # fmt: skip
 def test_system_calls_of_x86_64(code, options, wanted):
     assert system_calls(program(code, **options)) == wanted
+
+
+def frames(*starts, at, kind=1):
+    """A table for unwinding without an index, at that address: what all share, and an entry for each function."""
+    table = struct.pack("<IIII", 12, 0, 0, 0)
+    for start in starts:
+        table += struct.pack("<IIiI", 12, kind, start - (at + len(table) + 8), 0)
+    return table + bytes(8)
+
+
+@pytest.mark.parametrize(
+    ("table", "name", "wanted"),
+    [
+        (frames(CODE, CODE + 16, at=TABLE), b".eh_frame", ["0x1a 60 by rdi (0x7)"]),
+        (frames(CODE + 16, CODE, at=TABLE), b".eh_frame", ["0x1a 60 by rdi (0x7)"]),
+        (frames(CODE, CODE + 16, at=TABLE), b".other", None),
+        (frames(CODE, CODE + 16, at=TABLE, kind=0), b".eh_frame", None),
+        (frames(CODE, CODE + 16, at=TABLE)[:28].ljust(32, b"\0"), b".eh_frame", ["0x1a 60 by rdi (0x7)"]),
+        (bytes(4) + frames(CODE, CODE + 16, at=TABLE)[:28], b".eh_frame", None),  # ends at once
+        (frames(CODE + 5, CODE + 16, at=TABLE), b".eh_frame", ["0x4 None (?)"]),
+    ],
+)
+def test_functions_are_found_by_the_table_for_unwinding_without_an_index(table, name, wanted):
+    code = HANDS_ON[:7] + b"\xb8\x0f\5\0\0".ljust(9, b"\x90") + CALLED[16:]  # in its data, what looks like a call
+    data = bytearray(sectioned(program(code, (), data=table), {name: (1, table)}))
+    sections = struct.unpack_from("<Q", data, 40)[0]
+    struct.pack_into("<Q", data, sections + 64 + 24, data.index(table))
+    plain = system_calls(program(code, ()))
+    assert system_calls(bytes(data)) == (plain if wanted is None else wanted)
+    assert plain != wanted
+
+
+@pytest.mark.parametrize(
+    ("machine", "bits", "order", "is_read"),
+    [
+        (X86_64, 64, "<", True),
+        (ARM64, 64, "<", True),
+        (ARM64, 64, ">", False),
+        (X86, 32, "<", False),
+        (ARM, 32, "<", False),
+        (S390, 64, ">", False),
+    ],
+)
+def test_code_of_two_machines_is_read(machine, bits, order, is_read):
+    code = Code(Elf(Lab(machine=machine, bits=bits, order=order).build()))
+    assert code.is_read is is_read
+    assert machine in {X86_64, ARM64} or (code.system_calls, code.calls(("a",))) == ([], ([], frozenset("a")))
 
 
 def bl(here, to, *, is_call=True):

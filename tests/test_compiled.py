@@ -21,6 +21,7 @@ from elflab import (
     Lab,
     R,
     a_file,
+    sectioned,
 )
 
 from lkscan.scanner import codebytes, hardening
@@ -52,20 +53,6 @@ def program(code=b"\xc3", *, functions=0, comment=b"", libc="libc.so.6", **optio
     return sectioned(data, {b".comment": (1, comment)}) if comment else data
 
 
-def sectioned(data, sections):
-    """The same with sections, name -> (type, content), none of them loaded; .symtab's names are in the next one."""
-    names = b"\0" + b"".join(name + b"\0" for name in (*sections, b".shstrtab"))
-    rows, body = [(0,) * 10], b""
-    for number, (name, (kind, content)) in enumerate(sections.items(), 2):
-        rows.append((names.index(name + b"\0"), kind, 0, 0, len(data) + len(body), len(content), number, 0, 1, 0))
-        body += content
-    rows.append((names.index(b".shstrtab\0"), 3, 0, 0, len(data) + len(body), len(names), 0, 0, 1, 0))
-    whole = bytearray(data + body + names)
-    struct.pack_into("<Q", whole, 40, len(whole))
-    struct.pack_into("<HHH", whole, 58, 64, len(rows), len(rows) - 1)
-    return bytes(whole) + b"".join(struct.pack("<IIQQQQIIQQ", *row) for row in rows)
-
-
 def told(data, name, **options):
     found = hardening.examine(a_file(data), data, **options)
     assert found
@@ -89,6 +76,11 @@ STATIC = {"type": EXEC, "has_dynamic": False}
         ({"code": LOADED}, "yes: 1 functions test %fs:0x28"),
         ({"code": LOADED * 4}, "yes: 2 functions test %fs:0x28"),
         ({"code": LOADED * 5}, "yes: 3 functions test %fs:0x28"),
+        ({"code": b"\x64\x4f\x3b\x3c\x25\x28\0\0\0"}, "yes: 1 functions test %fs:0x28"),  # of r15
+        ({"code": b"\x64\x50\x3b\x3c\x25\x28\0\0\0"}, f"na: {NO_ADDRESS}"),
+        ({"code": b"\x64\x47\x3b\x3c\x25\x28\0\0\0"}, f"na: {NO_ADDRESS}"),
+        ({"code": b"\x64\x4f\x3b\x44\x25\x28\0\0\0"}, f"na: {NO_ADDRESS}"),
+        ({"code": b"\x64\x48\x33\x04\x25\x28\0\0\0"}, "yes: 1 functions test %fs:0x28"),  # xor
         ({"code": TESTED[:-1]}, f"na: {NO_ADDRESS}"),
         ({"code": TESTED * 3, **STATIC},
          "undecided: statically linked, 3 functions test %fs:0x28: whose they are is not told"),
@@ -168,6 +160,8 @@ COMPUTED = b"\x48\x29\xc4"  # sub %rax,%rsp
     [
         ({}, f"na: no {ROOM}: no frame reaches beyond a guard page"),
         ({"code": GROWS + word(0x1000)}, f"na: no {ROOM}: no frame reaches beyond a guard page"),
+        ({"code": GROWS + word(0xFFF)}, f"na: no {ROOM}: no frame reaches beyond a guard page"),
+        ({"code": GROWS + word(0xFFF) + PROBED[7:]}, f"na: no {ROOM}: no frame reaches beyond a guard page"),
         ({"code": GROWS + word(0x1001)}, f"no: 1 {ROOM}, 0 probes of a page"),
         ({"code": GROWS + word((64 << 20) - 1)}, f"no: 1 {ROOM}, 0 probes of a page"),
         ({"code": GROWS + word(64 << 20)}, f"na: no {ROOM}: no frame reaches beyond a guard page"),
@@ -430,3 +424,28 @@ def test_functions_are_counted_by_the_table_for_unwinding(head, count):
     lab = replace(lab, segments=((FRAME_TABLE, R, start, 0, len(head), len(head)),))
     assert codebytes.functions(Elf(lab.build() + head)) == count
     assert codebytes.functions(Elf(Lab().build())) == 0
+
+
+@pytest.mark.parametrize(
+    ("code", "counted"),
+    [
+        (b"\xc3", (0, 0, 0)),
+        (GROWS + word(0x2000), (1, 0, 0)),
+        (PROBED + COMPUTED, (0, 1, 0)),
+        (GROWS + word(0x2000) + COMPUTED, (1, 0, 0)),
+        (COMPUTED + b"\x4c\x29\xfc" + ENDBR, (0, 0, 2)),
+    ],
+)
+def test_frames_are_counted_and_computed_ones_where_there_are_no_others(code, counted):
+    assert codebytes.frames(Elf(program(code))) == counted
+
+
+@pytest.mark.parametrize(
+    ("entry", "at", "is_taken"),
+    [(0, 0, True), (0, 60, False), (0, 64, True), (64, 60, True), (64, 64, False), (64, 124, False), (64, 128, True)],
+)
+def test_where_a_program_of_arm64_starts_no_variable_is_looked_for(entry, at, is_taken):
+    code = bytes(at) + word(0x910043E0) + bytes(200 - at)
+    data = bytearray(program(code, machine=ARM64))
+    struct.pack_into("<Q", data, 24, CODE + entry if (entry, at) != (0, 0) else 0)
+    assert codebytes.takes_addresses(Elf(bytes(data))) is is_taken
