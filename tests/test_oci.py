@@ -12,8 +12,8 @@ from imagelab import of, paths, subjects
 
 from lkscan import cli
 from lkscan.rules.funnel import Options
-from lkscan.scanner import compression, image
-from lkscan.scanner.source import Limits
+from lkscan.scanner import compression, image, oci
+from lkscan.scanner.source import Limits, MemorySource
 from lkscan.scanner.subjects import File, Problem, System
 from lkscan.scanning import scan
 
@@ -311,3 +311,49 @@ def test_a_layout_in_the_tree_of_an_image_is_told(tmp_path):
     items = subjects(tmp_path, layer(("etc/oci-layout", b"notes"), *((volume + k, v) for k, v in one_image().items())))
     (message,) = messages(items)
     assert message.startswith(f"{volume}oci-layout: container images lie beside it")
+
+
+def header(name, *, kind=b"0", size=b"00000000000", magic=b"ustar\x0000"):
+    """A header of a tar archive with its sum."""
+    block = bytearray(512)
+    block[: len(name)] = name
+    block[100:108], block[124 : 124 + len(size)], block[156:157], block[257:265] = b"0000644\0", size, kind, magic
+    block[148:156] = b" " * 8
+    block[148:155] = b"%06o\0" % sum(block)
+    return bytes(block)
+
+
+FIRST = header(b"oci-layout")
+
+
+@pytest.mark.parametrize(
+    ("data", "is_one"),
+    [
+        *((header(name), True)
+          for name in (b"oci-layout", b"./index.json", b"manifest.json", b"repositories", b"blobs")),
+        *((header(name), True)
+          for name in (b"blobs/", b"blobs/sha256/x", b"a" * 64, b"a" * 64 + b".json", b"0" * 64 + b"/x")),
+        *((header(name), False)
+          for name in (b"blobs2", b"a" * 63, b"g" * 64, b"a" * 64 + b"x", b"x/oci-layout", b"oci-layouts")),
+        (FIRST[:511], False),
+        (bytes(512), False),
+        (bytes(512) + FIRST, False),
+        (header(b"x", kind=b"g", size=b"00000000000") + FIRST, True),
+        (header(b"x", kind=b"x", size=b"00000000001") + bytes(512) + FIRST, True),
+        (header(b"x", kind=b"g", size=b"00000000777") + bytes(512) + FIRST, True),
+        (header(b"x", kind=b"g", size=b"00000001000") + bytes(512) + FIRST, True),
+        (header(b"x", kind=b"g", size=b"00000001001") + bytes(1024) + FIRST, True),
+        (header(b"x", kind=b"g", size=b"       1001\0") + bytes(1024) + FIRST, True),
+        (header(b"x", kind=b"g", size=b"00000001000") + FIRST, False),
+        (header(b"x", kind=b"g", size=b"00000000009") + FIRST, True),  # no octal number
+        (header(b"x", kind=b"g", size=b"00000000008") + FIRST, True),
+        (header(b"x", kind=b"g", size=b"zzz") + FIRST, True),
+        (header(b"oci-layout", kind=b"g") + header(b"x"), False),
+        (header(b"./", kind=b"5") + FIRST, True),
+        (header(b"./", kind=b"5") * 3 + FIRST, True),
+        (header(b"./", kind=b"5") * 4 + FIRST, False),
+        (header(b"x", kind=b"L") + FIRST, False),
+    ],
+)  # fmt: skip
+def test_an_archive_of_images_is_known_by_its_first_name(data, is_one):
+    assert oci.sniff(MemorySource(data)) == ("image archive" if is_one else None)
