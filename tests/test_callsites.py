@@ -8,6 +8,7 @@ from elflab import ARM, ARM64, EXEC, JMPREL, LOAD, PLTRELSZ, RE, RELA, S390, X86
 
 from lkscan.scanner.callsites import Code
 from lkscan.scanner.elf import Elf
+from lkscan.scanner.imports import defined, undefined
 
 CODE, TABLE, SLOT = 0x40000, 0x50000, 0x60000
 FRAME_TABLE, RELASZ = 0x6474E550, 8
@@ -329,3 +330,54 @@ def test_several_arguments_are_told_by_the_convention_of_the_call():
     found = Code(Elf(data))
     (site,), _ = found.calls(("open",))
     assert shown(found, site, 7) == "0x36 open (0x1 0x2 0x3 0x9 0x5 0x6 ?)"
+
+
+MOST = 1 << 14
+"""Symbols that are defined and looked through for others."""
+
+
+def symbols(*rows, first, buckets=(1,), bloom=1, chain=0, is_apart=False):
+    """A library with symbols, name and address (0: not defined), behind one that says nothing, and hash tables."""
+    names = b"\0".join((b"", *(name.encode() for name, _ in rows), b""))
+    shape = struct.Struct("<IBBHQQ")
+    table = bytes(24) + b"".join(
+        shape.pack(names.index(b"\0" + name.encode() + b"\0") + 1, 0, 0, int(at > 0), at, 0) for name, at in rows
+    )
+    hashes = (
+        struct.pack("<IIII", len(buckets), first, bloom, 0)
+        + bytes(8 * bloom)
+        + struct.pack(f"<{len(buckets)}I", *buckets)
+    )
+    hashes += bytes(-len(hashes) % 8)
+    parts = (hashes, struct.pack("<II", 0, chain), names.ljust(len(names) + -len(names) % 8, b"\0"), table)
+    places = [TABLE + sum(map(len, parts[:number])) for number in range(5)]
+    strings = (names, places[2]) if is_apart else (names, places[4])
+    tags = ((6, places[3]), (0x6FFFFEF5, places[0]), (5, strings[1]), (10, len(names)))
+    data = b"".join(parts) + names
+    return program(
+        RET, (), data=data.ljust(-(-len(data) // 8) * 8, b"\0"), tags=(*tags, *(((4, places[1]),) if chain else ()))
+    )
+
+
+@pytest.mark.parametrize(
+    ("rows", "options", "found", "addresses"),
+    [
+        ((("puts", 0), ("mine", 5)), {"first": 2}, {"puts": 1}, {5}),
+        ((("puts", 0), ("mine", 5), ("yours", 7)), {"first": 2, "buckets": (0, 2)}, {"puts": 1}, {5, 7}),
+        ((("mine", 5), ("weak", 0)), {"first": 1}, {"weak": 2}, {5}),
+        ((("mine", 5), ("weak", 0)), {"first": 1, "bloom": 4}, {"weak": 2}, {5}),
+        ((("puts", 0), ("weak", 0)), {"first": 1, "buckets": (0,)}, {"puts": 1, "weak": 2}, set()),
+        ((("puts", 0), ("weak", 0)), {"first": 1, "buckets": (0,), "chain": 2, "is_apart": True}, {"puts": 1}, set()),
+        ((("puts", 0), ("weak", 0)), {"first": 1, "chain": 2}, {"puts": 1, "weak": 2}, set()),
+        ((("puts", 0), ("mine", 5)), {"first": 2, "is_apart": True}, {"puts": 1}, set()),
+        ((("mine", 5), ("weak", 0)), {"first": 2, "is_apart": True}, {}, set()),
+        ((("puts", 0), ("x" * 1023, 0), ("y" * 1024, 0)), {"first": 4}, {"puts": 1, "x" * 1023: 2, "": 3}, set()),
+        ((*((("mine", 5),) * (MOST - 1)), ("weak", 0)), {"first": 1}, {"weak": MOST}, {5}),
+        ((*((("mine", 5),) * MOST), ("weak", 0)), {"first": 1}, {}, {5}),
+        ((*((("mine", 5),) * MOST), ("weak", 0)), {"first": 2}, {"weak": MOST + 1}, {5}),
+    ],
+)  # fmt: skip
+def test_undefined_symbols_stand_before_those_that_are_hashed_or_among_few(rows, options, found, addresses):
+    elf = Elf(symbols(*rows, **options))
+    assert undefined(elf) == found
+    assert defined(elf) == addresses
