@@ -87,3 +87,72 @@ def test_a_program_of_the_host_is_not_taken_for_one_of_the_container(tmp_path):
     assert "'/bin/app' is covered by a mount, and what lies there instead is not told" in gaps
     _, gaps = reached(tmp_path, ["/bin/ctr"], {"bin/app": MOUNT}, mounts=[mount])
     assert gaps == ("'/bin/ctr' is the host's: /usr/bin/ctr is bound there",)
+
+
+APP = Lab(needed=("liba.so",), interpreter="/lib/ld.so", tags=((0x6FFFFFFB, 0x08000000),)).build()
+LIBRARY, OTHER = Lab(needed=("libb.so",)).build(), Lab().build()
+LOADER = {"lib/ld.so": MOUNT}
+PRELOADED = {"env": ("PATH=/bin", "LD_PRELOAD=libb.so:/opt/libc.so")}
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        # libraries
+        (["/bin/app"], {"bin/app": APP, **LOADER, "lib/liba.so": LIBRARY, "usr/lib/libb.so": OTHER, "lib/libc.so": OTHER},
+         {},
+         {"/bin/app": "certain", "/lib/ld.so": "certain", "/lib/liba.so": "certain", "/usr/lib/libb.so": "certain"}, ()),
+        (["/bin/app"], {"bin/app": APP, **LOADER}, {}, {"/bin/app": "certain", "/lib/ld.so": "certain"},
+         ("'liba.so', which '/bin/app' needs, is not in its root file system",)),
+        (["/bin/app"], {"bin/app": APP, **LOADER, "opt/liba.so": OTHER}, {},
+         {"/bin/app": "certain", "/lib/ld.so": "certain", "/opt/liba.so": "certain"}, ()),
+        (["/bin/app"], {"bin/app": SHELL, "lib/libb.so": OTHER, "opt/libc.so": OTHER}, PRELOADED,
+         {"/bin/app": "certain", "/lib/libb.so": "certain", "/opt/libc.so": "certain"}, ()),
+        # variables
+        (["/bin/app"], {"bin/app": SHELL, "bin/mount": MOUNT, "bin/other": LIBRARY},
+         {"env": ("PATH=/bin/mount", "X=/bin/mount y")},
+         {"/bin/app": "certain", "/bin/mount": "named"}, ()),
+        (["/bin/app"], {"bin/app": SHELL, "bin/mount": MOUNT}, {"env": ("PATH=/bin/mount", "A=bin/mount")},
+         {"/bin/app": "certain"}, ()),
+        # shells
+        (["/bin/sh", "-e", "/go", "x"], {"bin/sh": SHELL, "bin/mount": MOUNT, "go": b"#!/bin/sh\nmount\n"}, {},
+         {"/bin/sh": "certain", "/go": "named", "/bin/mount": "named"}, ()),
+        (["/bin/sh", "/go"], {"bin/sh": SHELL}, {}, {"/bin/sh": "certain"},
+         ("the script '/go' is not in the root file system, or not read",)),
+        (["/bin/sh", "-c"], {"bin/sh": SHELL}, {}, {"/bin/sh": "certain"},
+         ("the script '-c' is not in the root file system, or not read",)),
+        (["/bin/sh", "-ec", "mount"], {"bin/sh": SHELL, "bin/mount": MOUNT}, {},
+         {"/bin/sh": "certain", "/bin/mount": "named"}, ()),
+        (["/bin/busybox", "sh", "-c", "mount"], {"bin/busybox": SHELL, "bin/mount": MOUNT}, {},
+         {"/bin/busybox": "certain", "/bin/mount": "named"}, ()),
+        # scripts
+        (["/go"], {"go": b"#!/bin/no\n", "bin/sh": SHELL}, {}, {"/go": "certain"},
+         ("'/bin/no', which the script '/go' names, is not in its root file system",
+          "'/go' is a script for 'no', whose language is not followed")),
+        (["/go"], {"go": b"#!/bin/busybox sh\nmount\n", "bin/busybox": SHELL, "bin/mount": MOUNT}, {},
+         {"/bin/busybox": "certain", "/go": "certain", "/bin/mount": "named"}, ()),
+        (["/go"], {"go": b"#!/bin/busybox awk\n", "bin/busybox": SHELL},
+         {}, {"/bin/busybox": "certain", "/go": "certain"},
+         ("'/go' is a script for 'busybox', whose language is not followed",)),
+        (["/go"], {"go": b"#!/bin/sh\n. /more\n", "bin/sh": SHELL, "bin/mount": MOUNT, "more": b"#!/bin/sh\nmount\n"},
+         {},
+         {"/go": "certain", "/bin/sh": "certain", "/more": "named", "/bin/mount": "named"}, ()),
+        (["/go"], {"go": b"#!/bin/sh\n/then\n", "bin/sh": SHELL, "bin/mount": MOUNT, "then": b"#!/bin/sh\nmount\n"}, {},
+         {"/go": "certain", "/bin/sh": "certain", "/then": "named", "/bin/mount": "named"}, ()),
+        (["/go"], {"go": b"#!/bin/sh\nsh /then\n", "bin/sh": SHELL, "bin/mount": MOUNT, "then": b"#!/bin/sh\nmount\n"},
+         {},
+         {"/go": "certain", "/bin/sh": "certain", "/then": "named", "/bin/mount": "named"}, ()),
+        (["/go"], {"go": b"#!/bin/sh\npython3 x\n", "bin/sh": SHELL, "bin/python3": MOUNT}, {},
+         {"/go": "certain", "/bin/sh": "certain", "/bin/python3": "named"},
+         ("the script '/go' starts '/bin/python3', and what that runs is not followed",)),
+        (["/go"], {"go": b"#!/bin/sh\nawk x y\n", "bin/sh": SHELL, "bin/awk": MOUNT}, {},
+         {"/go": "certain", "/bin/sh": "certain", "/bin/awk": "named"}, ()),
+        # what is certain stays so, and what is named becomes it
+        (["/bin/app", "/bin/app", "/bin/mount"], {"bin/app": SHELL, "bin/mount": MOUNT}, {},
+         {"/bin/app": "certain", "/bin/mount": "named"}, ()),
+        (["/bin/app"], {"bin/app": b"neither"}, {}, {}, ("its program '/bin/app' is not in its root file system",)),
+    ],
+)  # fmt: skip
+def test_all_that_is_reached_and_all_gaps(tmp_path, case):
+    args, files, options, *told = case
+    assert reached(tmp_path, args, files, **options) == tuple(told)
