@@ -99,9 +99,11 @@ PRELOADED = {"env": ("PATH=/bin", "LD_PRELOAD=libb.so:/opt/libc.so")}
     "case",
     [
         # libraries
-        (["/bin/app"], {"bin/app": APP, **LOADER, "lib/liba.so": LIBRARY, "usr/lib/libb.so": OTHER, "lib/libc.so": OTHER},
+        (["/bin/app"],
+         {"bin/app": APP, **LOADER, "lib/liba.so": LIBRARY, "usr/lib/libb.so": OTHER, "lib/libc.so": OTHER},
          {},
-         {"/bin/app": "certain", "/lib/ld.so": "certain", "/lib/liba.so": "certain", "/usr/lib/libb.so": "certain"}, ()),
+         {"/bin/app": "certain", "/lib/ld.so": "certain", "/lib/liba.so": "certain", "/usr/lib/libb.so": "certain"},
+         ()),
         (["/bin/app"], {"bin/app": APP, **LOADER}, {}, {"/bin/app": "certain", "/lib/ld.so": "certain"},
          ("'liba.so', which '/bin/app' needs, is not in its root file system",)),
         (["/bin/app"], {"bin/app": APP, **LOADER, "opt/liba.so": OTHER}, {},
