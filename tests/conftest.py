@@ -19,13 +19,22 @@ settings.load_profile("lkscan")
 _LONG = {
     "test_drift.py", "test_needs.py", "test_outputs.py", "test_diff.py", "test_fuzz.py", "test_debian_image.py",
     "test_report_sarif_multitool.py", "test_release.py", "test_readers.py", "test_fixing_properties.py",
+    "test_findings.py",
 }  # fmt: skip
 """Files that take long for their number of tests. A file is run by one process, so the others wait for the last one."""
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes longest comes first."""
+_UNTRACED = {"test_findings.py", "test_readings.py", "test_needs.py"}
+"""Files whose tests run much code that others cover, too: watched line by line they take five times as long."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What takes longest comes first; some is not watched, unless it is asked which test runs a line."""
     items.sort(key=lambda item: item.path.name not in _LONG)
+    if not config.getoption("cov_context", None):
+        for item in items:
+            if item.path.name in _UNTRACED:
+                item.add_marker("no_cover")
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
