@@ -107,7 +107,8 @@ def privilege_without_use(needs: Needs) -> Iterator[Verdict]:
     for answer in needs.binds:
         yield from _bind(needs, answer, mounts[answer.name])
     if masked:
-        listed = f"[{', '.join([*container.masked_paths, *masked])}]"
+        held = ("'" + one.replace("'", "''") + "'" for one in container.masked_paths)  # the user's own: any text
+        listed = f"[{', '.join([*held, *masked])}]"
         yield fail(
             container.title,
             container.origin("maskedPaths").place,

@@ -204,11 +204,12 @@ def test_fix_takes_away_what_is_not_used_and_leaves_comments_and_layout(busy, tm
 def test_fix_writes_all_that_is_suggested(built, tmp_path, capsys):
     spec = tmp_path / "linuxkit.yml"
     binds = "[/var/data:/data, '/etc/x:/etc/x:ro']"
-    keys = f"pid: host\n    binds: {binds}\n    maskedPaths: [/proc/own]\n    capabilities: [CAP_CHOWN, CAP_SYS_TIME]\n"
+    masked = '["/proc/it\'s, own"]'
+    keys = f"pid: host\n    binds: {binds}\n    maskedPaths: {masked}\n    capabilities: [CAP_CHOWN, CAP_SYS_TIME]\n"
     spec.write_text(f"services:\n  - name: web\n    image: example.org/web:1\n    {keys}")
     assert main(["suggest", str(spec), "--image", str(built), "--no-config"]) == OK
     (wanted,) = yaml.safe_load(capsys.readouterr().out)["services"]
-    assert wanted["maskedPaths"][:2] == ["/proc/own", "/proc/acpi"]
+    assert wanted["maskedPaths"][:2] == ["/proc/it's, own", "/proc/acpi"]
     assert wanted["ipc"] == wanted["uts"] == wanted["pid"] == wanted["net"] == "new"
     assert main(["fix", "--suggested", "--image", str(built), str(spec), "--no-config"]) == OK
     (written,) = yaml.safe_load(spec.read_text())["services"]
