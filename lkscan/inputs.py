@@ -74,9 +74,9 @@ class _Way(NamedTuple):
 
 
 def _several(paths: Sequence[str], how: _Way) -> Iterator[Input | Problem]:
-    from .scanner import image
+    from .scanner import outputs
 
-    for group in image.group(paths):
+    for group in outputs.group(paths):
         if len(group) > 1:
             yield Input("image", group)
         else:
@@ -121,9 +121,9 @@ def _stdin() -> Input | Problem:
 
 def _missing(path: str) -> Iterator[Input | Problem]:
     """A path that is not there may be the NAME of kernel+initrd's NAME-kernel, NAME-initrd.img, NAME-cmdline."""
-    from .scanner import image
+    from .scanner import outputs
 
-    group = image.group([path])[0]
+    group = outputs.group([path])[0]
     if group == (path,):
         yield Problem(Place((path,)), "no such file or directory" if path else "the path is empty", "unusable")
     else:
@@ -214,7 +214,7 @@ def _files(top: str) -> Iterable[str]:
 
 def _images(paths: Iterable[str], folder: str) -> Iterator[Input | Problem]:
     """Those of the files that look like images by what is in them, and the command lines that belong to kernels."""
-    from .scanner import image
+    from .scanner import image, outputs
 
     found: list[str] = []
     for path in paths:
@@ -227,6 +227,6 @@ def _images(paths: Iterable[str], folder: str) -> Iterator[Input | Problem]:
             yield seen
         elif seen:
             found.append(path)
-    for group in image.group(found):
-        if not all(image.is_command_line(path) for path in group):
+    for group in outputs.group(found):
+        if not all(outputs.is_command_line(path) for path in group):
             yield Input("image", group, folder=folder)

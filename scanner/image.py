@@ -5,22 +5,21 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from . import bootconf, built, cmdline, elf, hardening, kconfig, kernel, layout, module, pe, sysctl, unread
+from . import bootconf, cmdline, configurations, elf, hardening, kconfig, kernel, layout, module, pe, sysctl, unread
+from . import container_files as containers
 from .compression import expand, identify
+from .outputs import is_command_line
 from .peel import Peeler, inside, recognise
 from .programs import Programs
 from .rootfs import Roots
 from .source import DamagedError, FileSource, LimitError, Limits, Watch
-from .startup import NamedTuple, Protocol
+from .startup import Protocol
 from .stream import Stream, over
 from .subjects import (
-    SECTIONS,
     Binary,
-    Container,
     File,
     Kernel,
     KernelCommandLine,
@@ -40,10 +39,6 @@ _PROBLEMS = 100
 """Problems of one input that are listed one by one."""
 _KEPT = 64 << 20
 """Bytes of kernel configurations and command lines that are held until the end: real images have less than one MiB."""
-_CONTAINERS = 4 << 20
-"""Bytes of config.json and runtime.json that are held until the end: LinuxKit's own have less than 20 KiB each."""
-_LEAST = 4 << 10
-"""Bytes that each of these counts for at least: as objects, small ones take more than they do as text."""
 _SHOWN = 8
 """Ways through the layers that System names."""
 _LARGE = 1 << 20
@@ -51,63 +46,8 @@ _LARGE = 1 << 20
 _HEAD = 1024
 """Bytes that tell what a file is: the kernels' marks stand in the first 600."""
 
-_CONTAINER = re.compile(r"containers/(onboot|onshutdown|services)/([^/]+)/(config|runtime)\.json")
-_NUMBERED = re.compile(r"(\d{1,9})-(.+)")
 _MODULE = re.compile(r"(?:.*/)?lib/modules/.+\.ko(?:\.gz|\.xz|\.zst)?")
-_KERNEL_CONFIG = re.compile(
-    r"(?:.*/)?(?:boot/config(?:-[^/]+)?|lib/modules/[^/]+/(?:config|(?:build|source)/\.config)|usr/src/[^/]+/\.config"
-    r"|proc/config\.gz|kernel[.-]config)"
-)
-"""Where distributions, LinuxKit's kernel-dev.tar and running kernels keep the configuration."""
-_CONFIG_MODULE = re.compile(r"(?:.*/)?lib/modules/(?P<release>[^/]+)/kernel/kernel/configs\.ko(?:\.gz|\.xz|\.zst)?")
-"""What CONFIG_IKCONFIG=m makes."""
-_RELEASE = re.compile(r"(?:.*/)?(?:boot/config-|lib/modules/|usr/src/linux-headers-)([^/]+)(?:/.*)?")
 _KERNEL_NAME = re.compile(r"(?:.*/)?(?:[^/]*-)?(?:vmlinu[xz]|bzImage|zImage|Image|kernel)(?:[.-][^/]*)?")
-
-_ROLE = re.compile(
-    r"(?P<name>.*?)(?P<role>vmlinu[xz]|bzImage|kernel|initrd|initramfs|cmdline)"
-    r"(?P<version>-.+?)?(?P<suffix>\.img|\.gz|\.xz|\.zst|\.lz4|\.cpio|\.cpio\.gz|\.txt)?(?P<late>-.+)?"
-)
-_ROLES = {"initrd": 1, "initramfs": 1, "cmdline": 2}
-_OUTPUTS = {"-kernel": 0, "-initrd.img": 1, "-squashfs.img": 1, "-erofs.img": 1, "-cmdline": 2}
-"""What `linuxkit build` appends to the name of its outputs of several files, and the role of each."""
-
-
-def group(paths: Sequence[str]) -> list[tuple[str, ...]]:
-    """The inputs that belong to one system, in the order in which they were named: the kernel first, then its initrd.
-
-    A kernel, an initrd and a command line form one system when they lie in one folder and are named alike
-    (`NAME-kernel`, `NAME-initrd.img`, `NAME-cmdline`; `vmlinuz-6.1`, `initrd.img-6.1`), and so do a squashfs, an EROFS
-    or `NAME.iso` in the place of the initrd. `NAME` stands for all three when there is no such file and `NAME-kernel`
-    exists; an ISO has to be named, as it may as well boot on its own.
-    """
-    groups: dict[tuple[object, ...], dict[int, str]] = {}
-    for path in (found for named in paths for found in _outputs(named)):
-        key, role = _role(path)
-        members = groups.setdefault(key, {})
-        if role in members:
-            members = groups.setdefault((path, len(groups)), {})
-        members[role] = path
-    return [tuple(path for _, path in sorted(members.items())) for members in groups.values()]
-
-
-def _outputs(named: str) -> list[str]:
-    if not os.path.lexists(named) and os.path.lexists(f"{named}-kernel"):
-        return [named + suffix for suffix in _OUTPUTS if os.path.lexists(named + suffix)]
-    return [named]
-
-
-def _role(path: str) -> tuple[tuple[object, ...], int]:
-    """What a path shares with its system's other files, and its part: 0 kernel, 1 initrd, 2 command line."""
-    folder, name = os.path.split(path)
-    for suffix, role in (*_OUTPUTS.items(), (".iso", 1)):
-        if name.endswith(suffix):
-            return (folder, name[: -len(suffix)] + "-", ""), role
-    match = None if name.endswith((".yml", ".yaml")) else _ROLE.fullmatch(name)
-    if match is None:
-        return (path, None), 0
-    version = (match["version"] or "") + (match["late"] or "")
-    return (folder, match["name"], version), _ROLES.get(match["role"], 0)
 
 
 def looks_like_one(path: str) -> bool | Problem:
@@ -128,11 +68,6 @@ def looks_like_one(path: str) -> bool | Problem:
         return (found is not None and found[0].is_read) or kernel.sniff(source.pread(0, kernel.HEAD))
     finally:
         source.close()
-
-
-def is_command_line(path: str) -> bool:
-    """Whether the name is that of a kernel's command line."""
-    return _role(path)[1] == _ROLES["cmdline"]
 
 
 class Elsewhere(Protocol):
@@ -168,24 +103,6 @@ def read(
 
 
 @dataclass(slots=True)
-class _Built:
-    """The two files of a container, as they come."""
-
-    index: int
-    place: Place | None = None
-    config: bytes | None = None
-    runtime: bytes | None = None
-
-
-class _Config(NamedTuple):
-    """A configuration beside a kernel: the releases that it may be of, and where it was found."""
-
-    releases: frozenset[str]
-    source: str
-    text: bytes
-
-
-@dataclass(slots=True)
 class _Found:
     """What System tells in the end."""
 
@@ -194,7 +111,6 @@ class _Found:
     modules: int = 0
     kernel_modules: list[KernelModule] = field(default_factory=list)
     is_linuxkit: bool = False
-    containers: dict[tuple[str, ...], Container] = field(default_factory=dict)
     kernels: list[Kernel] = field(default_factory=list)
     command_lines: dict[tuple[str, ...], list[KernelCommandLine]] = field(default_factory=dict)
     heeded: tuple[KernelCommandLine, ...] = ()
@@ -217,12 +133,10 @@ class _Reader:
         self._found = _Found()
         self._roots = Roots(lambda artifacts: hash(artifacts) in self._seen)
         self._kept = 0
-        self._kept_containers = 0
-        self._numbers: Counter[tuple[str, ...]] = Counter()
         self._seen: set[int] = set()
-        self._built: dict[tuple[str, ...], _Built] = {}
+        self._containers = containers.ContainerFiles()
         self._bare: list[Kernel] = []
-        self._configs: list[_Config] = []
+        self._configurations = configurations.Configurations(self._keep)
         self._programs = Programs(lambda place: hash((*place[0], place[1])) in self._seen)
 
     def subjects(self) -> Iterator[Subject | Problem]:
@@ -255,12 +169,15 @@ class _Reader:
     def _all(self) -> Iterator[Subject | Problem]:
         for path in self._paths:
             yield from self._input(path)
-        yield from self._unpaired()
-        yield from self._join_configs()
+        yield from self._containers.unpaired()
+        for bare in self._bare:
+            self._found.kernels.append(self._configurations.join(bare))
+            yield self._found.kernels[-1]
+        self._bare = []
         yield from self._heeded()
         for number, content, found in self._elsewhere.programs() if self._elsewhere else ():
             self._found.binaries += self._programs.complete(number, content, found)
-        yield from self._programs.joined(self._found.containers.values())
+        yield from self._programs.joined(self._containers.found.values())
         if self._roots.left:
             why = f"more root file systems than are told apart: {self._roots.left} files are judged one by one only"
             yield Problem(Place((self._paths[0],)), why)
@@ -346,8 +263,8 @@ class _Reader:
                 yield from self._facts(file, reader)
 
     def _by_place(self, path: str) -> _Read | None:
-        if _CONTAINER.fullmatch(path):
-            return self._container_file
+        if containers.is_one(path):
+            return self._containers.take
         if sysctl.is_mine(path):
             return self._sysctl
         if bootconf.kind(path):
@@ -356,7 +273,7 @@ class _Reader:
             return self._module
         if path.rpartition("/")[2] == "oci-layout":
             return self._embedded
-        return self._kernel_config if _KERNEL_CONFIG.fullmatch(path) else None
+        return self._kernel_config if configurations.is_one(path) else None
 
     def _by_content(self, file: File) -> _Read | None:
         if file.read is None:
@@ -432,9 +349,10 @@ class _Reader:
         self._found.modules += 1
         if len(self._found.kernel_modules) < _MODULES:
             self._found.kernel_modules.append(module.outline(found))
-        if match := _CONFIG_MODULE.fullmatch(file.path):
+        if release := configurations.release_of_module(file.path):
             text, _ = kernel.configuration(module.expanded(data, self._peeler.budget))
-            self._beside(file, text or b"", {match["release"], found.info.get("vermagic", "").partition(" ")[0]})
+            releases = {release, found.info.get("vermagic", "").partition(" ")[0]}
+            self._configurations.add(file, text or b"", releases)
         yield found
 
     def _efi(self, file: File, data: bytes) -> Iterator[Subject]:
@@ -498,32 +416,8 @@ class _Reader:
     def _kernel_config(self, file: File, data: bytes) -> Iterator[Subject]:
         compression = identify(data[:16])
         text = expand(data, compression, kconfig.LIMIT, self._peeler.budget) if compression else data
-        match = _RELEASE.fullmatch(file.path)
-        self._beside(file, text, {match[1]} if match else set())
+        self._configurations.add(file, text, configurations.releases_of(file.path))
         yield from ()
-
-    def _beside(self, file: File, text: bytes, releases: set[str]) -> None:
-        """Keep a configuration for the kernel of one of the `releases`, or of one that it names itself."""
-        options = kconfig.parse(text)
-        if options:
-            self._keep(len(text))
-            known = frozenset(releases | kconfig.releases(text, options))
-            self._configs.append(_Config(known, str(file.place), text))
-
-    def _join_configs(self) -> Iterator[Subject]:
-        """Kernels without IKCONFIG, each with the first configuration that names its release, if there is one."""
-        for bare in self._bare:
-            found = self._configured(bare)
-            self._found.kernels.append(found)
-            yield found
-        self._bare = []
-
-    def _configured(self, bare: Kernel) -> Kernel:
-        for one in self._configs:
-            if bare.version and bare.version in one.releases:
-                options = kconfig.parse(one.text)
-                return bare._replace(config=options, config_source=one.source, config_text=one.text, traces=())
-        return bare
 
     def _keep(self, length: int) -> None:
         """Count what is held until the end. Raises LimitError: no image needs much, and many files add up."""
@@ -552,61 +446,14 @@ class _Reader:
         self._found.sysctls.append(found)
         yield found
 
-    def _container_file(self, file: File, data: bytes) -> Iterator[Subject | Problem]:
-        """config.json and runtime.json of a container make one subject, whichever comes first."""
-        match = _CONTAINER.fullmatch(file.path)
-        if match is None:
-            return
-        if len(data) > built.LIMIT:
-            raise LimitError(f"more than {built.LIMIT} bytes")
-        self._kept_containers += max(len(data), _LEAST)
-        if self._kept_containers > _CONTAINERS:
-            raise LimitError(f"configurations of containers of more than {_CONTAINERS} bytes in all")
-        section, folder, which = match.groups()
-        key = (*file.place.artifacts[:-1], section, folder)
-        if key not in self._built:
-            self._built[key] = _Built(self._numbers[key[:-1]])
-            self._numbers[key[:-1]] += 1
-        parts = self._built[key]
-        if which == "config":
-            parts.place, parts.config = file.place, data
-        else:
-            parts.runtime = data
-        if parts.config is not None and parts.runtime is not None:
-            yield from self._container(key)
-
-    def _unpaired(self) -> Iterator[Subject | Problem]:
-        """Containers of which only one file was there."""
-        for key, parts in self._built.items():
-            if parts.place is None:
-                yield Problem(Place((*key[:-2], f"containers/{key[-2]}/{key[-1]}")), "runtime.json without config.json")
-            elif parts.runtime is None:
-                yield from self._container(key)
-
-    def _container(self, key: tuple[str, ...]) -> Iterator[Subject | Problem]:
-        parts = self._built[key]
-        if parts.place is None or parts.config is None:
-            return
-        section, folder = key[-2:]
-        numbered = _NUMBERED.fullmatch(folder) if section != SECTIONS[-1] else None
-        name, index = (numbered[2], int(numbered[1])) if numbered else (folder, parts.index)
-        try:
-            found = built.from_built(section, name, index, parts.config, parts.runtime, parts.place)
-        except DamagedError as error:
-            yield Problem(parts.place, f"{error}; the container is not examined")
-            return
-        self._found.containers[key] = found
-        self._found.is_linuxkit |= parts.runtime is not None
-        yield found
-
     def _system(self, place: Place) -> System:
         found = self._found
         return System(
             place,
             "image",
-            found.is_linuxkit,
+            found.is_linuxkit or self._containers.is_linuxkit,
             " + ".join([*dict.fromkeys(found.formats), *_chains(self._peeler.chains)]) or "file",
-            tuple(sorted(found.containers.values(), key=lambda one: (SECTIONS.index(one.section), one.index))),
+            self._containers.in_order(),
             tuple(found.kernels),
             found.heeded,
             tuple(found.sysctls),

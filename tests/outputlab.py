@@ -14,7 +14,7 @@ import pytest
 from lkscan import inspection
 from lkscan.config.policies import Policies
 from lkscan.inputs import Input
-from lkscan.scanner.image import group
+from lkscan.scanner.outputs import group
 
 COMMAND_LINE = "console=tty0 console=ttyS0 page_poison=1"
 TOOLS = {

@@ -21,7 +21,7 @@ from lkscan.desks import Staff
 from lkscan.inputs import Input
 from lkscan.reports import formats
 from lkscan.rules.comparing import compare as of_builds
-from lkscan.scanner.image import group
+from lkscan.scanner.outputs import group
 
 pytestmark = pytest.mark.read_here
 

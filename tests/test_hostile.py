@@ -13,7 +13,7 @@ from imagelab import Item, iso, newc, tree
 
 from lkscan import cli
 from lkscan.inputs import gather
-from lkscan.scanner import image, iso9660
+from lkscan.scanner import image, iso9660, outputs
 from lkscan.scanner.built import from_built
 from lkscan.scanner.compression import expand
 from lkscan.scanner.source import Budget, LimitError, Limits, MemorySource
@@ -145,7 +145,7 @@ def test_the_content_of_a_large_file_is_held_once(tmp_path):
 
 
 def test_specs_named_like_the_parts_of_an_image_stay_specs():
-    assert image.group(["kernel-5.yml", "initrd-5.yml"]) == [("kernel-5.yml",), ("initrd-5.yml",)]
+    assert outputs.group(["kernel-5.yml", "initrd-5.yml"]) == [("kernel-5.yml",), ("initrd-5.yml",)]
 
 
 # --- the front door

@@ -16,7 +16,7 @@ from imagelab import Item, Node, ends_well, iso, needs, newc, of, paths, run, su
 from test_peel import padded
 from test_tar import archive, entry
 
-from lkscan.scanner import image, kernel
+from lkscan.scanner import image, kernel, outputs
 from lkscan.scanner.source import Limits
 from lkscan.scanner.subjects import (
     Binary,
@@ -326,7 +326,7 @@ def test_an_elf_file_given_alone_is_an_input(tmp_path):
 def test_kernel_initrd_and_command_line_make_one_system(tmp_path):
     for name, data in (("-kernel", linux()), ("-initrd.img", gzip.compress(cpio())), ("-cmdline", b"console=ttyS1")):
         (tmp_path / f"lk{name}").write_bytes(data)
-    (group,) = image.group([str(tmp_path / "lk")])
+    (group,) = outputs.group([str(tmp_path / "lk")])
     items = list(image.read(group))
     assert items[-1].format == "bzImage + gzip > cpio"
     assert [one.text for one in items[-1].command_lines] == ["console=ttyS0", "console=ttyS1"]
@@ -350,16 +350,16 @@ def test_kernel_initrd_and_command_line_make_one_system(tmp_path):
     ],
 )
 def test_files_that_are_named_alike_belong_together(named, groups):
-    assert image.group(named) == groups
+    assert outputs.group(named) == groups
 
 
 def test_a_name_stands_for_the_outputs_of_a_build(tmp_path):
     for suffix in ("-kernel", "-cmdline"):
         (tmp_path / f"lk{suffix}").write_bytes(b"")
     name = str(tmp_path / "lk")
-    assert image.group([name]) == [(f"{name}-kernel", f"{name}-cmdline")]
+    assert outputs.group([name]) == [(f"{name}-kernel", f"{name}-cmdline")]
     (tmp_path / "lk").write_bytes(b"")
-    assert image.group([name]) == [(name,)]
+    assert outputs.group([name]) == [(name,)]
 
 
 def test_a_command_line_given_alone_is_read(tmp_path):
@@ -468,7 +468,7 @@ def test_a_file_that_shrinks_meanwhile_is_read_in_part(tmp_path):
 def test_a_part_of_a_system_that_cannot_be_read_leaves_it_incomplete(tmp_path):
     (tmp_path / "lk-kernel").write_bytes(linux())
     (tmp_path / "lk-initrd.img").write_bytes(b"garbage")
-    (group,) = image.group([str(tmp_path / "lk")])
+    (group,) = outputs.group([str(tmp_path / "lk")])
     items = list(image.read(group))
     assert [(item.kind, item.message) for item in of(items, Problem)] == [
         ("incomplete", "not a LinuxKit spec or image")
@@ -577,7 +577,7 @@ def test_a_hidden_boot_image_matters_only_when_nothing_else_tells_what_is_booted
     (tmp_path / "lk-kernel").write_bytes(kernel_)
     (tmp_path / "lk-cmdline").write_bytes(line)
     (tmp_path / "lk-initrd.img").write_bytes(data)
-    assert problems(image.read(image.group([str(tmp_path / "lk")])[0])) == []
+    assert problems(image.read(outputs.group([str(tmp_path / "lk")])[0])) == []
 
 
 def test_what_is_held_until_the_end_is_bounded(tmp_path, monkeypatch):
