@@ -387,7 +387,7 @@ class _Judge:
     def _written(self, name: str, concerns: Any) -> Answer:  # noqa: ANN401 - a test of a path
         known, unknown = [], []
         for made, paths in self._writes():
-            for path in paths:
+            for path in sorted(paths, key=lambda one: one or ""):
                 if path is None or not path.startswith("/"):
                     unknown.append(f"{made.site}: the path is not told")
                 elif concerns(os.path.normpath(path)):

@@ -2,16 +2,19 @@
 
 import json
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import defaultlab
 import elflab
+import rulelab
 import yaml
 from imagelab import Item, newc
 
+from lkscan.rules import needs
 from lkscan.scanner import spec
 from lkscan.scanner.labels import LabelFinder
+from lkscan.scanner.reached import Call, Program, Reach, Step
 from lkscan.scanner.subjects import Container
 
 _CAPABILITIES = """
@@ -271,22 +274,15 @@ def _container(chance: random.Random, name: str) -> dict[str, Any]:
 def image(number: int) -> bytes:
     """An initrd of such a spec: its containers, a kernel with some options, a command line, and its files."""
     chance = random.Random(f"image {number}")
-    options = "".join(
-        f"CONFIG_{one}=y\n" if chance.random() < 0.7 else f"# CONFIG_{one} is not set\n"
-        for one in some(chance, _OPTIONS, 40)
-    )
-    config = b"# Linux/x86 6.12.59 Kernel Configuration\nCONFIG_64BIT=y\nCONFIG_X86_64=y\n" + options.encode()
+    options = _options(chance)
     release = chance.choice(("6.12.59-linuxkit", "6.6.13", "5.10.104-linuxkit", "6.12.57+deb13-amd64"))
-    banner = elflab.BANNER.replace(b"6.12.1-lab", release.encode())
-    kernel = elflab.bzimage(
-        elflab.packed(elflab.vmlinux(config, banner), "gzip"), release=release.encode() + b" (a@b) #1"
-    )
-    items = [Item("boot/kernel", kernel), Item("boot/cmdline", " ".join(some(chance, _ARGUMENTS, 8)).encode())]
+    items = [
+        Item("boot/kernel", _kernel(options, release)),
+        Item("boot/cmdline", " ".join(some(chance, _ARGUMENTS, 8)).encode()),
+    ]
     for one in spec.read([("linuxkit.yml", document(number).encode())], LabelFinder()):
         if isinstance(one, Container):
-            folder = (
-                f"containers/{one.section}/{one.name if one.section == 'services' else f'{one.index:03d}-{one.name}'}"
-            )
+            folder = _folder(one)
             items.append(Item(f"{folder}/config.json", json.dumps(one.oci).encode()))
             items.append(Item(f"{folder}/runtime.json", json.dumps(one.runtime).encode()))
             programs = some(chance, ("bin/sh", "usr/bin/apk", "usr/bin/gcc", "usr/bin/strace", "usr/bin/app"), 3)
@@ -301,6 +297,85 @@ def image(number: int) -> bytes:
         for name in some(chance, ("usr/bin/su", "sbin/ping", "bin/rc.init", "usr/bin/dockerd"), 3)
     ]
     return newc(*items)
+
+
+def _options(chance: random.Random) -> str:
+    return "".join(
+        f"CONFIG_{one}=y\n" if chance.random() < 0.7 else f"# CONFIG_{one} is not set\n"
+        for one in some(chance, _OPTIONS, 40)
+    )
+
+
+def _kernel(options: str, release: str) -> bytes:
+    """A kernel of that release, with these options."""
+    config = b"# Linux/x86 6.12.59 Kernel Configuration\nCONFIG_64BIT=y\nCONFIG_X86_64=y\n" + options.encode()
+    kernel = elflab.vmlinux(config, elflab.BANNER.replace(b"6.12.1-lab", release.encode()))
+    return elflab.bzimage(elflab.packed(kernel, "gzip"), release=release.encode() + b" (a@b) #1")
+
+
+def _folder(one: Container) -> str:
+    return f"containers/{one.section}/{one.name if one.section == 'services' else f'{one.index:03d}-{one.name}'}"
+
+
+def built(number: int) -> bytes:
+    """An initrd of the spec of that number, of which some things have become other ones, are gone, or were added."""
+    chance = random.Random(f"built {number}")
+    text = document(number)
+    made = yaml.safe_load(text)
+    kernel = made.get("kernel", {"image": "linuxkit/kernel:6.12.59"})
+    release = chance.choice((kernel["image"].partition("@")[0].rpartition(":")[2], "6.12.59", "6.6.13-linuxkit"))
+    line = kernel.get("cmdline", "") + chance.choice(("", "", "", " quiet", "  "))
+    items = [Item("boot/kernel", _kernel(_options(chance), release)), Item("boot/cmdline", line.encode())]
+    for one in spec.read([("linuxkit.yml", text.encode())], LabelFinder()):
+        if isinstance(one, Container) and chance.random() < 0.95:
+            config, runtime = json.loads(json.dumps([one.oci, one.runtime]))
+            for _ in range(chance.choice((0, 0, 1, 1, 2, 5))):
+                _bend(config if chance.random() < 0.8 or not runtime else runtime, chance)
+            items.append(Item(f"{_folder(one)}/config.json", json.dumps(config).encode()))
+            items.append(Item(f"{_folder(one)}/runtime.json", json.dumps(runtime).encode()))
+    items += [item for file in made.get("files", ()) for item in _written(file, chance)]
+    strays = ("etc/stray", "usr/bin/extra", "containers/services/web/rootfs/bin/extra", "root/.profile", "tmp/core.1")
+    items += [Item(path, b"#!/bin/sh\n", mode=0o100755) for path in some(chance, strays, 2)]
+    return newc(*items)
+
+
+def _bend(value: Any, chance: random.Random) -> None:
+    """Changes something somewhere in it: it is gone, is another one, or comes twice."""
+    at = chance.choice(list(value) if isinstance(value, dict) else range(len(value)))
+    one = value[at]
+    if isinstance(one, dict | list) and one and chance.random() < 0.8:
+        _bend(one, chance)
+    elif chance.random() < 0.3:
+        del value[at]
+    elif isinstance(value, list) and chance.random() < 0.4:
+        value.insert(chance.randrange(len(value) + 1), one)
+    elif isinstance(one, bool):
+        value[at] = not one
+    elif isinstance(one, int):
+        value[at] = one + 1
+    else:
+        value[at] = f"{one}x" if isinstance(one, str) else chance.choice(({"x": "y"}, ["x"], None))
+
+
+def _written(file: Mapping[str, Any], chance: random.Random) -> Iterator[Item]:
+    """What LinuxKit writes of an entry of `files`, or nearly so."""
+    if chance.random() < 0.1:
+        return
+    kind, mode, data = 0o100000, 0o600, file.get("contents", "").encode()
+    if file.get("directory"):
+        kind, mode = 0o040000, 0o700
+    elif "symlink" in file:
+        kind, mode, data = 0o120000, 0o777, file["symlink"].encode()
+    mode = int(file["mode"], 8) if "mode" in file else mode
+    owner = file.get("uid", 0)
+    how = chance.randrange(12)
+    yield Item(
+        file["path"].lstrip("/"),
+        data + b"x" * (how == 1),
+        mode=(0o100000 if how == 2 else kind) | (mode ^ 0o022 if how == 3 else mode),
+        uid=owner + (how == 4) if isinstance(owner, int) else 0,
+        gid=5 if how == 5 else 0,
+    )
 
 
 def _program(chance: random.Random, path: str) -> Item:
@@ -318,3 +393,64 @@ def _program(chance: random.Random, path: str) -> Item:
     )
     mode = chance.choice((0o755, 0o755, 0o4755, 0o2755, 0o777, 0o775))
     return Item(path, made.build(), mode=0o100000 | mode, uid=chance.choice((0, 0, 0, 33)))
+
+
+_LOOSE = """
+    stat64 __open64 fopen fopen64 opendir dlopen getspnam socket socketpair ioctl bind connect sendto execve uname kill
+    reboot sethostname shmget mq_open msgrcv ptrace setns printf malloc tmpfile freopen mkstemp fchmod open openat clone
+    epoll_ctl memfd_create getpwnam syslog system popen
+""".split()
+_PATHS = (None, "/etc/x", "/data/y", "relative", "/var/../etc/z", "/run/a", "w", "r+", "rb", "/data", "/database")
+
+
+def reach(number: int) -> tuple[Container, Reach, bool]:
+    """A container, what it reaches, and whether a file grants more: programs that make calls of the table of needs."""
+    chance = random.Random(f"reach {number}")
+    rows = chance.sample(needs.load("capability_uses")["use"], 9)
+    steps = tuple(_step(chance, rows, at) for at in range(chance.randrange(5)))
+    gaps = tuple(some(chance, ("it has no command", "what '/go' starts is not told"), 1))
+    words = [text.strip("\0") for row in rows for text in row.get("texts", ())]
+    made = rulelab.container(
+        capabilities=sorted({*(row["capability"] for row in rows[:6]), *some(chance, ("CAP_X", "CAP_WAKE_ALARM"), 1)}),
+        binds=some(chance, ("/data:/data", "/run:/run", "/etc:/etc:ro", "/var:/data/deep"), 3),
+        command=["/bin/app", *some(chance, words, 1)],
+        env=[f"X={word}" for word in some(chance, words, 1)],
+    )
+    return made, Reach(steps, gaps if chance.random() < 0.3 else ()), chance.random() < 0.5
+
+
+def _step(chance: random.Random, rows: Sequence[Mapping[str, Any]], at: int) -> Step:
+    texts = [text for row in rows for text in row.get("texts", ())] + ["/proc/net", "/proc/%", "/ns/", "/proc/kcore"]
+    ioctls = [value & 0xFFFFFFFF for row in rows for value in row.get("ioctls", {}).values()]
+    named = [f"ioctl {name}" for row in rows for name in row.get("ioctls", {})]
+    pool = [*(call for row in rows for key in ("calls", "beside") for call in row.get(key, ())), *_LOOSE, *named]
+    is_elf = chance.random() < 0.9
+    program = Program(
+        soname=chance.choice(("", "", "libcap.so.2", "libc.so.6")),
+        imports=frozenset(some(chance, pool, 5)) if is_elf else frozenset(),
+        calls=tuple(_call(chance, rows, pool) for _ in range(chance.randrange(6))) if is_elf else (),
+        constants=frozenset(some(chance, ioctls, 2)),
+        texts=frozenset(some(chance, texts, 2)) if is_elf else frozenset(),
+        wakes=chance.random() < 0.2,
+        is_library=chance.random() < 0.1,
+        is_elf=is_elf,
+        text="" if is_elf else " ".join(some(chance, [text.strip("\0") for text in texts], 3)),
+    )
+    certainty = "certain" if not at else chance.choice(("certain", "named", "guessed"))
+    return Step(f"/bin/p{at}", certainty, "/bin/p0", program, is_multiple=chance.random() < 0.1)
+
+
+def _call(chance: random.Random, rows: Sequence[Mapping[str, Any]], pool: Sequence[str]) -> Call:
+    """A call of one of the rows, with arguments that may fit it, or one with any."""
+    row = chance.choice(rows)
+    name = chance.choice(row.get("calls", pool) if chance.random() < 0.6 else pool)
+    numbers = [0, 1, 2, 16, 0x241, 0x80000, *row.get("ioctls", {}).values()]
+    numbers += [value for one in row.get("arguments", ()) for value in (*one.get("values", ()), one.get("bits", 0))]
+    arguments = {
+        at: None if chance.random() < 0.3 else frozenset(some(chance, numbers, 3) or [1])
+        for at in range(4)
+        if chance.random() < 0.7
+    }
+    texts = {at: frozenset(some(chance, _PATHS, 3) or ["/etc/w"]) for at in range(4) if chance.random() < 0.6}
+    where, function = chance.choice(((0x401000, ""), (0x401234, ""), (0x500000, "main.go"), (0, "")))
+    return Call(name, where, arguments, texts, is_direct=chance.random() < 0.3, function=function)

@@ -18,6 +18,7 @@ from reportlab import snapshot
 
 from lkscan.cli import main
 from lkscan.reports.formats import render
+from lkscan.rules import needs
 from lkscan.rules.detectors import find
 from lkscan.rules.engine import Profile
 from lkscan.rules.funnel import Options
@@ -70,6 +71,47 @@ def test_what_differs_between_those_of_chance_has_not_changed(kind, start, tmp_p
         listed = " ".join(f"{name}x{often}" for name, often in sorted(count.items()))
         told += f"{number} {digest(json.dumps(changes).encode())} {listed}\n"
     assert told == snapshot(f"findings/diff-{kind}-{start}.txt", told)
+
+
+@pytest.mark.parametrize("start", range(0, 4 * EACH, EACH))
+def test_what_differs_between_specs_of_chance_and_what_was_built_has_not_changed(start, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    told = ""
+    for number in (one for one in range(start, start + EACH) if one % 3):  # the others have remarks in odd places
+        (tmp_path / "it.yml").write_text(chancelab.document(number), encoding="utf-8")
+        (tmp_path / "it.img").write_bytes(chancelab.built(number))
+        main(["it.img", "--spec", "it.yml", "--select", "LKD*", "--no-config", "-f", "json"])
+        document = json.loads(capsys.readouterr().out)
+        found = [document[kind] for kind in ("findings", "proofs", "problems")]
+        count = Counter(one["rule"] for one in (*found[0], *found[1]))
+        listed = " ".join(f"{rule}x{often}" for rule, often in sorted(count.items()))
+        told += f"{number} {digest(json.dumps(found).encode())} {listed}\n"
+    assert told == snapshot(f"findings/drift-{start}.txt", told)
+
+
+@pytest.mark.parametrize("start", range(0, 2 * EACH, EACH))
+def test_what_images_of_chance_weigh_has_not_changed(start, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(chancelab, "_kernel", lambda *_: b"")  # how small it becomes is the compressor's matter
+    told = ""
+    for number in range(start, start + EACH):
+        (tmp_path / "it.img").write_bytes(chancelab.image(number))
+        for kind in ("json", "text"):
+            main(["size", "it.img", "--no-config", "-f", kind])
+            told += f"{number} {digest(capsys.readouterr().out.encode())}\n"
+    assert told == snapshot(f"findings/size-{start}.txt", told)
+
+
+@pytest.mark.parametrize("start", range(0, 400, 100))
+def test_what_containers_of_chance_are_said_to_need_has_not_changed(start):
+    told = ""
+    for number in range(start, start + 100):
+        container, reach, has_set_id = chancelab.reach(number)
+        found = needs.judge(container, reach, has_set_id=has_set_id)
+        verdicts = "".join(one.verdict[2] for one in (*found.capabilities, *found.settings, *found.binds))
+        parts = (plain(found.capabilities), plain((found.settings, found.binds)), plain(found.masked))
+        told += f"{number} {' '.join(digest(one.encode()) for one in parts)} {verdicts}\n"
+    assert told == snapshot(f"findings/needs-{start}.txt", told)
 
 
 def bent(text, chance) -> Iterator[str]:
