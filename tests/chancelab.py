@@ -1,7 +1,9 @@
 """Specs, and images of them, put together by chance of what people write: a number always gives the same one."""
 
+import io
 import json
 import random
+import tarfile
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -11,7 +13,7 @@ import rulelab
 import yaml
 from imagelab import Item, newc
 
-from lkscan.rules import needs
+from lkscan.rules.tables import load
 from lkscan.scanner import spec
 from lkscan.scanner.labels import LabelFinder
 from lkscan.scanner.reached import Call, Program, Reach, Step
@@ -406,7 +408,7 @@ _PATHS = (None, "/etc/x", "/data/y", "relative", "/var/../etc/z", "/run/a", "w",
 def reach(number: int) -> tuple[Container, Reach, bool]:
     """A container, what it reaches, and whether a file grants more: programs that make calls of the table of needs."""
     chance = random.Random(f"reach {number}")
-    rows = chance.sample(needs.load("capability_uses")["use"], 9)
+    rows = chance.sample(load("capability_uses")["use"], 9)
     steps = tuple(_step(chance, rows, at) for at in range(chance.randrange(5)))
     gaps = tuple(some(chance, ("it has no command", "what '/go' starts is not told"), 1))
     words = [text.strip("\0") for row in rows for text in row.get("texts", ())]
@@ -454,3 +456,138 @@ def _call(chance: random.Random, rows: Sequence[Mapping[str, Any]], pool: Sequen
     texts = {at: frozenset(some(chance, _PATHS, 3) or ["/etc/w"]) for at in range(4) if chance.random() < 0.6}
     where, function = chance.choice(((0x401000, ""), (0x401234, ""), (0x500000, "main.go"), (0, "")))
     return Call(name, where, arguments, texts, is_direct=chance.random() < 0.3, function=function)
+
+
+_USERS = """
+    root:x:0:0:root:/root:/bin/sh
+    root:x:0:0::/root:/sbin/nologin
+    toor:x:0:0::/root:/bin/ash
+    app:x:1000:1000::/home/app:/bin/false
+    app:x:1000:10::/:/bin/sh
+    web::33:33::/var/www:/usr/sbin/nologin
+    old:$1$abcdefgh$0123456789012345678901:7:7::/:/bin/sh
+    broken:x:y:z
+    +:x:0:0:::
+""".split()
+_HASHES = ("root::1:0:::::", "root:*:1:0:::::", "root:!:1:0:::::", "app:$6$salt$" + "h" * 86 + ":1:0:99999:7:::",
+           "web:$1$salt$0123456789012345678901:1::::::", "old:aXGf1o9P7PSlY:1::::::", "toor::::::::")  # fmt: skip
+_GROUPS = ("root:x:0:", "wheel:x:10:app,web", "docker:x:998:app", "disk:x:6:web", "app:x:1000:", "web::33:", "x:y")
+_SSHD = (
+    """
+PermitRootLogin yes|PermitRootLogin prohibit-password|PermitRootLogin no|PasswordAuthentication yes
+PasswordAuthentication no|PermitEmptyPasswords yes|ListenAddress 0.0.0.0|Port 2222|Match User app|X11Forwarding yes
+Ciphers aes128-cbc,3des-cbc|Ciphers +aes256-ctr|MACs hmac-md5|KexAlgorithms diffie-hellman-group1-sha1|Protocol 1
+Include /etc/ssh/sshd_config.d/*.conf|UsePAM no|StrictModes no|# PermitRootLogin no|AllowUsers root@10.0.0.0/8
+HostKeyAlgorithms ssh-dss|AuthorizedKeysFile /etc/keys/%u|PermitUserEnvironment yes|KbdInteractiveAuthentication yes
+""".replace("\n", "|")
+    .strip("|")
+    .split("|")
+)
+_OWNERS = (0, 0, 0, 0, 0, 33, 1000, 4242)
+_MODES = (0o644, 0o644, 0o600, 0o640, 0o666, 0o755, 0o4755, 0o2755, 0o6755, 0o777, 0o1777, 0o000, 0o4711, 0o4644)
+_NAMES = """
+    root/.ssh/id_ed25519 root/.ssh/authorized_keys home/app/.ssh/authorized_keys etc/ssh/ssh_host_rsa_key
+    etc/ssh/ssh_host_rsa_key.pub root/.docker/config.json root/.kube/config var/lib/x.db etc/ssl/private/server.key
+    root/.bash_history root/.aws/credentials usr/bin/sudo usr/bin/apt-get sbin/apk usr/bin/gcc usr/bin/gdb
+    usr/bin/strace bin/busybox usr/bin/curl usr/sbin/tcpdump usr/lib/libx.a usr/share/doc/x/copyright
+    usr/share/man/man1/x.1.gz usr/lib/python3/x.pyc usr/src/x.c var/cache/apk/x.apk var/log/messages tmp/x core
+    lib/modules/6.12.59-linuxkit/kernel/net/dccp/dccp.ko lib/modules/6.12.59-linuxkit/kernel/fs/cramfs/cramfs.ko
+    etc/init.d/rc etc/crontab etc/sudoers etc/sudoers.d/app etc/ld.so.preload etc/fstab etc/inittab etc/securetty
+    usr/lib/locale/locale-archive usr/share/zoneinfo/Europe/Rome usr/include/stdio.h .dockerenv var/spool/cron/root
+    etc/profile root/.netrc root/.pgpass etc/krb5.keytab home/app/.gnupg/secring.gpg usr/local/bin/own opt/x/bin/tool
+""".split()
+_CONTENTS = (
+    b"",
+    b"x\n",
+    b"#!/bin/sh\nexec /usr/bin/own\n",
+    b"#!/usr/bin/python3\n",
+    b"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI" + b"B" * 43 + b" me@here\n",
+    b'{"auths": {"registry.example.org": {"auth": "bWU6aHVudGVyMi1hbmQtbW9yZQ=="}}}',
+    b"[default]\naws_access_key_id = AKIAQYLPMN5HFIQR7XYA\n",
+    b"app ALL=(ALL) NOPASSWD: ALL\n",
+    b"machine example.org login me password hunter2-and-more\n",
+    b"\x7fELF",
+)
+_LINKED = ("/etc/passwd", "../../../../etc/shadow", "nowhere", "/dev/null", "busybox", "../bin/busybox", "/proc/1/root")
+_ATTRIBUTES = (
+    ("security.capability", bytes.fromhex("0100000200200000000000000000000000000000")),
+    ("security.capability", bytes.fromhex("010000020000200000000000ffffffff00000000")),
+    ("security.capability", b"\1\2"),
+    ("user.note", b"x"),
+)
+
+
+def _configuration(chance: random.Random) -> Mapping[str, Any]:
+    """What the container of such a tree may do."""
+    made = rulelab.container(
+        readonly=chance.random() < 0.5,
+        uid=chance.choice((0, 33, 1000)),
+        no_new_privileges=chance.random() < 0.3,
+        capabilities=some(chance, _CAPABILITIES[:8], 3),
+        command=chance.choice(_COMMANDS),
+        binds=some(chance, _BINDS, 2),
+    )
+    return made.oci
+
+
+def tree(number: int) -> bytes:
+    """A root file system as a tar: accounts, settings, programs, what should not be there, links and devices."""
+    chance = random.Random(f"tree {number}")
+    top = chance.choice(("", "", "containers/services/web/rootfs/", "containers/onboot/000-sysctl/rootfs/"))
+    entries = [(top + name, data, kept) for name, data, kept in (*_listed(chance), *_nodes(chance))]
+    if top:
+        configuration = json.dumps(_configuration(chance)).encode()
+        entries.append((top.replace("rootfs/", "config.json"), configuration, {}))
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        for name, data, kept in entries:
+            made = tarfile.TarInfo(name)
+            made.size, made.mode, made.uid, made.gid = len(data), 0o644, chance.choice(_OWNERS), chance.choice(_OWNERS)
+            for key, value in kept.items():
+                setattr(made, key, value)
+            archive.addfile(made, io.BytesIO(data))
+    return out.getvalue()
+
+
+_Entry = tuple[str, bytes, dict[str, Any]]
+"""The name of an entry, its content, and what else tarfile is to know of it."""
+
+
+def _listed(chance: random.Random) -> Iterator[_Entry]:
+    """Texts that are read line by line."""
+    keys = sorted(load("sysctls")["setting"]) + sorted(load("sysctls")["wanted"])
+    settings = [
+        f"{chance.choice(('', '-', ' '))}{chance.choice((one, one.replace('.', '/'))).replace('*', 'all')}"
+        f"{chance.choice((' = ', '='))}{chance.choice('0 0 1 1 2 3 -1 x'.split())}"
+        for one in some(chance, keys, 12)
+    ]
+    texts = {
+        "etc/passwd": some(chance, _USERS, 6),
+        "etc/shadow": some(chance, _HASHES, 5),
+        "etc/group": some(chance, _GROUPS, 5),
+        "etc/ssh/sshd_config": some(chance, _SSHD, 8),
+        "etc/ssh/sshd_config.d/10.conf": some(chance, _SSHD, 3),
+        chance.choice(("etc/sysctl.d/00-own.conf", "etc/sysctl.conf", "usr/lib/sysctl.d/50.conf")): settings,
+    }
+    for name, lines in texts.items():
+        if chance.random() < 0.6:
+            yield name, "".join(f"{one}\n" for one in lines).encode(), {"mode": chance.choice((0o644, 0o600, 0o640))}
+
+
+def _nodes(chance: random.Random) -> Iterator[_Entry]:
+    """Files, programs, links, devices and directories."""
+    for name in some(chance, _NAMES, 16):
+        data = _program(chance, name).data if "bin/" in name else chance.choice(_CONTENTS)
+        attributes = dict(some(chance, _ATTRIBUTES, 1)) if chance.random() < 0.3 else {}
+        headers = {f"SCHILY.xattr.{key}": value.decode("latin-1") for key, value in attributes.items()}
+        yield name, data, {"mode": chance.choice(_MODES), "pax_headers": headers}
+    for name in some(chance, ("bin/sh", "usr/bin/vi", "etc/x", "lib/y.so", "home/app/z"), 3):
+        yield name, b"", {"type": tarfile.SYMTYPE, "linkname": chance.choice(_LINKED), "mode": 0o777}
+    for name in some(chance, ("dev/mem", "srv/sda", "dev/null", "dev/console", "opt/kvm"), 2):
+        kind, major, minor = chance.choice(((tarfile.CHRTYPE, 1, 1), (tarfile.BLKTYPE, 8, 0), (tarfile.CHRTYPE, 1, 3)))
+        mode = chance.choice((0o600, 0o666, 0o660))
+        yield name, b"", {"type": kind, "devmajor": major, "devminor": minor, "mode": mode}
+    for name in some(chance, ("tmp", "var/tmp", "srv/share", "etc", "var/lib/x", "root"), 3):
+        yield name, b"", {"type": tarfile.DIRTYPE, "mode": chance.choice((0o755, 0o777, 0o1777, 0o775, 0o700))}
+    if chance.random() < 0.3:
+        yield "run/pipe", b"", {"type": tarfile.FIFOTYPE, "mode": 0o666}

@@ -29,13 +29,19 @@ EACH = 15
 """Inputs of a test."""
 
 
+def made(kind, number) -> bytes:
+    """A spec, an initrd or a tar of chance."""
+    return {"yml": lambda one: chancelab.document(one).encode(), "img": chancelab.image, "tar": chancelab.tree}[kind](
+        number
+    )
+
+
 def lines(kind, start) -> Iterator[str]:
     """A line for each input: its number, in short all that is found and that JSON says, and how often rules speak."""
     name = f"it.{kind}"
     for number in range(start, start + EACH):
-        data = chancelab.document(number).encode() if kind == "yml" else chancelab.image(number)
         with open(name, "wb") as file:
-            file.write(data)
+            file.write(made(kind, number))
         result = scan([name], options=Options(profile=Profile.AUDITOR))
         found = [plain(one) for one in (*result.findings, *result.problems, *result.others)]
         count = Counter(
@@ -49,7 +55,7 @@ def lines(kind, start) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("start", range(0, 10 * EACH, EACH))
-@pytest.mark.parametrize("kind", ["yml", "img"])
+@pytest.mark.parametrize("kind", ["yml", "img", "tar"])
 def test_what_is_found_in_specs_and_images_of_chance_has_not_changed(kind, start, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     told = "".join(f"{line}\n" for line in lines(kind, start))
@@ -57,14 +63,13 @@ def test_what_is_found_in_specs_and_images_of_chance_has_not_changed(kind, start
 
 
 @pytest.mark.parametrize("start", range(0, 24, 6))
-@pytest.mark.parametrize("kind", ["yml", "img"])
+@pytest.mark.parametrize("kind", ["yml", "img", "tar"])
 def test_what_differs_between_those_of_chance_has_not_changed(kind, start, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     told = ""
     for number in range(start, start + 6):
         for name, one in (("old", number), ("new", number + 1)):
-            data = chancelab.document(one).encode() if kind == "yml" else chancelab.image(one)
-            (tmp_path / f"{name}.{kind}").write_bytes(data)
+            (tmp_path / f"{name}.{kind}").write_bytes(made(kind, one))
         main(["diff", f"old.{kind}", f"new.{kind}", "--no-config", "-f", "json"])
         changes = json.loads(capsys.readouterr().out)["changes"]
         count = Counter(f"{one['area']}:{one['judgement']}" for one in changes)
