@@ -591,3 +591,36 @@ def _nodes(chance: random.Random) -> Iterator[_Entry]:
         yield name, b"", {"type": tarfile.DIRTYPE, "mode": chance.choice((0o755, 0o777, 0o1777, 0o775, 0o700))}
     if chance.random() < 0.3:
         yield "run/pipe", b"", {"type": tarfile.FIFOTYPE, "mode": 0o666}
+
+
+def configuration(number: int) -> tuple[str, str, str]:
+    """A kernel's configuration, its command line and its settings: most options of the table are in it, at random."""
+    chance = random.Random(f"configuration {number}")
+    version = chance.choice(
+        "7.3.4 6.18.1 6.12.59 6.6.71 6.1.119 5.15.10 5.10.104 5.4.28 4.19.104 4.14.1 4.9.39".split()
+    )
+    name, mark = chance.choice(
+        (("x86", "X86_64"), ("x86", "X86_64"), ("arm64", "ARM64"), ("riscv", "RISCV"), ("x86", "X86"))
+    )
+    table = load("kernel_options")
+    lines = [
+        "#", "# Automatically generated file; DO NOT EDIT.", f"# Linux/{name} {version} Kernel Configuration", "#",
+        f"CONFIG_{mark}=y", "CONFIG_64BIT=y", 'CONFIG_LOCALVERSION=""', "CONFIG_PANIC_TIMEOUT=0",
+    ]  # fmt: skip
+    for option, row in table.items():
+        known = [one["name"] for one in row.get("names", ())] or [option]
+        parents = [one.lstrip("!") for need in row.get("needs", ()) for one in need]
+        for one in (*some(chance, known, 2), *(parents if chance.random() < 0.5 else ())):
+            if chance.random() < 0.85:
+                value = chance.choice(("y", "y", "y", "n", "n", "m", "0", "16", "65536", '"yama,apparmor"'))
+                lines.append(f"# CONFIG_{one} is not set" if value == "n" else f"CONFIG_{one}={value}")
+    if chance.random() < 0.9:
+        lines.append("# end of Kernel hacking")
+    told, kept = (
+        [
+            f"{one['name']}={chance.choice((one.get('values', ''), *'0 1 2 65536 off'.split()))}"
+            for one in some(chance, [row[kind] for row in table.values() if kind in row], 6)
+        ]
+        for kind in ("argument", "setting")
+    )
+    return "\n".join(lines) + "\n", " ".join([*told, *some(chance, _ARGUMENTS, 3)]), "\n".join(kept) + "\n"

@@ -119,6 +119,21 @@ def test_what_containers_of_chance_are_said_to_need_has_not_changed(start):
     assert told == snapshot(f"findings/needs-{start}.txt", told)
 
 
+@pytest.mark.parametrize("start", range(0, 4 * EACH, EACH))
+def test_what_is_said_of_kernels_of_chance_has_not_changed(start, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    told = ""
+    for number in range(start, start + EACH):
+        texts = chancelab.configuration(number)
+        for name, text in zip(("config", "cmdline", "settings"), texts, strict=True):
+            (tmp_path / name).write_text(text, encoding="utf-8")
+        order = ["kernel", "config", "--no-config", "--cmdline", "cmdline", "--sysctl", "settings"]
+        for how in (["-f", "json", "--profile", "auditor"], ["--list"], ["--fragment"]):
+            main(order + how)
+            told += f"{number} {digest(capsys.readouterr().out.encode())} {how[0]}\n"
+    assert told == snapshot(f"findings/kernel-{start}.txt", told)
+
+
 def bent(text, chance) -> Iterator[str]:
     """A text with a secret, whole and in ways that may make something else of it."""
     at = chance.randrange(len(text))
