@@ -3,7 +3,7 @@
 import mmap
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 from hypothesis import settings
@@ -19,22 +19,34 @@ settings.load_profile("lkscan")
 _LONG = {
     "test_drift.py", "test_needs.py", "test_outputs.py", "test_diff.py", "test_fuzz.py", "test_debian_image.py",
     "test_report_sarif_multitool.py", "test_release.py", "test_readers.py", "test_fixing_properties.py",
-    "test_findings.py",
+    "test_findings.py", "test_hostile_images.py",
 }  # fmt: skip
 """Files that take long for their number of tests. A file is run by one process, so the others wait for the last one."""
 
 
-_UNTRACED = {"test_findings.py", "test_readings.py", "test_needs.py"}
-"""Files whose tests run much code that others cover, too: watched line by line they take five times as long."""
+_UNTRACED = {
+    "test_findings.py", "test_fixing_properties.py", "test_host_untouched.py", "test_hostile_images.py",
+    "test_needs.py", "test_outputs.py", "test_readers.py", "test_third_party.py", "test_truth.py", "test_variants.py",
+}  # fmt: skip
+"""Files whose tests run much code that others cover, too: watched line by line they take up to five times as long."""
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """What takes longest comes first; some is not watched, unless it is asked which test runs a line."""
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest comes first."""
     items.sort(key=lambda item: item.path.name not in _LONG)
-    if not config.getoption("cov_context", None):
-        for item in items:
-            if item.path.name in _UNTRACED:
-                item.add_marker("no_cover")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Some tests are not watched, nor what they set up, unless it is asked which test runs a line."""
+    coverage = getattr(item.config.pluginmanager.get_plugin("_cov"), "cov_controller", None)
+    if coverage is None or item.path.name not in _UNTRACED or item.config.getoption("cov_context", None):
+        return (yield)
+    coverage.pause()
+    try:
+        return (yield)
+    finally:
+        coverage.resume()
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:

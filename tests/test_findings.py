@@ -18,7 +18,6 @@ from reportlab import snapshot
 
 from lkscan.cli import main
 from lkscan.reports.formats import render
-from lkscan.rules import needs
 from lkscan.rules.detectors import find
 from lkscan.rules.engine import Profile
 from lkscan.rules.funnel import Options
@@ -105,18 +104,6 @@ def test_what_images_of_chance_weigh_has_not_changed(start, tmp_path, monkeypatc
             main(["size", "it.img", "--no-config", "-f", kind])
             told += f"{number} {digest(capsys.readouterr().out.encode())}\n"
     assert told == snapshot(f"findings/size-{start}.txt", told)
-
-
-@pytest.mark.parametrize("start", range(0, 400, 100))
-def test_what_containers_of_chance_are_said_to_need_has_not_changed(start):
-    told = ""
-    for number in range(start, start + 100):
-        container, reach, has_set_id = chancelab.reach(number)
-        found = needs.judge(container, reach, has_set_id=has_set_id)
-        verdicts = "".join(one.verdict[2] for one in (*found.capabilities, *found.settings, *found.binds))
-        parts = (plain(found.capabilities), plain((found.settings, found.binds)), plain(found.masked))
-        told += f"{number} {' '.join(digest(one.encode()) for one in parts)} {verdicts}\n"
-    assert told == snapshot(f"findings/needs-{start}.txt", told)
 
 
 @pytest.mark.parametrize("start", range(0, 4 * EACH, EACH))

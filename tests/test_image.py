@@ -16,7 +16,7 @@ from imagelab import Item, Node, ends_well, iso, needs, newc, of, paths, run, su
 from test_peel import padded
 from test_tar import archive, entry
 
-from lkscan.scanner import image, kernel, outputs
+from lkscan.scanner import container_files, image, kernel, outputs
 from lkscan.scanner.source import Limits
 from lkscan.scanner.subjects import (
     Binary,
@@ -581,8 +581,8 @@ def test_a_hidden_boot_image_matters_only_when_nothing_else_tells_what_is_booted
 
 
 def test_what_is_held_until_the_end_is_bounded(tmp_path, monkeypatch):
-    monkeypatch.setattr(image, "_LEAST", 50)
-    monkeypatch.setattr(image, "_CONTAINERS", 100)
+    monkeypatch.setattr(container_files, "_LEAST", 50)
+    monkeypatch.setattr(container_files, "_IN_ALL", 100)
     nodes = {f"containers/services/{name}/config.json": CONFIG for name in "abc"}
     items = subjects(tmp_path, cpio(nodes))
     assert len(of(items, Container)) == 1

@@ -1,9 +1,13 @@
 """What a container reaches: its command, libraries, programs that are named, and where that can't be told."""
 
+import chancelab
 import pytest
 from elflab import EXEC, RW, Lab
 from needlab import configuration, image, needs
+from readinglab import digest, plain
+from reportlab import snapshot
 
+from lkscan.rules.needs import judge
 from lkscan.scanner import scripts
 
 SHELL, MOUNT = (Lab(type=EXEC, has_dynamic=False, loads=loads).build() for loads in ((RW,), (RW, RW)))
@@ -158,3 +162,18 @@ PRELOADED = {"env": ("PATH=/bin", "LD_PRELOAD=libb.so:/opt/libc.so")}
 def test_all_that_is_reached_and_all_gaps(tmp_path, case):
     args, files, options, *told = case
     assert reached(tmp_path, args, files, **options) == tuple(told)
+
+
+# --- by chance
+
+
+@pytest.mark.parametrize("start", range(0, 400, 100))
+def test_what_containers_of_chance_are_said_to_need_has_not_changed(start):
+    told = ""
+    for number in range(start, start + 100):
+        container, reach, has_set_id = chancelab.reach(number)
+        found = judge(container, reach, has_set_id=has_set_id)
+        verdicts = "".join(one.verdict[2] for one in (*found.capabilities, *found.settings, *found.binds))
+        parts = (plain(found.capabilities), plain((found.settings, found.binds)), plain(found.masked))
+        told += f"{number} {' '.join(digest(one.encode()) for one in parts)} {verdicts}\n"
+    assert told == snapshot(f"findings/needs-{start}.txt", told)
