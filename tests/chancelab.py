@@ -13,6 +13,7 @@ import rulelab
 import yaml
 from imagelab import Item, newc
 
+from lkscan.rules import needs
 from lkscan.rules.tables import load
 from lkscan.scanner import spec
 from lkscan.scanner.labels import LabelFinder
@@ -405,6 +406,10 @@ _LOOSE = """
 _PATHS = (None, "/etc/x", "/data/y", "relative", "/var/../etc/z", "/run/a", "w", "r+", "rb", "/data", "/database")
 
 
+_CHANGING = (*needs._CHANGES, *needs._FLAGS, "fopen")
+_ASKED = (*needs._ADDRESSED, *needs._IPC, *needs._PROCESSES, "socket", "socket", "socket", "socketpair")
+
+
 def reach(number: int) -> tuple[Container, Reach, bool]:
     """A container, what it reaches, and whether a file grants more: programs that make calls of the table of needs."""
     chance = random.Random(f"reach {number}")
@@ -445,7 +450,8 @@ def _step(chance: random.Random, rows: Sequence[Mapping[str, Any]], at: int) -> 
 def _call(chance: random.Random, rows: Sequence[Mapping[str, Any]], pool: Sequence[str]) -> Call:
     """A call of one of the rows, with arguments that may fit it, or one with any."""
     row = chance.choice(rows)
-    name = chance.choice(row.get("calls", pool) if chance.random() < 0.6 else pool)
+    about = chance.choice((row.get("calls", pool), row.get("calls", pool), pool, _CHANGING, _ASKED))
+    name = chance.choice(about)
     numbers = [0, 1, 2, 16, 0x241, 0x80000, *row.get("ioctls", {}).values()]
     numbers += [value for one in row.get("arguments", ()) for value in (*one.get("values", ()), one.get("bits", 0))]
     arguments = {
@@ -453,6 +459,8 @@ def _call(chance: random.Random, rows: Sequence[Mapping[str, Any]], pool: Sequen
         for at in range(4)
         if chance.random() < 0.7
     }
+    if name == "socket":
+        arguments[0] = frozenset(some(chance, range(48), 2)) or None
     texts = {at: frozenset(some(chance, _PATHS, 3) or ["/etc/w"]) for at in range(4) if chance.random() < 0.6}
     where, function = chance.choice(((0x401000, ""), (0x401234, ""), (0x500000, "main.go"), (0, "")))
     return Call(name, where, arguments, texts, is_direct=chance.random() < 0.3, function=function)
@@ -596,13 +604,14 @@ def _nodes(chance: random.Random) -> Iterator[_Entry]:
 def configuration(number: int) -> tuple[str, str, str]:
     """A kernel's configuration, its command line and its settings: most options of the table are in it, at random."""
     chance = random.Random(f"configuration {number}")
-    version = chance.choice(
-        "7.3.4 6.18.1 6.12.59 6.6.71 6.1.119 5.15.10 5.10.104 5.4.28 4.19.104 4.14.1 4.9.39".split()
-    )
-    name, mark = chance.choice(
-        (("x86", "X86_64"), ("x86", "X86_64"), ("arm64", "ARM64"), ("riscv", "RISCV"), ("x86", "X86"))
-    )
     table = load("kernel_options")
+    rows = [name for row in table.values() for name in row.get("names", (row,))]
+    older = [version for row in rows for version in row.get("backports", ())]
+    marked = [row[key] for row in rows for key in ("since", "until") if key in row]
+    version = chance.choice((*older, *marked, *"7.3.4 6.18.1 6.12.59 6.6.71 6.1.119 5.15.10 5.10.104 4.9.39".split()))
+    *most, last = map(int, version.split("."))
+    version = ".".join(map(str, (*most, max(0, last + chance.choice((-1, 0, 0, 1, 7))))))
+    name, mark = chance.choice("x86:X86_64 x86:X86_64 arm64:ARM64 riscv:RISCV x86:X86".split()).split(":")
     lines = [
         "#", "# Automatically generated file; DO NOT EDIT.", f"# Linux/{name} {version} Kernel Configuration", "#",
         f"CONFIG_{mark}=y", "CONFIG_64BIT=y", 'CONFIG_LOCALVERSION=""', "CONFIG_PANIC_TIMEOUT=0",
