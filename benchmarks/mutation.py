@@ -8,10 +8,11 @@ and what they cost. Cosmic Ray makes the mutants, and chance draws the sample, t
 when a test that reaches it fails, or takes far longer than without it. What no test reaches is not noticed.
 
 Left out is what neither a test nor a user should tell apart: what mypy alone reads (annotations, and what is under
-TYPE_CHECKING); `is` and `is not` in the place of a comparison of values, and `==` in theirs, as it is the interpreter's
-own matter which equal values are one object; and constants of a module that are sizes, written like `8 << 20`: they
-bound what input may cost, and a test at the edge would need input of that size. Nothing else is: not every survivor
-lacks a test. Prints each mutant that no test noticed, and the scores with their intervals at 95 % (Wilson's).
+TYPE_CHECKING); that results of a function are kept, which only saves time; `is` and `is not` in the place of a
+comparison of values, and `==` in theirs, as it is the interpreter's own matter which equal values are one object; and
+constants of a module that are sizes, written like `8 << 20`: they bound what input may cost, and a test at the edge
+would need input of that size. Nothing else is: not every survivor lacks a test. Prints each mutant that no test
+noticed, and the scores with their intervals at 95 % (Wilson's).
 """
 
 from __future__ import annotations
@@ -95,7 +96,8 @@ class Mutant(NamedTuple):
 def mutants(module: Path) -> Iterator[Mutant]:
     """All mutants of a module but those of what is not run."""
     nodes = list(ast_nodes(get_ast_from_path(module)))
-    idle = list(_idle(ast.parse(module.read_bytes())))
+    tree = ast.parse(module.read_bytes())
+    idle, operators = list(_idle(tree)), list(_operators(tree))
     for name in sorted(cosmic_ray.plugins.operator_names()):
         kind = cosmic_ray.plugins.get_operator(name)
         if kind.arguments() or IDENTITY.fullmatch(name):  # the former would have to be told names of variables
@@ -103,18 +105,30 @@ def mutants(module: Path) -> Iterator[Mutant]:
         operator = kind()
         places = (place for node in nodes for place in operator.mutation_positions(node))
         for occurrence, (start, end) in enumerate(places):
-            if not any(first <= start and end <= last for first, last in idle):
+            if any(first <= start and end <= last for first, last in idle):
+                continue
+            if "BinaryOperator" not in name or any(first <= start and end <= last for first, last in operators):
                 yield Mutant(module, name, occurrence, start, end)
 
 
+def _operators(tree: ast.Module) -> Iterator[tuple[Spot, Spot]]:
+    """Where operators of two values stand; the stars of arguments, which Cosmic Ray takes for some, are none."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.BinOp(left=one, right=other) | ast.AugAssign(target=one, value=other):
+                yield _span(one)[1], _span(other)[0]
+
+
 def _idle(tree: ast.Module) -> Iterator[tuple[Spot, Spot]]:
-    """Where annotations are, what is under TYPE_CHECKING, and sizes that are constants."""
+    """Where annotations are, what is under TYPE_CHECKING, decorators that keep results, sizes that are constants."""
     for node in ast.walk(tree):
         found: ast.expr | ast.stmt | None = None
         if isinstance(node, (ast.AnnAssign, ast.arg)):
             found = node.annotation
         elif isinstance(node, ast.FunctionDef):
             found = node.returns
+            kept = [one for one in node.decorator_list if _is_kept(one)]
+            yield from (((one.lineno, 0), ((one.end_lineno or 0) + 1, 0)) for one in kept)
         elif isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
             found = node
         if found is not None:
@@ -126,6 +140,11 @@ def _idle(tree: ast.Module) -> Iterator[tuple[Spot, Spot]]:
                 case ast.BinOp(ast.Constant(int(number)), ast.LShift(), ast.Constant(int(bits))):
                     if number << bits >= LARGE:
                         yield _span(one)
+
+
+def _is_kept(decorator: ast.expr) -> bool:
+    """Whether a decorator keeps results for the whole process."""
+    return re.match(r"(functools\.)?(lru_)?cache\b", ast.unparse(decorator)) is not None
 
 
 def _span(node: ast.expr | ast.stmt) -> tuple[Spot, Spot]:
@@ -142,12 +161,12 @@ class Reached:
         self._lines = {path: data.contexts_by_lineno(path) for path in data.measured_files()}
 
     def by(self, mutant: Mutant) -> list[str]:
-        """The tests that reach a mutant; for what runs when the module is imported, those that reach any of it."""
+        """The tests that reach a mutant; those that reach any of its module for what runs once and is kept."""
         contexts = self._lines.get(str(mutant.module), {})
         bodies = [
             range(node.body[0].lineno, (node.end_lineno or 0) + 1)
             for node in ast.walk(ast.parse(mutant.module.read_bytes()))
-            if isinstance(node, ast.FunctionDef)
+            if isinstance(node, ast.FunctionDef) and not any(map(_is_kept, node.decorator_list))
         ]
         lines = set(range(mutant.start[0], mutant.end[0] + 1))
         if not any(lines & set(body) for body in bodies):
