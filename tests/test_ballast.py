@@ -90,6 +90,11 @@ def test_what_a_named_module_needs_is_named_with_it(found, idle):
     assert finding.arguments[:2] == (f"{idle}", "3")
 
 
+def test_what_is_open_is_told_of_the_first_module():
+    (finding,) = idle_kernel_module(Ballast(system(roots=(BUSY,)), ALL, ()))
+    assert (finding.outcome, finding.place) == (Outcome.UNDECIDED, XFS.place)
+
+
 def test_idle_modules_are_summed_up_by_folder_with_the_largest_and_memory():
     more = tuple(module(f"drivers/kind{number}/a.ko", size=number) for number in range(6))
     (finding,) = fires(idle_kernel_module, Ballast(system(), (*ALL, *more), ()))

@@ -9,10 +9,11 @@ import buildlab
 import pytest
 from buildlab import Entry, Image
 from outputlab import need_tools
+from rulelab import fires, place
 
 from lkscan.cli import main
 from lkscan.rules import drift
-from lkscan.scanner.builds import Row
+from lkscan.scanner.builds import Build, Row, Stray
 
 pytestmark = pytest.mark.read_here
 
@@ -781,3 +782,12 @@ ROW = Row("etc/x", "file", 0o644, 0, 0, 5, "a" * 64)
 )
 def test_each_fact_of_a_file_is_compared_by_itself(found, wanted, names) -> None:
     assert [name for name, *_ in drift._compared(found, wanted)] == names
+
+
+@pytest.mark.parametrize(
+    ("number", "told"), [(1, ()), (2, ("and 1 more",)), (5, ("and 4 more",)), (6, ("and 5 more",))]
+)
+def test_files_that_nothing_explains_are_told_by_the_first_and_their_number(number, told) -> None:
+    strays = (Stray("etc/x", place(1), number, "nothing brings it"),)
+    (finding,) = fires(drift.unexplained_file, Build(place(1), place(1), strays=strays))
+    assert finding.evidence == ("nothing brings it", *told)

@@ -33,9 +33,9 @@ def intel_update(date, signature=0x906EA, size=2048):
     return struct.pack("<9I", 1, 0xF0, day(date), signature, 0, 1, 2, 2000, size).ljust(size or 2048, b"\0")
 
 
-def amd_container(*dates):
+def amd_container(*dates, table=32):
     """A table of models, then a patch for each date."""
-    out = struct.pack("<III", 0x00414D44, 0, 32) + bytes(32)
+    out = struct.pack("<III", 0x00414D44, 0, table) + bytes(table)
     for number, date in enumerate(dates):
         patch = struct.pack("<II", day(date), 0x0A500000 + number).ljust(64, b"\0")
         out += struct.pack("<II", 1, len(patch)) + patch
@@ -54,6 +54,7 @@ def test_intels_updates_stand_one_behind_the_other():
 def test_amds_patches_stand_in_containers():
     data = amd_container("2023-07-19", "2022-03-09") + amd_container("2024-01-01")
     assert [one.date for one in amd(data)] == ["2023-07-19", "2022-03-09", "2024-01-01"]
+    assert [one.date for one in amd(amd_container("2023-07-19", table=36))] == ["2023-07-19"]
     assert [one.date for one in amd(data[:-70])] == ["2023-07-19", "2022-03-09"]
 
 

@@ -57,6 +57,7 @@ def test_who_may_mount_on_shared_binds_fires(binds, severity, named, kind):
     (finding,) = fires(shared_mount_propagation, propagating(kind, capabilities=SYS_ADMIN, binds=binds))
     assert finding.severity is severity
     assert named in finding.message
+    assert finding.variant == ("programs" if severity is Severity.HIGH else "default")
 
 
 @pytest.mark.parametrize(

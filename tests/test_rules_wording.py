@@ -149,6 +149,8 @@ FOLDERS = [
     (("path: a, directory: true, mode: '0755'", "path: a/b, contents: x, mode: '0777'"), []),
     (("path: a/b, directory: true, mode: '0777'",), [("'/a'", 2)]),
     (("path: a/b, directory: true, mode: '1777'",), []),
+    (("path: a/b, contents: x, mode: '2777'",), [("'/a'", 2)]),
+    (("path: a/b, contents: x, mode: '0772'",), [("'/a'", 2)]),
     (("path: var/lib/b, contents: x, mode: '0777'",), []),
     (("path: a, contents: x, mode: '0777'",), []),
     (("path: a/b, contents: x, mode: '0644'",), []),

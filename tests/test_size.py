@@ -146,6 +146,11 @@ def test_bytes_as_shipped_follow_from_the_layers(layers, wanted) -> None:
     assert list(shipped(some, layers)) == wanted
 
 
+def test_what_takes_nothing_unpacked_takes_nothing_as_shipped() -> None:
+    some = [Component("root filesystem", Place(OUTER), size, 1, ()) for size in (1000, 0)]
+    assert list(shipped(some, [layer(OUTER, "squashfs (xz)", 1, 900)])) == [900, 0]
+
+
 def test_an_archive_in_an_archive_or_in_a_container_is_not_unpacked_at_boot() -> None:
     web = ("image", "containers/services/web/rootfs/a.cpio")
     nested = (*INNER, "srv/b.cpio")

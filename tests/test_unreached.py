@@ -12,6 +12,7 @@ from rulelab import container, fires
 from lkscan.cli import main
 from lkscan.desks import read
 from lkscan.inputs import Input
+from lkscan.rules.engine import Outcome
 from lkscan.rules.unreached import unreached_program
 from lkscan.scanner.labels import LabelFinder
 from lkscan.scanner.reached import Unreached
@@ -119,6 +120,14 @@ def test_a_content_with_two_names_counts_once_and_not_where_one_of_them_is_reach
             tar.addfile(entry)
     found = of_image(path)["web"]
     assert [size for _, size in found.files] == [len(SPARE)]
+
+
+def test_reasons_why_nothing_can_be_told_are_listed_up_to_five():
+    gaps = tuple(f"reason {number}" for number in range(7))
+    for count, told in ((1, ": reason 0."), (5, "; reason 4."), (7, "; reason 4; and 2 more reasons.")):
+        (finding,) = unreached_program(Unreached(container(), 9, (), gaps[:count]))
+        assert finding.outcome is Outcome.UNDECIDED
+        assert finding.message.endswith(told)
 
 
 def test_the_largest_are_named_the_rest_is_summed_up_and_memory_is_mentioned():
