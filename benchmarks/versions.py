@@ -25,7 +25,10 @@ PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
 ENDS = {"oldest": "lowest-direct", "newest": "highest"}
 FORMATS = ("text", "json", "sarif", "html", "markdown", "junit", "gitlab", "github")
 DATE = "2026-01-01"
-TESTS = ("compression", "sums", "efi", "rules_secrets", "own_rules", "registry", "language_server", "needs", "suggest")
+TESTS = (
+    *("compression", "sums", "efi", "rules_secrets", "own_rules", "registry", "language_server", "needs", "suggest"),
+    *("findings", "readings", "reach"),
+)
 TOOLS = ("pytest", "hypothesis", "jsonschema", "packaging")
 """What those tests need besides the dependencies."""
 PROGRAM = """
