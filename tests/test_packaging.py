@@ -110,11 +110,17 @@ def debian(root):
     )
 
 
+def _of_root(entry):
+    """An entry of an archive as root's; `TarInfo.replace` came with 3.11.4, and Debian 12 has 3.11.2."""
+    entry.uid, entry.gid, entry.uname, entry.gname = 0, 0, "root", "root"
+    return entry
+
+
 def layout(root, target):
     """An OCI layout with one image of one layer, with the label that `linuxkit pkg build` makes of build.yml."""
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as archive:
-        archive.add(root, ".", filter=lambda info: info.replace(uid=0, gid=0, uname="root", gname="root", deep=False))
+        archive.add(root, ".", filter=_of_root)
     blobs = Blobs()
     config = yaml.safe_load((PACKAGE / "build.yml").read_text(encoding="utf-8"))["config"]
     labels = {
