@@ -25,7 +25,7 @@ _LONG = {
 
 
 _UNTRACED = {
-    "test_findings.py", "test_fixing_properties.py", "test_host_untouched.py", "test_hostile_images.py",
+    "test_findings.py", "test_fixing_properties.py", "test_fuzz.py", "test_host_untouched.py", "test_hostile_images.py",
     "test_needs.py", "test_outputs.py", "test_readers.py", "test_third_party.py", "test_truth.py", "test_variants.py",
 }  # fmt: skip
 """Files whose tests run much code that others cover, too: watched line by line they take up to five times as long."""
