@@ -35,6 +35,11 @@ def test_a_path_to_the_hosts_namespace_weighs_as_the_hosts(kind: str) -> None:
     assert exposure(container(**{key: path})).score == exposure(container(**{key: "host"})).score
 
 
+@pytest.mark.parametrize("uid", [1, 1000, 65534])
+def test_root_weighs_more_than_any_other_user(uid: int) -> None:
+    assert exposure(container(uid=uid)).score < exposure(container(uid=0)).score
+
+
 def test_every_capability_weighs_once() -> None:
     known = load("capabilities")
     assert set(CAPABILITIES) >= set(known["first"])
