@@ -13,10 +13,10 @@ from lkscan import cli
 from lkscan.scanner import image
 from lkscan.scanner.subjects import File, Problem
 
-INPUTS = int(os.environ.get("LKSCAN_FUZZ_INPUTS", "2000"))
+INPUTS = int(os.environ.get("LKSCAN_FUZZ_INPUTS", "1000"))
 """Bent images of each format; `make fuzz` is the long shape."""
-TEXTS = INPUTS // 20
-"""Bent specs, configurations and so on: all rules see each, which takes twenty times as long as reading an image."""
+TEXTS = INPUTS // 10
+"""Bent specs, configurations and so on: all rules see each, which takes far longer than reading an image."""
 CUTS = 200
 """Places at which each image is cut."""
 
