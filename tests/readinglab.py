@@ -48,8 +48,10 @@ MACHINES = {
     "arm64": ("aarch64-linux-gnu-gcc", "-mbranch-protection=standard"),
 }
 """Machine -> compiler, and what guards branches there."""
-DEFLATE = {"gzip", "qcow2-zlib", "uimage", "uimage-several", "vmdk-stream"}
-"""Damaged, these give more or less of themselves, by which library for deflate there is; they are only read whole."""
+WHOLE = {"gzip", "lz4", "lz4-legacy", "qcow2-zlib", "uimage", "uimage-several", "vmdk-stream"}
+"""Damaged, these give more or less of themselves, by which library for deflate there is, and those for LZ4 say it in
+other words; they are only read whole.
+"""
 BENT, CUT = 50, 16
 """How many inputs are bent, and cut."""
 _READ = 1 << 16
@@ -67,7 +69,7 @@ def listing(name: str, path: Path) -> Iterator[str]:
     data = seed(name)
     yield "# whole"
     yield from _lines(path, data)
-    if name in DEFLATE:
+    if name in WHOLE:
         return
     yield "# bent: the number of the input, how many entries are read, all that is read in short, the first problem"
     for number, (_, made) in zip(range(BENT), fuzzlab.bent(name, data, 0), strict=False):
