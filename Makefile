@@ -67,7 +67,7 @@ lint: .venv/dev ## ruff and mypy
 format: .venv/dev ## format the code
 	@$(PY) -m ruff format .
 
-bench: .venv/dev build/peers ## measure all and write docs/benchmarks.md, in a quarter of an hour; ONLY="images growth" takes these parts anew
+bench: .venv/dev build/peers ## measure all and write docs/benchmarks.md, in half an hour; ONLY="images growth" takes these parts anew
 	@$(PY) benchmarks/all.py $(if $(CORPUS),--corpus '$(CORPUS)') $(ONLY)
 
 bench-docs: .venv/dev ## write docs/benchmarks.md and its plots again, from benchmarks/results.json

@@ -26,13 +26,8 @@ from lkscan.scanning import scan
 pytestmark = pytest.mark.read_here
 EACH = 15
 """Inputs of a test."""
-
-
-def made(kind, number) -> bytes:
-    """A spec, an initrd or a tar of chance."""
-    return {"yml": lambda one: chancelab.document(one).encode(), "img": chancelab.image, "tar": chancelab.tree}[kind](
-        number
-    )
+MADE = {"yml": lambda number: chancelab.document(number).encode(), "img": chancelab.image, "tar": chancelab.tree}
+"""Kind -> the spec, initrd or root file system of a number."""
 
 
 def lines(kind, start) -> Iterator[str]:
@@ -40,7 +35,7 @@ def lines(kind, start) -> Iterator[str]:
     name = f"it.{kind}"
     for number in range(start, start + EACH):
         with open(name, "wb") as file:
-            file.write(made(kind, number))
+            file.write(MADE[kind](number))
         result = scan([name], options=Options(profile=Profile.AUDITOR))
         found = [plain(one) for one in (*result.findings, *result.problems, *result.others)]
         count = Counter(
@@ -68,7 +63,7 @@ def test_what_differs_between_those_of_chance_has_not_changed(kind, start, tmp_p
     told = ""
     for number in range(start, start + 6):
         for name, one in (("old", number), ("new", number + 1)):
-            (tmp_path / f"{name}.{kind}").write_bytes(made(kind, one))
+            (tmp_path / f"{name}.{kind}").write_bytes(MADE[kind](one))
         main(["diff", f"old.{kind}", f"new.{kind}", "--no-config", "-f", "json"])
         changes = json.loads(capsys.readouterr().out)["changes"]
         count = Counter(f"{one['area']}:{one['judgement']}" for one in changes)
